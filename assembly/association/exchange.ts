@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/**
+ * One request and its reply (client mode, RFC 5905 §8): write the request, read what comes, say what it is.
+ *
+ * The request tells nothing about this host: all zero but version, mode and a random transmit timestamp, so that who does
+ * not see the request cannot forge its answer and who sees it learns nothing (draft-ietf-ntp-data-minimization). The
+ * true t1 stays in the {@link Exchange}.
+ *
+ * Nothing here waits, retries or gives up: hosts/common/client/query.ts does. Tested in reply.test.ts.
+ */
+
+import { NOT_AN_ANSWER, TEST5_AUTHENTICATION, TESTA_KISS, TESTC_DELAY, TESTD_MALFORMED } from "./check";
+import { checkKiss, checkMode, checkServer, checkTimestamps } from "./check";
+import { Sample, delayOf, driftOver, offsetOf, rootDistanceOf } from "./sample";
+import { AT_POLL, AT_PRECISION, AT_TRANSMIT, HEADER_LENGTH, flagsOf, readHeader, write64 } from "../proto/header";
+import { Trailer, readTrailer } from "../proto/extension";
+import { readFields } from "../proto/registry";
+import { replyMonoRoot, writeMonoRootRequest } from "../proto/monoroot";
+import { Interval, Timestamp, addSaturating, elapsed, intervalFromLog2, shortToInterval } from "../proto/timestamp";
+
+/** Ask for chrony's mono-root field. */
+export const WANT_MONO_ROOT: u32 = 1;
+
+/** What the client knows of the request it sent. The host fills it through the exported EXCHANGE_* offsets. */
+@unmanaged
+export class Exchange {
+  version: u8;
+  mode: u8;
+  poll: i8;
+  /** Which optional fields to ask for: WANT_* bits. */
+  wants: u32;
+  /** The random transmit timestamp that the reply must bring back; MUST NOT be zero. */
+  origin: Timestamp;
+  /** When the request really left. */
+  t1: Timestamp;
+  /** When the reply came. */
+  t4: Timestamp;
+  /** Transmit timestamp of the reply before, 0 for none. */
+  previousTransmit: Timestamp;
+  /** Precision of the local clock. */
+  precision: Interval;
+}
+
+// What a datagram turned out to be.
+/** No answer to our request; go on waiting. */
+export const VERDICT_IGNORE: i32 = 0;
+/** An answer; its problems say whether it is fit for use. */
+export const VERDICT_SAMPLE: i32 = 1;
+/** A kiss-o'-death from the server we asked. */
+export const VERDICT_KISS: i32 = 2;
+
+/** draft-ietf-ntp-data-minimization §3: a precision that tells nothing. */
+const PRECISION_UNTOLD: i8 = 32;
+
+const trailer = changetype<Trailer>(memory.data(offsetof<Trailer>(), 8));
+
+/** Write the request at `packet`. Returns its length. */
+export function requestWrite(packet: usize, exchange: Exchange): i32 {
+  memory.fill(packet, 0, HEADER_LENGTH);
+  store<u8>(packet, flagsOf(0, exchange.version, exchange.mode));
+  store<i8>(packet + AT_POLL, exchange.poll);
+  store<i8>(packet + AT_PRECISION, PRECISION_UNTOLD);
+  write64(packet + AT_TRANSMIT, exchange.origin);
+  let length = HEADER_LENGTH;
+  if (exchange.version >= 4 && (exchange.wants & WANT_MONO_ROOT) != 0) {
+    length += writeMonoRootRequest(packet + <usize>length);
+  }
+  return length;
+}
+
+/**
+ * Judge the datagram of `length` octets at `packet` as a reply to `exchange`, into `sample`.
+ *
+ * Returns a VERDICT_*; `sample.problems` tells why. The host has set `exchange.t4` before.
+ */
+export function replyRead(packet: usize, length: i32, exchange: Exchange, sample: Sample): i32 {
+  sample.problems = TESTD_MALFORMED;
+  if (length < HEADER_LENGTH) return VERDICT_IGNORE;
+  readHeader(packet, sample);
+  sample.problems = readTrailerOf(packet, length, sample);
+  sample.problems |= checkMode(sample, exchange.mode, exchange.version);
+  sample.problems |= checkTimestamps(sample, exchange.origin, exchange.previousTransmit);
+  if ((sample.problems & NOT_AN_ANSWER) != 0) return VERDICT_IGNORE;
+  sample.problems |= checkKiss(sample) | checkServer(sample);
+  measure(exchange, sample);
+  return (sample.problems & TESTA_KISS) != 0 ? VERDICT_KISS : VERDICT_SAMPLE;
+}
+
+/** Fields and MAC: testD when malformed, test5 for a crypto-NAK. */
+function readTrailerOf(packet: usize, length: i32, sample: Sample): u32 {
+  replyMonoRoot.present = 0;
+  if (!readTrailer(packet, length, sample.version, trailer)) return TESTD_MALFORMED;
+  if (!readFields(packet, trailer)) return TESTD_MALFORMED;
+  return trailer.cryptoNak ? TEST5_AUTHENTICATION : 0;
+}
+
+/** Offset, delay, dispersion, root distance and testC. */
+function measure(exchange: Exchange, sample: Sample): void {
+  sample.t1 = exchange.t1;
+  sample.t2 = sample.receiveTime;
+  sample.t3 = sample.transmitTime;
+  sample.t4 = exchange.t4;
+  sample.offset = offsetOf(sample.t1, sample.t2, sample.t3, sample.t4);
+  sample.delay = delayOf(sample.t1, sample.t2, sample.t3, sample.t4);
+  const precisions = addSaturating(intervalFromLog2(sample.precision), exchange.precision);
+  sample.dispersion = addSaturating(precisions, driftOver(elapsed(sample.t1, sample.t4)));
+  readRoot(sample);
+  sample.rootDistance = rootDistanceOf(sample, exchange.precision);
+  if (sample.delay < -precisions) sample.problems |= TESTC_DELAY;
+}
+
+/** Root delay and dispersion, from the finer field where the server sent it. */
+function readRoot(sample: Sample): void {
+  const fine = replyMonoRoot.present != 0;
+  sample.rootDelay = fine ? replyMonoRoot.rootDelay : shortToInterval(sample.rootDelayShort);
+  sample.rootDispersion = fine ? replyMonoRoot.rootDispersion : shortToInterval(sample.rootDispersionShort);
+  sample.monoEpoch = fine ? replyMonoRoot.epoch : 0;
+  sample.monoReceive = fine ? replyMonoRoot.receive : 0;
+}

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/**
+ * Many beliefs to one: sources that agree, weighed by how sure each is.
+ *
+ * A source says that the truth lies within half of its root distance and 3 sd of its belief; the majority's intersection
+ * (intersection.ts) tells who agrees. Without a majority there is no answer and the clock runs free.
+ * Path asymmetry cannot be seen from here and grows with the delay, so that it enters the weight as a share of it.
+ * Tested in tests/simulation ("follows three servers of four").
+ */
+
+import { Candidate, candidates, intersect } from "./intersection";
+import { Filter, SOURCES, Source, secondsBetween, sourceAt, toInterval } from "./memory";
+import { varianceAfter } from "./source";
+
+/** Samples before a source may steer the clock: chrony and ntpd, too, wait for a burst of four. */
+const FEWEST_SAMPLES: i32 = 4;
+/** Share of the round trip that is expected to be asymmetric, as an sd. */
+const ASYMMETRY: f64 = 0.02;
+/** Sources silent for longer than this many seconds do not count: eight polls of 1024 s. */
+const SILENCE: f64 = 8192;
+
+const combinedAt: usize = memory.data(offsetof<Filter>(), 8);
+/** Which source each candidate is. */
+const numbers: usize = memory.data(SOURCES, 1);
+
+/** The belief about our clock at the time asked for. */
+export const combined = changetype<Filter>(combinedAt);
+
+/** Makes {@link combined} for `now`; false when too few have been heard or no majority agrees. */
+export function combine(now: u64): bool {
+  let heard = 0;
+  let count = 0;
+  for (let index = 0; index < SOURCES; index++) {
+    const source = sourceAt(index);
+    source.selection = 0;
+    if (!source.active || source.samples == 0) continue;
+    const elapsed = max(secondsBetween(source.when, now), 0);
+    if (elapsed > SILENCE) continue;
+    heard++;
+    if (source.samples < FEWEST_SAMPLES || source.leap == 3) continue;
+    nominate(count, source, elapsed);
+    store<u8>(numbers + count, <u8>index);
+    count++;
+  }
+  if (2 * count <= heard || intersect(count) == 0) return false;
+  average(count, now);
+  return true;
+}
+
+function candidateAt(place: i32): Candidate {
+  return changetype<Candidate>(candidates + <usize>place * offsetof<Candidate>());
+}
+
+function nominate(place: i32, source: Source, elapsed: f64): void {
+  const candidate = candidateAt(place);
+  const sd = sqrt(varianceAfter(source, elapsed));
+  candidate.mid = toInterval(source.offset + source.frequency * elapsed);
+  candidate.distance = toInterval((source.rootDelay + source.floor) / 2 + source.rootDispersion + 3 * sd);
+}
+
+/** Mean of the truechimers, weighed by the inverse of their variances. */
+function average(count: i32, now: u64): void {
+  let weights: f64 = 0;
+  let sureties: f64 = 0;
+  let frequencyWeights: f64 = 0;
+  let offset: f64 = 0;
+  let frequency: f64 = 0;
+  for (let place = 0; place < count; place++) {
+    if (!candidateAt(place).truechimer) continue;
+    const source = sourceAt(load<u8>(numbers + place));
+    source.selection = 1;
+    const elapsed = max(secondsBetween(source.when, now), 0);
+    const variance = varianceAfter(source, elapsed) + 1e-18;
+    const asymmetry = ASYMMETRY * (source.floor + source.rootDelay);
+    const weight = 1 / (variance + asymmetry * asymmetry);
+    const frequencyWeight = 1 / (source.varFrequency + 1e-24);
+    weights += weight;
+    sureties += 1 / variance;
+    frequencyWeights += frequencyWeight;
+    offset += weight * (source.offset + source.frequency * elapsed);
+    frequency += frequencyWeight * source.frequency;
+  }
+  combined.offset = offset / weights;
+  combined.frequency = frequency / frequencyWeights;
+  combined.varOffset = 1 / sureties;
+  combined.varFrequency = 1 / frequencyWeights;
+}

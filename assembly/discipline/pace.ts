@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/**
+ * How often to ask, for the estimator: slower while the clock, left alone until the next poll, would still be known
+ * better than a single sample tells. Tested in tests/simulation ("polls slower when the clock is good").
+ */
+
+import { steering } from "./clock";
+import { Source } from "./memory";
+import { varianceAfter } from "./source";
+
+/** Poll faster above, slower below these shares of a typical sample's variance. */
+const SLOWER: f64 = 0.08;
+const FASTER: f64 = 0.2;
+
+export let minPoll: i32 = 6;
+export let maxPoll: i32 = 10;
+
+export function limitPoll(least: i32, most: i32): void {
+  minPoll = max(0, min(least, 17));
+  maxPoll = max(minPoll, min(most, 17));
+  steering().poll = minPoll;
+}
+
+export function adjustPoll(source: Source): void {
+  const typical = source.excessVariance / 4 + 1e-18;
+  const poll = steering().poll;
+  if (source.samples < 8) return;
+  if (varianceAfter(source, <f64>(2 << poll)) < SLOWER * typical) steering().poll = min(poll + 1, maxPoll);
+  else if (varianceAfter(source, <f64>(1 << poll)) > FASTER * typical) steering().poll = max(poll - 1, minPoll);
+}

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/**
+ * One source of the estimator: its past samples, its delay floor, its bank of filters.
+ *
+ * The past is kept in terms of the clock as it runs now. While the source is young (64 samples) it is played again
+ * from the start whenever a lower delay teaches what the earlier samples were worth; later a sample is used once.
+ * Tested in tests/simulation.
+ */
+
+import { shiftBank, startBank, updateBank } from "./bank";
+import { edgeOf, learnDelay } from "./floor";
+import { HISTORY, Past, Source, pastAt, pastBack, secondsBetween } from "./memory";
+import { regard } from "./noise";
+
+/** Samples after which the spread of the delay is known well enough not to play the past again each time. */
+const YOUNG: i32 = 8;
+/** Samples in a row on one side of all that was believed before the source's offset is taken to have jumped. */
+const JUMP_SAMPLES: i32 = 3;
+
+/** Takes in one sample, already in seconds. */
+export function learn(source: Source, when: u64, offset: f64, delay: f64, dispersion: f64): void {
+  const elapsed = source.samples > 0 ? max(secondsBetween(source.when, when), 0) : 0;
+  remember(source, when, offset, delay, dispersion);
+  const lower = learnDelay(source);
+  if (source.samples > 1 && jumped(source, elapsed)) restart(source);
+  if (source.samples <= YOUNG || (lower && source.samples <= HISTORY)) replay(source);
+  else take(source, pastBack(source, 0), elapsed);
+  source.when = when;
+}
+
+/** Puts a sample into the ring of past samples. */
+export function remember(source: Source, when: u64, offset: f64, delay: f64, dispersion: f64): void {
+  const past = pastAt(source, source.next);
+  past.when = when;
+  past.offset = offset;
+  past.delay = delay;
+  past.dispersion = dispersion;
+  source.next = (source.next + 1) & (HISTORY - 1);
+  source.samples = min(source.samples + 1, i32.MAX_VALUE - 1);
+}
+
+/** True at the third sample in a row that lies on the same side of what is possible. */
+function jumped(source: Source, elapsed: f64): bool {
+  const past = pastBack(source, 0);
+  const miss = past.offset - source.offset - source.frequency * elapsed;
+  const sd = sqrt(varianceAfter(source, elapsed));
+  const possible = (past.delay - source.floor) / 2 + 4 * sd + 3 * source.excess;
+  if (!(abs(miss) > possible)) {
+    source.surprises = 0;
+    return false;
+  }
+  source.surprises = miss > 0 ? max(source.surprises, 0) + 1 : min(source.surprises, 0) - 1;
+  return abs(source.surprises) >= JUMP_SAMPLES;
+}
+
+/** Keeps the frequency, a little less sure of it, and the samples since the jump. */
+function restart(source: Source): void {
+  source.samples = JUMP_SAMPLES;
+  source.surprises = 0;
+  source.priorFrequency = source.frequency;
+  source.priorVarFrequency = source.varFrequency + JUMP_FREQUENCY * JUMP_FREQUENCY;
+}
+
+/** A step of the offset tells little of the frequency; a step of the frequency looks like one of the offset: 1 ppm. */
+const JUMP_FREQUENCY: f64 = 1e-6;
+
+/** Variance of the offset `elapsed` seconds after the last sample, without wander. */
+export function varianceAfter(source: Source, elapsed: f64): f64 {
+  return source.varOffset + elapsed * (2 * source.covariance + elapsed * source.varFrequency);
+}
+
+/** Plays all samples that are remembered. */
+function replay(source: Source): void {
+  const count = min(source.samples, HISTORY);
+  const first = pastBack(source, count - 1);
+  const doubt = (first.delay - source.floor) / 2 + source.excess;
+  startBank(source, first.offset, doubt * doubt);
+  let before = first.when;
+  for (let age = count - 2; age >= 0; age--) {
+    const past = pastBack(source, age);
+    take(source, past, max(secondsBetween(before, past.when), 0));
+    before = past.when;
+  }
+}
+
+function take(source: Source, past: Past, elapsed: f64): void {
+  regard(past.offset, max(past.delay - source.floor, 0), source.excess, source.excessVariance / 4, edgeOf(source));
+  updateBank(source, elapsed);
+}
+
+/** The clock has been moved by `offset` and made faster by `frequency` at `now`: past and beliefs move along. */
+export function shiftSource(source: Source, offset: f64, frequency: f64, now: u64): void {
+  const count = min(source.samples, HISTORY);
+  for (let age = 0; age < count; age++) {
+    const past = pastBack(source, age);
+    past.offset -= offset - frequency * secondsBetween(past.when, now);
+  }
+  // Beliefs hold for the time of the last sample: seen from there a faster clock was behind.
+  shiftBank(source, offset - frequency * secondsBetween(source.when, now), frequency);
+  source.priorFrequency -= frequency;
+  source.peerOffset -= offset - frequency * secondsBetween(source.peerWhen, now);
+}

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/**
+ * Every export of the core, grouped by room. No logic.
+ *
+ * Hot surface: numbers and addresses in linear memory; hosts call it directly (hosts/common/core/core.ts).
+ * Cold surface: strings and typed arrays through as-bind (hosts/common/core/cold.ts). Its functions stand last.
+ */
+
+import { Candidate, candidates } from "./discipline/intersection";
+import { Exchange } from "./association/exchange";
+import { Sample } from "./association/sample";
+import { Header } from "./proto/header";
+import { SLOT_STRIDE, Slot, slotPackets, slotTable } from "./server/batch";
+import { Server } from "./server/respond";
+
+// --- proto: time ---
+export {
+  elapsed,
+  timestampFromUnixNs,
+  timestampToUnixNs,
+  intervalToNs,
+  intervalFromNs,
+  intervalToSeconds,
+  intervalFromSeconds,
+  shortToInterval,
+  shortFromInterval,
+  intervalFromLog2,
+} from "./proto/timestamp";
+export { dateWrite, dateToUnixNs, dateToTimestamp } from "./proto/date";
+
+// --- proto: packets ---
+export { readHeader, writeHeader } from "./proto/header";
+export { readTrailer, writeField } from "./proto/extension";
+export { refidOfIPv6 } from "./proto/refid";
+
+// --- association ---
+export { requestWrite, replyRead } from "./association/exchange";
+export { offsetOf, delayOf, driftOver } from "./association/sample";
+
+// --- discipline ---
+export { intersect, intersectionLow, intersectionHigh, intersectionOffset } from "./discipline/intersection";
+
+// --- server ---
+export { respond, respondKiss, stampTransmit } from "./server/respond";
+export { answerBatch } from "./server/batch";
+
+// --- crypto ---
+export { md5Start, md5Update, md5Finish } from "./crypto/md5";
+
+// --- memory: where things lie ---
+const exchange: usize = memory.data(offsetof<Exchange>(), 8);
+const sample: usize = memory.data(offsetof<Sample>(), 8);
+const server: usize = memory.data(offsetof<Server>(), 8);
+/** Octets for the host's own use: a packet to look at, a value to hash. */
+const SCRATCH_SIZE: i32 = 4096;
+const scratch: usize = memory.data(SCRATCH_SIZE, 8);
+
+export const EXCHANGE: usize = exchange;
+export const SAMPLE: usize = sample;
+export const SERVER: usize = server;
+export const SCRATCH: usize = scratch;
+export const CANDIDATES: usize = candidates;
+export const SLOTS: usize = slotPackets;
+export const SLOT_TABLE: usize = slotTable;
+export const SLOT_STRIDE_OCTETS: i32 = SLOT_STRIDE;
+
+// --- memory: field offsets ---
+export const HEADER_LEAP: usize = offsetof<Header>("leap");
+export const HEADER_VERSION: usize = offsetof<Header>("version");
+export const HEADER_MODE: usize = offsetof<Header>("mode");
+export const HEADER_STRATUM: usize = offsetof<Header>("stratum");
+export const HEADER_POLL: usize = offsetof<Header>("poll");
+export const HEADER_PRECISION: usize = offsetof<Header>("precision");
+export const HEADER_ROOT_DELAY_SHORT: usize = offsetof<Header>("rootDelayShort");
+export const HEADER_ROOT_DISPERSION_SHORT: usize = offsetof<Header>("rootDispersionShort");
+export const HEADER_REFID: usize = offsetof<Header>("refid");
+export const HEADER_REFERENCE_TIME: usize = offsetof<Header>("referenceTime");
+export const HEADER_ORIGIN_TIME: usize = offsetof<Header>("originTime");
+export const HEADER_RECEIVE_TIME: usize = offsetof<Header>("receiveTime");
+export const HEADER_TRANSMIT_TIME: usize = offsetof<Header>("transmitTime");
+export const HEADER_SIZE: usize = offsetof<Header>();
+export const EXCHANGE_VERSION: usize = offsetof<Exchange>("version");
+export const EXCHANGE_MODE: usize = offsetof<Exchange>("mode");
+export const EXCHANGE_POLL: usize = offsetof<Exchange>("poll");
+export const EXCHANGE_WANTS: usize = offsetof<Exchange>("wants");
+export const EXCHANGE_ORIGIN: usize = offsetof<Exchange>("origin");
+export const EXCHANGE_T1: usize = offsetof<Exchange>("t1");
+export const EXCHANGE_T4: usize = offsetof<Exchange>("t4");
+export const EXCHANGE_PREVIOUS_TRANSMIT: usize = offsetof<Exchange>("previousTransmit");
+export const EXCHANGE_PRECISION: usize = offsetof<Exchange>("precision");
+export const EXCHANGE_SIZE: usize = offsetof<Exchange>();
+export const SAMPLE_T1: usize = offsetof<Sample>("t1");
+export const SAMPLE_T2: usize = offsetof<Sample>("t2");
+export const SAMPLE_T3: usize = offsetof<Sample>("t3");
+export const SAMPLE_T4: usize = offsetof<Sample>("t4");
+export const SAMPLE_OFFSET: usize = offsetof<Sample>("offset");
+export const SAMPLE_DELAY: usize = offsetof<Sample>("delay");
+export const SAMPLE_DISPERSION: usize = offsetof<Sample>("dispersion");
+export const SAMPLE_ROOT_DELAY: usize = offsetof<Sample>("rootDelay");
+export const SAMPLE_ROOT_DISPERSION: usize = offsetof<Sample>("rootDispersion");
+export const SAMPLE_ROOT_DISTANCE: usize = offsetof<Sample>("rootDistance");
+export const SAMPLE_PROBLEMS: usize = offsetof<Sample>("problems");
+export const SAMPLE_MONO_EPOCH: usize = offsetof<Sample>("monoEpoch");
+export const SAMPLE_MONO_RECEIVE: usize = offsetof<Sample>("monoReceive");
+export const SAMPLE_SIZE: usize = offsetof<Sample>();
+export const CANDIDATE_MID: usize = offsetof<Candidate>("mid");
+export const CANDIDATE_DISTANCE: usize = offsetof<Candidate>("distance");
+export const CANDIDATE_TRUECHIMER: usize = offsetof<Candidate>("truechimer");
+export const CANDIDATE_SIZE: usize = offsetof<Candidate>();
+export const SERVER_LEAP: usize = offsetof<Server>("leap");
+export const SERVER_STRATUM: usize = offsetof<Server>("stratum");
+export const SERVER_PRECISION: usize = offsetof<Server>("precision");
+export const SERVER_REFID: usize = offsetof<Server>("refid");
+export const SERVER_ROOT_DELAY: usize = offsetof<Server>("rootDelay");
+export const SERVER_ROOT_DISPERSION: usize = offsetof<Server>("rootDispersion");
+export const SERVER_REFERENCE_TIME: usize = offsetof<Server>("referenceTime");
+export const SERVER_MONO_EPOCH: usize = offsetof<Server>("monoEpoch");
+export const SERVER_MONO_OFFSET: usize = offsetof<Server>("monoOffset");
+export const SERVER_SIZE: usize = offsetof<Server>();
+export const SLOT_LENGTH: usize = offsetof<Slot>("length");
+export const SLOT_RECEIVED: usize = offsetof<Slot>("received");
+export const SLOT_SIZE: usize = offsetof<Slot>();
+
+// --- cold surface (as-bind) ---
+export { explainPacket, leapText, modeText } from "./proto/explain";
+export { refidText, refidFromText, referenceMeaning, kissMeaning } from "./proto/refid";

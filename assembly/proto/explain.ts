@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/**
+ * A packet told in words, one field a line: for people who look at what is on the wire. Cold surface.
+ *
+ * Takes any octets at all and says what is wrong with them where something is. Tested in explain.test.ts.
+ */
+
+import { HEADER_LENGTH, Header, readHeader } from "./header";
+import { Trailer, fieldLength, fieldType, readTrailer } from "./extension";
+import { kissMeaning, referenceMeaning, refidText } from "./refid";
+import { intervalToSeconds, shortToInterval } from "./timestamp";
+import { MONO_ROOT_TYPE } from "./monoroot";
+
+const header = changetype<Header>(memory.data(offsetof<Header>(), 8));
+const trailer = changetype<Trailer>(memory.data(offsetof<Trailer>(), 8));
+/** Octets looked at: more than any datagram that travels in one piece over Ethernet. */
+const CAPACITY: i32 = 2048;
+const copy: usize = memory.data(CAPACITY, 8);
+
+const LEAPS: StaticArray<string> = ["no warning", "last minute has 61 seconds", "last minute has 59 seconds", "clock not synchronised"];
+const MODES: StaticArray<string> = ["reserved", "symmetric active", "symmetric passive", "client", "server", "broadcast", "control message", "private"];
+
+/** Text of a leap indicator, 0..3. */
+export function leapText(leap: i32): string {
+  return LEAPS[leap & 3];
+}
+
+/** Text of an association mode, 0..7. */
+export function modeText(mode: i32): string {
+  return MODES[mode & 7];
+}
+
+function hex(value: u64, digits: i32): string {
+  let text = "";
+  for (let shift = (digits - 1) * 4; shift >= 0; shift -= 4) {
+    const digit = <i32>((value >> shift) & 15);
+    text += String.fromCharCode(digit < 10 ? 48 + digit : 87 + digit);
+  }
+  return text;
+}
+
+function shortText(short: u32): string {
+  return intervalToSeconds(shortToInterval(short)).toString() + " s";
+}
+
+/** 32.32 as two hexadecimal halves, the way packet dumps show it. */
+function timeText(timestamp: u64): string {
+  return timestamp == 0 ? "0 (unset)" : hex(timestamp >> 32, 8) + "." + hex(timestamp & 0xffffffff, 8);
+}
+
+function log2Text(exponent: i32): string {
+  return exponent.toString() + " (2^" + exponent.toString() + " s)";
+}
+
+function refidLine(): string {
+  const stratum = <i32>header.stratum;
+  const text = refidText(header.refid, stratum);
+  const meaning = stratum == 0 ? kissMeaning(text) : stratum == 1 ? referenceMeaning(text) : "";
+  return hex(header.refid, 8) + (text.length ? " " + text : "") + (meaning.length ? " (" + meaning + ")" : "");
+}
+
+function fieldName(type: i32): string {
+  if (type == 0x0104) return "NTS unique identifier";
+  if (type == 0x0204) return "NTS cookie";
+  if (type == 0x0304) return "NTS cookie placeholder";
+  if (type == 0x0404) return "NTS authenticator and encrypted fields";
+  if (type == 0x2005) return "UDP checksum complement";
+  if (type == MONO_ROOT_TYPE) return "monotonic receive time and fine root delay";
+  return "unknown";
+}
+
+function headerLines(): string {
+  return "leap        " + header.leap.toString() + " (" + leapText(header.leap) + ")\n" +
+    "version     " + header.version.toString() + "\n" +
+    "mode        " + header.mode.toString() + " (" + modeText(header.mode) + ")\n" +
+    "stratum     " + header.stratum.toString() + "\n" +
+    "poll        " + log2Text(header.poll) + "\n" +
+    "precision   " + log2Text(header.precision) + "\n" +
+    "root delay  " + shortText(header.rootDelayShort) + "\n" +
+    "root disp.  " + shortText(header.rootDispersionShort) + "\n" +
+    "refid       " + refidLine() + "\n" +
+    "reference   " + timeText(header.referenceTime) + "\n" +
+    "origin      " + timeText(header.originTime) + "\n" +
+    "receive     " + timeText(header.receiveTime) + "\n" +
+    "transmit    " + timeText(header.transmitTime) + "\n";
+}
+
+function trailerLines(length: i32): string {
+  const wellFormed = readTrailer(copy, length, header.version, trailer);
+  let text = "";
+  let at = HEADER_LENGTH;
+  while (at < trailer.fieldsEnd) {
+    const type = fieldType(copy + <usize>at);
+    const octets = fieldLength(copy + <usize>at);
+    text += "field       0x" + hex(type, 4) + " " + fieldName(type) + ", " + octets.toString() + " octets\n";
+    at += octets;
+  }
+  if (!wellFormed) return text + "malformed   " + (length - trailer.fieldsEnd).toString() + " octets at " + trailer.fieldsEnd.toString() + " are neither extension field nor MAC\n";
+  if (trailer.cryptoNak) return text + "crypto-NAK  authentication failed\n";
+  if (trailer.macLength == 0) return text;
+  const keyId = bswap<u32>(load<u32>(copy + <usize>trailer.macStart));
+  return text + "MAC         key " + keyId.toString() + ", " + (trailer.macLength - 4).toString() + " octets of digest\n";
+}
+
+/** What `packet` says, one field a line. */
+export function explainPacket(packet: Uint8Array): string {
+  const length = min(packet.length, CAPACITY);
+  if (length < HEADER_LENGTH) {
+    return "too short   " + length.toString() + " octets; an NTP packet has at least 48\n";
+  }
+  memory.copy(copy, packet.dataStart, length);
+  readHeader(copy, header);
+  return headerLines() + trailerLines(length);
+}

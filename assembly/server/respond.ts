@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/**
+ * The server's answer to one request, written over it (RFC 5905 §8, §9.2): modes 3 and 1, versions 1 to 4.
+ *
+ * It never answers modes 0, 2, 4, 5, 6 and 7, as two servers would then answer each other for ever, never a malformed
+ * request, and never with more octets than it was asked with. It keeps no state about clients.
+ *
+ * Tested in respond.test.ts; against chronyd, ntpdig and others in tests/interop.
+ */
+
+import { AT_FLAGS, AT_ORIGIN, AT_POLL, AT_PRECISION, AT_RECEIVE, AT_REFERENCE, AT_REFID, AT_ROOT_DELAY } from "../proto/header";
+import { AT_ROOT_DISPERSION, AT_STRATUM, AT_TRANSMIT, HEADER_LENGTH, flagsOf, modeOf, versionOf } from "../proto/header";
+import { MODE_CLIENT, MODE_SERVER, MODE_SYMMETRIC_ACTIVE, MODE_SYMMETRIC_PASSIVE, write32, write64 } from "../proto/header";
+import { LEAP_UNSYNCHRONISED, STRATUM_UNSYNCHRONISED } from "../proto/header";
+import { Trailer, readTrailer } from "../proto/extension";
+import { answerFields } from "../proto/registry";
+import { serverMonoRoot } from "../proto/monoroot";
+import { Interval, Timestamp, shortFromInterval } from "../proto/timestamp";
+
+/** What the server says of its own time. The host fills it through the exported SERVER_* offsets. */
+@unmanaged
+export class Server {
+  leap: u8;
+  /** 1..15; 0 or 16 and above: not synchronised. */
+  stratum: u8;
+  /** log2 s */
+  precision: i8;
+  refid: u32;
+  rootDelay: Interval;
+  rootDispersion: Interval;
+  referenceTime: Timestamp;
+  /** Identifies the run of the monotonic clock, for the mono-root field. */
+  monoEpoch: u32;
+  /** What to add to the receive time to get the time on the clock that never steps. */
+  monoOffset: Interval;
+}
+
+/** Kiss code INIT: not yet synchronised (RFC 5905 §7.4). */
+const REFID_INIT: u32 = 0x494e4954;
+const MAXIMUM_VERSION: i32 = 4;
+/** A header and a key identifier of zero. */
+const CRYPTO_NAK_REPLY: i32 = HEADER_LENGTH + 4;
+
+const trailer = changetype<Trailer>(memory.data(offsetof<Trailer>(), 8));
+
+/** The mode that answers `mode`, or 0 when it must not be answered. */
+function answeringMode(mode: i32): i32 {
+  if (mode == MODE_CLIENT) return MODE_SERVER;
+  if (mode == MODE_SYMMETRIC_ACTIVE) return MODE_SYMMETRIC_PASSIVE;
+  return 0;
+}
+
+/**
+ * Turn the request of `length` octets at `packet` into its reply. Returns the reply's length, 0 for no answer.
+ *
+ * `received` is the request's receive timestamp. The transmit timestamp is left to {@link stampTransmit}, as late as can be.
+ */
+export function respond(packet: usize, length: i32, received: Timestamp, server: Server): i32 {
+  if (length < HEADER_LENGTH || (length & 3) != 0) return 0;
+  const version = versionOf(packet);
+  const mode = answeringMode(modeOf(packet));
+  if (mode == 0 || version == 0 || version > MAXIMUM_VERSION) return 0;
+  let replyLength = HEADER_LENGTH;
+  if (length > HEADER_LENGTH) {
+    replyLength = respondTrailer(packet, length, version, received, server);
+    if (replyLength == 0) return 0;
+  }
+  respondHeader(packet, flagsOf(0, version, mode), received, server);
+  return replyLength;
+}
+
+/** Fields and MAC of the request; 0 when malformed. We hold no keys yet, so that a MAC earns a crypto-NAK. */
+function respondTrailer(packet: usize, length: i32, version: i32, received: Timestamp, server: Server): i32 {
+  if (!readTrailer(packet, length, version, trailer) || trailer.cryptoNak != 0) return 0;
+  if (trailer.macLength != 0) {
+    store<u32>(packet + HEADER_LENGTH, 0);
+    return CRYPTO_NAK_REPLY;
+  }
+  serverMonoRoot.rootDelay = server.rootDelay;
+  serverMonoRoot.rootDispersion = server.rootDispersion;
+  serverMonoRoot.receive = received + <u64>server.monoOffset;
+  serverMonoRoot.epoch = server.monoEpoch;
+  return answerFields(packet, trailer);
+}
+
+/** All of the header but the transmit timestamp. */
+function respondHeader(packet: usize, flags: u8, received: Timestamp, server: Server): void {
+  const synchronised = server.stratum > 0 && <i32>server.stratum < STRATUM_UNSYNCHRONISED && server.leap != LEAP_UNSYNCHRONISED;
+  const leap = synchronised ? server.leap : <u8>LEAP_UNSYNCHRONISED;
+  // The client's transmit timestamp comes back as origin; whatever it is, it proves that we saw the request.
+  const origin = load<u64>(packet + AT_TRANSMIT);
+  store<u8>(packet + AT_FLAGS, flags | (leap << 6));
+  store<u8>(packet + AT_STRATUM, synchronised ? server.stratum : 0);
+  // AT_POLL stays as the client sent it.
+  store<i8>(packet + AT_PRECISION, server.precision);
+  write32(packet + AT_ROOT_DELAY, shortFromInterval(server.rootDelay));
+  write32(packet + AT_ROOT_DISPERSION, shortFromInterval(server.rootDispersion));
+  write32(packet + AT_REFID, synchronised ? server.refid : REFID_INIT);
+  write64(packet + AT_REFERENCE, synchronised ? server.referenceTime : 0);
+  store<u64>(packet + AT_ORIGIN, origin);
+  write64(packet + AT_RECEIVE, received);
+}
+
+/** Complete a reply: MUST be the last thing that happens to it before it is sent. */
+export function stampTransmit(packet: usize, transmit: Timestamp): void {
+  write64(packet + AT_TRANSMIT, transmit);
+}
+
+/**
+ * Turn the request into a kiss-o'-death of `code` (four ASCII letters) instead of an answer. Returns its length, 48, or 0
+ * when it must not be answered at all.
+ */
+export function respondKiss(packet: usize, length: i32, code: u32): i32 {
+  if (length < HEADER_LENGTH) return 0;
+  const version = versionOf(packet);
+  const mode = answeringMode(modeOf(packet));
+  if (mode == 0 || version == 0 || version > MAXIMUM_VERSION) return 0;
+  const origin = load<u64>(packet + AT_TRANSMIT);
+  const poll = load<u8>(packet + AT_POLL);
+  memory.fill(packet, 0, HEADER_LENGTH);
+  store<u8>(packet + AT_FLAGS, flagsOf(LEAP_UNSYNCHRONISED, version, mode));
+  store<u8>(packet + AT_POLL, poll);
+  write32(packet + AT_REFID, code);
+  store<u64>(packet + AT_ORIGIN, origin);
+  // Receive and transmit MUST be non-zero for many clients; the origin tells nothing they do not know.
+  store<u64>(packet + AT_RECEIVE, origin);
+  store<u64>(packet + AT_TRANSMIT, origin);
+  return HEADER_LENGTH;
+}

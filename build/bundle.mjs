@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/** Bundles the hosts, the core's typed face and the command (esbuild), and emits their types (tsc). */
+import { build } from "esbuild";
+import { execFile } from "node:child_process";
+import { chmod } from "node:fs/promises";
+import { promisify } from "node:util";
+
+/** What a package user imports: output name → source. */
+const ENTRIES = {
+  "node/index": "hosts/node/index.ts",
+  "deno/index": "hosts/deno/index.ts",
+  "bun/index": "hosts/bun/index.ts",
+  "core/index": "hosts/common/core/index.ts",
+  "cli/main": "cli/main.ts",
+};
+
+/** Modules of a runtime, and what package.json maps by condition: resolved where the code runs. */
+const EXTERNAL = ["node:*", "bun:*", "koffi", "#wasm", "#host", "#as-bind"];
+
+export async function buildBundles() {
+  await build({
+    entryPoints: ENTRIES,
+    outdir: "dist",
+    bundle: true,
+    splitting: true,
+    format: "esm",
+    platform: "neutral",
+    target: "es2022",
+    external: EXTERNAL,
+    chunkNames: "chunks/[name]-[hash]",
+    legalComments: "none",
+    logLevel: "warning",
+  });
+  await chmod("dist/cli/main.js", 0o755);
+}
+
+export async function buildTypes() {
+  const run = promisify(execFile);
+  try {
+    await run(process.execPath, ["node_modules/typescript/bin/tsc", "-p", "build/tsconfig.types.json"]);
+  } catch (error) {
+    throw new Error(`the types do not compile:\n${error.stdout}`);
+  }
+}

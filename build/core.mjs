@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/**
+ * Compiles assembly/ to dist/core.wasm, and writes its twins: base64 for hosts that cannot import wasm, a static import
+ * for workerd, and as-bind's runtime for the cold surface.
+ */
+import { createHash } from "node:crypto";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import asc from "assemblyscript/asc";
+import { asBindRuntime } from "./as-bind/runtime.mjs";
+
+/** 64 KiB pages. Fixed for life, so that views never detach and native addresses stay valid. */
+const MEMORY_PAGES = "64";
+
+const FLAGS = [
+  "assembly/index.ts",
+  "--outFile", "dist/core.wasm",
+  "--optimizeLevel", "3",
+  "--converge",
+  "--noAssert",
+  // The last import gone: the module instantiates with {} on every engine.
+  "--use", "abort=",
+  // as-bind needs a collector (without one, strings leak) and its exports.
+  "--runtime", "incremental",
+  "--exportRuntime",
+  "--enable", "simd",
+  "--initialMemory", MEMORY_PAGES,
+  "--maximumMemory", MEMORY_PAGES,
+  "--transform", "./build/as-bind/transform.mjs",
+];
+
+/** Build the core. Returns the SHA-256 of the wasm, in hex. */
+export async function buildCore() {
+  await mkdir("dist/wasm", { recursive: true });
+  const { error, stderr } = await asc.main(FLAGS);
+  if (error) throw new Error(`the core does not compile: ${error.message}\n${stderr}`);
+  const wasm = await readFile("dist/core.wasm");
+  const imports = WebAssembly.Module.imports(new WebAssembly.Module(wasm));
+  if (imports.length > 0) throw new Error(`the core must import nothing, but imports ${JSON.stringify(imports)}`);
+  const banner = "// Generated from assembly/ by build/core.mjs.\n";
+  await writeFile("dist/wasm/base64.js", `${banner}export default "${wasm.toString("base64")}";\n`);
+  await writeFile("dist/wasm/base64.d.ts", `${banner}/** The core's wasm in base64, or a module where the runtime can import one. */\ndeclare const wasm: string | WebAssembly.Module;\nexport default wasm;\n`);
+  await writeFile("dist/wasm/workerd.js", `${banner}export { default } from "../core.wasm";\n`);
+  await writeFile("dist/wasm/as-bind.js", `${banner}// as-bind 0.8.2, MIT licence, https://github.com/torch2424/as-bind, patched by build/as-bind/runtime.mjs\n${await asBindRuntime()}`);
+  await writeFile("dist/wasm/as-bind.d.ts", `${banner}export function instantiateSync(wasm: WebAssembly.Module, imports?: object): { exports: Record<string, (...args: unknown[]) => unknown> };\n`);
+  return createHash("sha256").update(wasm).digest("hex");
+}

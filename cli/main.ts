@@ -1,0 +1,47 @@
+#!/usr/bin/env node
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/**
+ * The `escapement` command: picks the subcommand, turns errors into a message and an exit status.
+ *
+ * Exit status: 0 done, 1 it did not work out (no usable answer, a port that is taken), 2 wrong usage.
+ */
+
+import process from "node:process";
+import { UsageError } from "./usage.ts";
+
+/** A subcommand: its arguments in, its exit status out. */
+export type Command = (args: string[]) => Promise<number>;
+
+const COMMANDS: Record<string, { summary: string; load: () => Promise<{ run: Command }> }> = {
+  query: { summary: "ask servers for the time and judge their answers", load: () => import("./query.ts") },
+  serve: { summary: "answer NTP requests in the foreground", load: () => import("./serve.ts") },
+  demo: { summary: "several servers on loopback, one of them lying, and a client that finds the truth", load: () => import("./demo.ts") },
+};
+
+const HELP = `usage: escapement COMMAND [OPTION...]
+
+${Object.entries(COMMANDS).map(([name, { summary }]) => `  ${name.padEnd(8)} ${summary}`).join("\n")}
+
+escapement COMMAND --help tells more.`;
+
+async function main([name, ...args]: string[]): Promise<number> {
+  if (name === "--help" || name === "-h" || name === "help") {
+    console.log(HELP);
+    return 0;
+  }
+  const command = name === undefined ? undefined : Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  if (!command) {
+    console.error(`escapement: expected a command, got ${name === undefined ? "none" : `"${name}"`}\n\n${HELP}`);
+    return 2;
+  }
+  const { run } = await command.load();
+  return run(args);
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  if (!(error instanceof Error)) throw error;
+  console.error(`escapement: ${error.message}`);
+  process.exitCode = error instanceof UsageError || (error as { code?: unknown }).code === "INVALID_ARGUMENT" ? 2 : 1;
+}

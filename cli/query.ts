@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/**
+ * `escapement query`: asks each source, says what every one told and what they agree on.
+ *
+ * @module
+ */
+
+import { lendHost, survey, type Survey } from "#host";
+import { paint } from "./format.ts";
+import { sourceTable, verdictText } from "./report.ts";
+import { UsageError, numberOption, parse } from "./usage.ts";
+
+const HELP = `usage: escapement query [OPTION...] SOURCE...
+
+Ask each source for the time, judge the answers and find what the majority agrees on.
+A source is HOST[:PORT], [IPV6]:PORT or ntp://HOST[:PORT].
+
+  --timeout S        seconds to wait for each source in all (default 5)
+  --samples N        ask each source N times, 2 s apart, and keep its least delay (default 1, at most 8)
+  --ntp-version V    3 or 4 (default 4)
+  --fine-root        ask for root delay and dispersion in chrony's field 0xF323
+  -4, -6             only IPv4, only IPv6
+  --json             one JSON document on standard output: {samples, errors, consensus}
+  --help             this text
+
+Exit status: 0 when at least one usable answer came, 1 when none did, 2 for wrong usage.`;
+
+const OPTIONS = {
+  timeout: { type: "string" },
+  samples: { type: "string" },
+  "ntp-version": { type: "string" },
+  "fine-root": { type: "boolean" },
+  "4": { type: "boolean", short: "4" },
+  "6": { type: "boolean", short: "6" },
+  json: { type: "boolean" },
+} as const;
+
+export async function run(args: string[]): Promise<number> {
+  const { values, positionals } = parse(args, OPTIONS);
+  if (values.help) {
+    console.log(HELP);
+    return 0;
+  }
+  if (positionals.length === 0) throw new UsageError(`query: expected at least one SOURCE\n\n${HELP}`);
+  if (values["4"] && values["6"]) throw new UsageError("query: expected -4 or -6, got both");
+  const options = {
+    timeout: numberOption("timeout", values.timeout, { min: 0.01, max: 300 }) ?? 5,
+    version: (numberOption("ntp-version", values["ntp-version"], { min: 3, max: 4, integer: true }) ?? 4) as 3 | 4,
+    samples: numberOption("samples", values.samples, { min: 1, max: 8, integer: true }) ?? 1,
+    fineRoot: values["fine-root"] ?? false,
+    ...(values["4"] ? { family: 4 as const } : values["6"] ? { family: 6 as const } : {}),
+  };
+  const result = await survey(positionals, options);
+  if (values.json) console.log(JSON.stringify(toJson(result), null, 2));
+  else await print(result);
+  return result.entries.some(({ sample }) => sample?.usable) ? 0 : 1;
+}
+
+function toJson({ entries, consensus }: Survey): object {
+  return {
+    samples: entries.flatMap(({ sample, verdict }) => (sample ? [{ ...sample.toJSON(), verdict }] : [])),
+    errors: entries.flatMap(({ source, error }) => (error ? [{ source, code: error.code, message: error.message }] : [])),
+    consensus: consensus ? { offset: consensus.offset, uncertainty: consensus.uncertainty } : null,
+  };
+}
+
+async function print(result: Survey): Promise<void> {
+  const { clock } = await lendHost();
+  console.log(sourceTable(result));
+  console.log();
+  console.log(result.entries.length > 1 || !result.consensus ? verdictText(result, clock.now()) : verdictText(result, clock.now()).split("\n").slice(1).join("\n"));
+  for (const { source, error } of result.entries) {
+    if (error && error.code !== "TIMEOUT") console.log(paint(`${source}: ${error.message}`, "dim"));
+  }
+}

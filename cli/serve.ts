@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/**
+ * `escapement serve`: an NTP server in the foreground, until SIGINT or SIGTERM.
+ *
+ * @module
+ */
+
+import process from "node:process";
+import { serve, type ServeOptions, type Server } from "#host";
+import { UsageError, listenOption, numberOption, parse } from "./usage.ts";
+
+const HELP = `usage: escapement serve [OPTION...]
+
+Answer NTP requests with this host's clock. Without --stratum it says that it is not synchronised.
+
+  --listen A:P       address and port, may be repeated with one port; ":P" for all addresses (default :123)
+  --stratum N        1..15: say that this host's clock is right, N steps from a reference clock
+  --refid TEXT       what it is synchronised to: four letters at stratum 1, an IPv4 address above
+  --root-delay S     seconds to the reference clock and back (default 0)
+  --root-dispersion S  error of this host's clock, seconds (default 0.01)
+  --kiss CODE        answer everybody with this kiss code, for instance DENY
+  --json             print the addresses, and at the end the counters, as JSON
+  --help             this text`;
+
+const OPTIONS = {
+  listen: { type: "string", multiple: true },
+  stratum: { type: "string" },
+  refid: { type: "string" },
+  "root-delay": { type: "string" },
+  "root-dispersion": { type: "string" },
+  kiss: { type: "string" },
+  json: { type: "boolean" },
+} as const;
+
+export async function run(args: string[]): Promise<number> {
+  const { values, positionals } = parse(args, OPTIONS);
+  if (values.help) {
+    console.log(HELP);
+    return 0;
+  }
+  if (positionals.length > 0) throw new UsageError(`serve: expected only options, got "${positionals[0]}"`);
+  const server = await serve({
+    ...listening(values.listen ?? [":123"]),
+    ...defined({
+      stratum: numberOption("stratum", values.stratum, { min: 1, max: 15, integer: true }),
+      rootDelay: numberOption("root-delay", values["root-delay"], { min: 0, max: 15 }),
+      rootDispersion: numberOption("root-dispersion", values["root-dispersion"], { min: 0, max: 15 }),
+      refid: values.refid,
+      kiss: values.kiss,
+    }),
+  });
+  announce(server, values.json ?? false, values.stratum);
+  await stopSignal();
+  await server.close();
+  if (values.json) console.log(JSON.stringify({ stats: server.stats }));
+  return 0;
+}
+
+function listening(texts: readonly string[]): ServeOptions {
+  const parsed = texts.map((text) => listenOption("listen", text));
+  const port = parsed[0]?.port ?? 123;
+  if (parsed.some((other) => other.port !== port)) throw new UsageError("--listen: expected one port for all addresses");
+  const addresses = parsed.flatMap(({ address }) => (address === undefined ? [] : [address]));
+  return addresses.length > 0 ? { listen: addresses, port } : { port };
+}
+
+/** Only the members that have a value: an option not given must leave the default alone. */
+function defined<T extends object>(options: T): { [K in keyof T]?: NonNullable<T[K]> } {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as { [K in keyof T]?: NonNullable<T[K]> };
+}
+
+function announce({ addresses }: Server, json: boolean, stratum: string | undefined): void {
+  if (json) return console.log(JSON.stringify({ addresses }));
+  const where = addresses.map(({ address, port }) => (address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`)).join(" and ");
+  console.log(`Answering on ${where}, ${stratum ? `stratum ${stratum}` : "not synchronised (say --stratum to vouch for this clock)"}. Stop with Ctrl-C.`);
+}
+
+function stopSignal(): Promise<void> {
+  return new Promise((resolve) => {
+    for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolve());
+  });
+}

@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/**
+ * Names on Bun: the system's resolver (getaddrinfo), as on Node.
+ *
+ * @module
+ */
+
+export { resolve } from "../node/dns.ts";

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/**
+ * The public functions, bound to what one runtime lends. Each hosts/X/index.ts calls {@link createApi} once.
+ *
+ * @module
+ */
+
+import { query, type QueryOptions } from "./client/query.ts";
+import type { Sample } from "./client/sample.ts";
+import { now, survey, type Survey, type SurveyOptions } from "./client/survey.ts";
+import type { Host } from "./host.ts";
+import { serve, type ServeOptions, type Server } from "./server/serve.ts";
+
+/** The ladder: the time; one server's word; what several agree on; a server of one's own. */
+export interface Escapement {
+  /**
+   * The time, from several sources that agree. Milliseconds; use {@link survey} for more and for its bound.
+   *
+   * @throws {NtpError} `NO_AGREEMENT` when fewer than `quorum` sources agree, `INVALID_ARGUMENT`, `ABORTED`.
+   * @example
+   * const date = await now();
+   */
+  now(options?: SurveyOptions & { sources?: readonly (string | URL)[] }): Promise<Date>;
+
+  /**
+   * Ask one server once.
+   *
+   * The sample may be unfit to set a clock by: {@link Sample.problems} says why. Use {@link now} if you only want the time.
+   *
+   * @throws {NtpError} `TIMEOUT` when nothing came, `UNREACHABLE` when every address refused, `DNS` when the name has no
+   * address, `UNSUPPORTED` when this runtime has no UDP, `INVALID_ARGUMENT`, `ABORTED`.
+   * @example
+   * const sample = await query("time.cloudflare.com", { timeout: 2 });
+   * console.log(`${sample.offset} s ± ${sample.rootDistance} s`);
+   */
+  query(source: string | URL, options?: QueryOptions): Promise<Sample>;
+
+  /**
+   * Ask several sources at once and find what a majority agrees on, who does not, and how far the truth can be off.
+   * Losing sources is a state of the result, not an error.
+   *
+   * @throws {NtpError} `INVALID_ARGUMENT`, `ABORTED`.
+   */
+  survey(sources?: readonly (string | URL)[], options?: SurveyOptions): Promise<Survey>;
+
+  /**
+   * Answer NTP requests. Not synchronised until told its stratum: it must not claim what nobody vouches for.
+   *
+   * @throws {NtpError} `SOCKET` when an address cannot be bound, `UNSUPPORTED`, `INVALID_ARGUMENT`.
+   * @example
+   * await using server = await serve({ port: 12300, stratum: 10 });
+   */
+  serve(options?: ServeOptions): Promise<Server>;
+}
+
+/**
+ * Bind the public functions to what a runtime lends. `lend` is called at first use, so that importing the package opens
+ * no library and reads no clock.
+ */
+export function createApi(lend: () => Promise<Host>): Escapement {
+  let lent: Promise<Host> | undefined;
+  const host = () => (lent ??= lend());
+  return {
+    now: async (options) => now(await host(), options),
+    query: async (source, options) => query(await host(), source, options),
+    survey: async (sources, options) => survey(await host(), sources, options),
+    serve: async (options) => serve(await host(), options),
+  };
+}

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/**
+ * One request to one address, until an answer to it comes or the caller has enough.
+ *
+ * The socket lives as long as the attempt: a fresh random port each time (RFC 9109). Datagrams that are no answer to this very
+ * request, whoever sent them, change nothing but a counter.
+ *
+ * @module
+ */
+
+import { NtpError } from "../errors.ts";
+import type { Datagram, Endpoint, Host, SendStamp, UdpSocket } from "../host.ts";
+import type { ExchangeCore, Request } from "./exchange.ts";
+import { testNames } from "./problems.ts";
+import type { Sample } from "./sample.ts";
+
+/** How an attempt ended. */
+export type Outcome =
+  | { readonly kind: "sample"; readonly sample: Sample }
+  /** The address cannot be reached or asked; the error says why. */
+  | { readonly kind: "failed"; readonly error: Error };
+
+/** Answers that come before the send has told its stamp wait here; a flood beyond this many is dropped. */
+const EARLY_LIMIT = 16;
+
+export interface AttemptOptions {
+  readonly host: Host;
+  readonly core: ExchangeCore;
+  readonly source: string;
+  readonly endpoint: Endpoint;
+  readonly version: 3 | 4;
+  readonly fineRoot: boolean;
+}
+
+export class Attempt {
+  /** Resolves once; never rejects. Pending for as long as nothing useful comes. */
+  readonly outcome: Promise<Outcome>;
+  /** Datagrams passed over, by the tests they failed. */
+  readonly ignored = new Map<string, number>();
+  readonly endpoint: Endpoint;
+  readonly #options: AttemptOptions;
+  readonly #early: (Datagram & { data: Uint8Array })[] = [];
+  #request: Request;
+  #sent: SendStamp | undefined;
+  #socket: UdpSocket | undefined;
+  #settle!: (outcome: Outcome) => void;
+  #closed = false;
+
+  constructor(options: AttemptOptions) {
+    this.#options = options;
+    this.endpoint = options.endpoint;
+    this.#request = { version: options.version, fineRoot: options.fineRoot, origin: randomOrigin(options.host) };
+    this.outcome = new Promise((resolve) => (this.#settle = resolve));
+    void this.#start().catch((error: unknown) => this.#fail(error));
+  }
+
+  /** Stop listening. The outcome may stay pending. Idempotent. */
+  close(): void {
+    this.#closed = true;
+    this.#socket?.close();
+  }
+
+  async #start(): Promise<void> {
+    const { host, endpoint, core } = this.#options;
+    if (!host.openUdp) throw new NtpError("UNSUPPORTED", `${host.runtime} has no UDP sockets`);
+    const socket = await host.openUdp(
+      { family: endpoint.address.includes(":") ? 6 : 4, connect: endpoint },
+      { onDatagram: (datagram) => this.#onDatagram(datagram), onError: (error) => this.#fail(error) },
+      "kernel",
+    );
+    this.#socket = socket;
+    if (this.#closed) return socket.close();
+    this.#sent = await socket.send(core.request(this.#request), endpoint);
+    for (const datagram of this.#early.splice(0)) this.#judge(datagram, this.#sent);
+  }
+
+  #onDatagram(datagram: Datagram): void {
+    if (this.#closed) return;
+    if (this.#sent) return this.#judge(datagram, this.#sent);
+    if (this.#early.length < EARLY_LIMIT) this.#early.push({ ...datagram, data: datagram.data.slice() });
+  }
+
+  #judge(datagram: Datagram, sent: SendStamp): void {
+    const { host, core, endpoint, source } = this.#options;
+    const { from } = datagram;
+    // MUST hold even where the kernel filters for us: not every runtime can connect a UDP socket.
+    if (from.port !== endpoint.port || !sameAddress(from.address, endpoint.address)) return this.#ignore("testF");
+    const stamps = { sentNs: sent.sentNs, t1: sent.stamp, receivedNs: datagram.receivedNs, t4: datagram.stamp };
+    const verdict = core.reply(datagram.data, this.#request, stamps, { source, from, precision: host.clock.precision });
+    if (verdict.kind === "ignored") return this.#ignore(testNames(verdict.problemBits).join(" "));
+    this.#settle({ kind: "sample", sample: verdict.sample });
+    this.close();
+  }
+
+  #ignore(why: string): void {
+    this.ignored.set(why, (this.ignored.get(why) ?? 0) + 1);
+  }
+
+  #fail(error: unknown): void {
+    this.#settle({ kind: "failed", error: error instanceof Error ? error : new Error(String(error)) });
+    this.close();
+  }
+}
+
+/** 64 random bits that are not zero: zero would mean "no timestamp". */
+function randomOrigin(host: Host): bigint {
+  const bytes = host.random(new Uint8Array(8));
+  return new DataView(bytes.buffer, bytes.byteOffset, 8).getBigUint64(0) || 1n;
+}
+
+/** Equal addresses, whatever their zone or letter case. Both sides come from the same resolver's canonical form. */
+export function sameAddress(a: string, b: string): boolean {
+  const bare = (address: string) => address.replace(/%.*$/, "").toLowerCase();
+  return bare(a) === bare(b) || canonicalIPv6(bare(a)) === canonicalIPv6(bare(b));
+}
+
+/** One spelling for each IPv6 address, by the URL parser's rules; others unchanged. */
+function canonicalIPv6(address: string): string {
+  if (!address.includes(":")) return address;
+  try {
+    return new URL(`http://[${address}]`).hostname;
+  } catch {
+    return address;
+  }
+}

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/**
+ * The host's side of one request and reply: fills the core's Exchange, calls it, reads its Sample.
+ *
+ * All state is in the arguments, so that one instance serves any number of requests under way.
+ *
+ * @module
+ */
+
+import { Core } from "../core/core.ts";
+import { refidText } from "../core/cold.ts";
+import type { Endpoint, StampSource } from "../host.ts";
+import { Sample } from "./sample.ts";
+
+/** Association mode of a request: 3 client. */
+const MODE_CLIENT = 3;
+/** Ask for chrony's mono-root field (WANT_MONO_ROOT). */
+const WANT_MONO_ROOT = 1;
+
+/** What is asked. */
+export interface Request {
+  readonly version: 3 | 4;
+  /** The random transmit timestamp; not zero. */
+  readonly origin: bigint;
+  /** Ask for root delay and dispersion in chrony's finer field. */
+  readonly fineRoot: boolean;
+}
+
+/** When the request left and the reply came, ns since 1970. */
+export interface Stamps {
+  readonly sentNs: bigint;
+  readonly receivedNs: bigint;
+  readonly t1: StampSource;
+  readonly t4: StampSource;
+}
+
+/** What a datagram turned out to be. */
+export type Verdict =
+  | { readonly kind: "ignored"; readonly problemBits: number }
+  | { readonly kind: "sample"; readonly sample: Sample };
+
+const EXCHANGE_FIELDS = ["VERSION", "MODE", "POLL", "WANTS", "ORIGIN", "T1", "T4", "PREVIOUS_TRANSMIT", "PRECISION"] as const;
+const SAMPLE_FIELDS = [
+  "T1", "T2", "T3", "T4", "OFFSET", "DELAY", "DISPERSION", "ROOT_DELAY", "ROOT_DISPERSION", "ROOT_DISTANCE", "PROBLEMS",
+] as const;
+const HEADER_FIELDS = ["LEAP", "VERSION", "MODE", "STRATUM", "POLL", "PRECISION", "REFID"] as const;
+
+/** Requests and replies over one instance of the core. */
+export class ExchangeCore {
+  readonly #core: Core;
+  readonly #exchange;
+  readonly #sample;
+  readonly #header;
+  readonly #packet: number;
+  readonly #packetSize: number;
+
+  constructor(core: Core = new Core()) {
+    this.#core = core;
+    this.#exchange = core.fields("EXCHANGE", EXCHANGE_FIELDS);
+    this.#sample = core.fields("SAMPLE", SAMPLE_FIELDS);
+    this.#header = core.fields("SAMPLE", HEADER_FIELDS, "HEADER");
+    this.#packet = core.constant("SLOTS");
+    this.#packetSize = core.constant("SLOT_STRIDE_OCTETS");
+  }
+
+  /** The octets of a request, a copy. */
+  request(request: Request): Uint8Array {
+    this.#load(request, { sentNs: 0n, receivedNs: 0n }, 0);
+    const length = this.#core.exports.requestWrite(this.#packet, this.#core.constant("EXCHANGE"));
+    return this.#core.bytes.slice(this.#packet, this.#packet + length);
+  }
+
+  /** Judge a datagram as the reply to `request`. `precision` is the local clock's, in seconds. */
+  reply(data: Uint8Array, request: Request, stamps: Stamps, context: { source: string; from: Endpoint; precision: number }): Verdict {
+    const core = this.#core;
+    const length = Math.min(data.length, this.#packetSize);
+    core.bytes.set(data.subarray(0, length), this.#packet);
+    this.#load(request, stamps, context.precision);
+    const verdict = core.exports.replyRead(this.#packet, length, core.constant("EXCHANGE"), core.constant("SAMPLE"));
+    if (verdict === 0) return { kind: "ignored", problemBits: core.u32(this.#sample.PROBLEMS) };
+    return { kind: "sample", sample: this.#read(stamps, context) };
+  }
+
+  #load(request: Request, stamps: { sentNs: bigint; receivedNs: bigint }, precision: number): void {
+    const { view, exports } = this.#core;
+    const at = this.#exchange;
+    view.setUint8(at.VERSION, request.version);
+    view.setUint8(at.MODE, MODE_CLIENT);
+    view.setInt8(at.POLL, 0);
+    view.setUint32(at.WANTS, request.fineRoot ? WANT_MONO_ROOT : 0, true);
+    view.setBigUint64(at.ORIGIN, request.origin, true);
+    view.setBigInt64(at.T1, exports.timestampFromUnixNs(stamps.sentNs), true);
+    view.setBigInt64(at.T4, exports.timestampFromUnixNs(stamps.receivedNs), true);
+    view.setBigUint64(at.PREVIOUS_TRANSMIT, 0n, true);
+    view.setBigInt64(at.PRECISION, exports.intervalFromSeconds(precision), true);
+  }
+
+  #read(stamps: Stamps, { source, from }: { source: string; from: Endpoint }): Sample {
+    const { view, exports } = this.#core;
+    const at = this.#sample;
+    const header = this.#header;
+    const interval = (address: number) => view.getBigInt64(address, true);
+    const seconds = (address: number) => exports.intervalToSeconds(interval(address));
+    // The reply's times are read in the era nearest to this host's clock; only differences enter the offset.
+    const unixNs = (address: number) => exports.timestampToUnixNs(interval(address), stamps.receivedNs);
+    const stratum = view.getUint8(header.STRATUM);
+    return new Sample({
+      source,
+      address: from.address,
+      port: from.port,
+      version: view.getUint8(header.VERSION),
+      mode: view.getUint8(header.MODE),
+      leap: view.getUint8(header.LEAP),
+      stratum,
+      poll: view.getInt8(header.POLL),
+      precision: view.getInt8(header.PRECISION),
+      refid: refidText(view.getUint32(header.REFID, true), stratum),
+      offset: seconds(at.OFFSET),
+      offsetNs: exports.intervalToNs(interval(at.OFFSET)),
+      delay: seconds(at.DELAY),
+      dispersion: seconds(at.DISPERSION),
+      rootDelay: seconds(at.ROOT_DELAY),
+      rootDispersion: seconds(at.ROOT_DISPERSION),
+      rootDistance: seconds(at.ROOT_DISTANCE),
+      rootDistanceNs: exports.intervalToNs(interval(at.ROOT_DISTANCE)),
+      t1: stamps.sentNs,
+      t2: unixNs(at.T2),
+      t3: unixNs(at.T3),
+      t4: stamps.receivedNs,
+      timestamps: { t1: stamps.t1, t4: stamps.t4 },
+      authenticated: false,
+      interleaved: false,
+      problemBits: view.getUint32(at.PROBLEMS, true),
+    });
+  }
+}

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/**
+ * A source to the addresses to try, families taking turns (RFC 8305 §4), so that a broken IPv6 or IPv4 costs one step
+ * and not the answer.
+ *
+ * @module
+ */
+
+import { NtpError } from "../errors.ts";
+import type { Endpoint, Host, ResolvedAddress } from "../host.ts";
+import type { Source } from "./source.ts";
+
+/** Which addresses may be used. */
+export type Family = 4 | 6;
+
+/** All endpoints of a source. @throws {NtpError} `DNS` when there is none. */
+export async function endpointsOf(host: Host, source: Source, family?: Family, signal?: AbortSignal): Promise<Endpoint[]> {
+  const literal = literalFamily(source.host);
+  const addresses = literal ? [{ address: source.host, family: literal }] : await lookUp(host, source, signal);
+  const wanted = addresses.filter((address) => family === undefined || address.family === family);
+  if (wanted.length === 0) {
+    const what = family === undefined ? "an address" : `an IPv${family} address`;
+    throw new NtpError("DNS", `expected ${what} for "${source.host}", found none; check the name and this host's resolver`, { source: source.text });
+  }
+  return takeTurns(wanted).map(({ address }) => ({ address, port: source.port }));
+}
+
+async function lookUp(host: Host, source: Source, signal?: AbortSignal): Promise<ResolvedAddress[]> {
+  if (!host.resolve) throw new NtpError("UNSUPPORTED", `${host.runtime} cannot look up names; give an IP address`, { source: source.text });
+  try {
+    return await host.resolve(source.host, signal);
+  } catch (cause) {
+    if (signal?.aborted) throw cause;
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new NtpError("DNS", `could not look up "${source.host}": ${why}`, { source: source.text, cause });
+  }
+}
+
+/** 4 or 6 for a literal address, undefined for a name. */
+export function literalFamily(host: string): Family | undefined {
+  if (host.includes(":")) return 6;
+  return /^\d{1,3}(\.\d{1,3}){3}$/.test(host) ? 4 : undefined;
+}
+
+/** First of each family, second of each, … beginning with the family the resolver put first. */
+export function takeTurns(addresses: readonly ResolvedAddress[]): ResolvedAddress[] {
+  const first = addresses.filter(({ family }) => family === addresses[0]?.family);
+  const second = addresses.filter(({ family }) => family !== addresses[0]?.family);
+  return addresses.length === 0 ? [] : Array.from({ length: Math.max(first.length, second.length) }, (_, i) => [first[i], second[i]])
+    .flat()
+    .filter((address) => address !== undefined);
+}

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/**
+ * How a source is written: a host name, an address, `HOST:PORT`, or an `ntp:` URL. Tested in source.test.ts.
+ *
+ * @module
+ */
+
+import { NtpError } from "../errors.ts";
+
+/** A source, taken apart. */
+export interface Source {
+  /** As the caller wrote it. */
+  readonly text: string;
+  readonly scheme: "ntp";
+  /** Host name or address; IPv6 without brackets. */
+  readonly host: string;
+  readonly port: number;
+}
+
+/** UDP port of NTP (RFC 5905 §7.2). */
+export const NTP_PORT = 123;
+
+/** Schemes of DESIGN's vocabulary that this build does not speak. */
+const UNSUPPORTED_SCHEMES = new Set(["nts", "roughtime", "relay"]);
+
+/** Take a source apart. @throws {NtpError} `INVALID_ARGUMENT` for what cannot be read, `UNSUPPORTED` for other schemes. */
+export function parseSource(source: string | URL): Source {
+  const text = String(source).trim();
+  const { scheme, authority } = splitScheme(text);
+  if (UNSUPPORTED_SCHEMES.has(scheme)) {
+    throw new NtpError("UNSUPPORTED", `expected an ntp: source, got "${text}"; ${scheme}: is not supported by this version`, { source: text });
+  }
+  const match = scheme === "ntp" ? matchAuthority(authority) : undefined;
+  const port = match?.[2] === undefined ? NTP_PORT : Number(match[2]);
+  if (!match?.[1] || port < 1 || port > 65535) {
+    const expected = '"time.example.org", "192.0.2.1:123", "[2001:db8::1]:123" or "ntp://…"';
+    throw new NtpError("INVALID_ARGUMENT", `expected a source like ${expected}, got "${text}"`, { source: text });
+  }
+  return { text, scheme: "ntp", host: match[1], port };
+}
+
+/** A bare IPv6 address has colons but no scheme, and what follows the colon of `host:123` is a port. */
+function splitScheme(text: string): { scheme: string; authority: string } {
+  const match = /^([a-z][a-z0-9+.-]*):(?:\/\/)?(.*)$/i.exec(text);
+  if (!match || isBareIPv6(text) || /^\d+$/.test(match[2] ?? "")) return { scheme: "ntp", authority: text };
+  return { scheme: (match[1] ?? "").toLowerCase(), authority: (match[2] ?? "").replace(/\/$/, "") };
+}
+
+/** `[whole, host, port?]` */
+function matchAuthority(authority: string): readonly (string | undefined)[] | undefined {
+  if (isBareIPv6(authority)) return [authority, authority];
+  const match = /^\[([^\]]+)\](?::(\d+))?$/.exec(authority) ?? /^([^:/?#@[\]\s]+)(?::(\d+))?$/.exec(authority);
+  return match ?? undefined;
+}
+
+function isBareIPv6(text: string): boolean {
+  return /^[0-9a-f:.]+(%[^\s\]]+)?$/i.test(text) && (text.match(/:/g)?.length ?? 0) >= 2;
+}
+
+/** `host:port` with brackets where IPv6 needs them. */
+export function formatEndpoint(address: string, port: number): string {
+  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
+}

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/**
+ * The typed face of the core's hot surface: one compiled module, as many instances as wanted, raw exports.
+ *
+ * 64-bit values cross as BigInt and come back signed: use {@link unsigned} where a timestamp is meant. The memory never
+ * grows, so that views made once stay valid.
+ *
+ * @module
+ */
+
+import wasm from "#wasm";
+
+/** What assembly/index.ts exports, as far as hosts call it. Addresses and lengths are Numbers. */
+export interface CoreExports {
+  readonly memory: WebAssembly.Memory;
+  elapsed(from: bigint, to: bigint): bigint;
+  timestampFromUnixNs(unixNs: bigint): bigint;
+  timestampToUnixNs(timestamp: bigint, pivotNs: bigint): bigint;
+  intervalToNs(interval: bigint): bigint;
+  intervalFromNs(ns: bigint): bigint;
+  intervalToSeconds(interval: bigint): number;
+  intervalFromSeconds(seconds: number): bigint;
+  shortToInterval(short: number): bigint;
+  shortFromInterval(interval: bigint): number;
+  intervalFromLog2(exponent: number): bigint;
+  dateWrite(at: number, unixNs: bigint): void;
+  dateToUnixNs(at: number): bigint;
+  dateToTimestamp(at: number): bigint;
+  readHeader(packet: number, header: number): void;
+  writeHeader(packet: number, header: number): void;
+  readTrailer(packet: number, length: number, version: number, trailer: number): number;
+  writeField(at: number, type: number, valueLength: number, last: number): number;
+  refidOfIPv6(address: number): number;
+  requestWrite(packet: number, exchange: number): number;
+  replyRead(packet: number, length: number, exchange: number, sample: number): number;
+  offsetOf(t1: bigint, t2: bigint, t3: bigint, t4: bigint): bigint;
+  delayOf(t1: bigint, t2: bigint, t3: bigint, t4: bigint): bigint;
+  driftOver(span: bigint): bigint;
+  intersect(count: number): number;
+  intersectionLow(): bigint;
+  intersectionHigh(): bigint;
+  intersectionOffset(count: number): bigint;
+  respond(packet: number, length: number, received: bigint, server: number): number;
+  respondKiss(packet: number, length: number, code: number): number;
+  stampTransmit(packet: number, transmit: bigint): void;
+  answerBatch(count: number, transmit: bigint, server: number): number;
+  md5Start(): void;
+  md5Update(data: number, length: number): void;
+  md5Finish(out: number): void;
+}
+
+let shared: WebAssembly.Module | undefined;
+
+/** The core's module, compiled once. */
+export function coreModule(): WebAssembly.Module {
+  shared ??= typeof wasm === "string" ? new WebAssembly.Module(decodeBase64(wasm)) : wasm;
+  return shared;
+}
+
+/** The wasm itself; for a hash that tells which core runs. Undefined where the runtime only lends the compiled module. */
+export function coreBytes(): Uint8Array<ArrayBuffer> | undefined {
+  return typeof wasm === "string" ? decodeBase64(wasm) : undefined;
+}
+
+function decodeBase64(text: string): Uint8Array<ArrayBuffer> {
+  return Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+}
+
+/** A wasm i64 read as u64. */
+export function unsigned(value: bigint): bigint {
+  return BigInt.asUintN(64, value);
+}
+
+/** One instance of the core. */
+export class Core {
+  readonly exports: CoreExports;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly view: DataView<ArrayBuffer>;
+  readonly #constants: WebAssembly.Exports;
+
+  constructor(module: WebAssembly.Module = coreModule()) {
+    const instance = new WebAssembly.Instance(module, {});
+    this.#constants = instance.exports;
+    this.exports = instance.exports as unknown as CoreExports;
+    const memory = this.exports.memory.buffer as ArrayBuffer;
+    this.bytes = new Uint8Array(memory);
+    this.view = new DataView(memory);
+  }
+
+  /** An exported constant: an address, a size or a field's offset. */
+  constant(name: string): number {
+    const value = this.#constants[name];
+    if (!(value instanceof WebAssembly.Global)) throw new TypeError(`the core exports no constant ${name}`);
+    return value.value as number;
+  }
+
+  /** Addresses of the named fields of a structure: `at("SAMPLE", ["T1"])` is SAMPLE + SAMPLE_T1. */
+  fields<K extends string>(base: string, names: readonly K[], structure = base): Record<K, number> {
+    const start = this.constant(base);
+    return Object.fromEntries(names.map((name) => [name, start + this.constant(`${structure}_${name}`)])) as Record<K, number>;
+  }
+
+  u64(at: number): bigint {
+    return this.view.getBigUint64(at, true);
+  }
+
+  i64(at: number): bigint {
+    return this.view.getBigInt64(at, true);
+  }
+
+  u32(at: number): number {
+    return this.view.getUint32(at, true);
+  }
+
+  setU64(at: number, value: bigint): void {
+    this.view.setBigUint64(at, value, true);
+  }
+
+  setI64(at: number, value: bigint): void {
+    this.view.setBigInt64(at, value, true);
+  }
+
+  setU32(at: number, value: number): void {
+    this.view.setUint32(at, value, true);
+  }
+}

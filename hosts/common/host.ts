@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/**
+ * What a runtime lends to escapement: a clock, names, randomness and datagrams. Nothing here knows the protocol.
+ *
+ * Each folder hosts/X implements these interfaces with equal file names (clock.ts, udp.ts, dns.ts); a capability that a
+ * runtime lacks has no file. The contract is checked on every runtime by tests/contract.
+ *
+ * @module
+ */
+
+/** Who took a time stamp: the kernel as the datagram passed, or this process when it got round to it. */
+export type StampSource = "kernel" | "user";
+
+/** An IP address and a port. IPv6 addresses carry no brackets; a zone follows a `%`. */
+export interface Endpoint {
+  readonly address: string;
+  readonly port: number;
+}
+
+/** One address that a name resolves to. */
+export interface ResolvedAddress {
+  readonly address: string;
+  readonly family: 4 | 6;
+}
+
+/** A reading clock of this host. */
+export interface HostClock {
+  /** Wall-clock time, nanoseconds since 1970-01-01T00:00:00Z, as fine as this runtime can tell. */
+  now(): bigint;
+  /** Monotonic time in nanoseconds from an arbitrary origin; never steps, may be slewed with the wall clock. */
+  monotonic(): bigint;
+  /** Measured precision of {@link HostClock.now} in seconds: the least step seen, or the cost of a reading if larger. */
+  readonly precision: number;
+  /** How the reading is made, for people: "clock_gettime (koffi)", "Date.now + performance.now". */
+  readonly description: string;
+}
+
+/** A datagram that came. */
+export interface Datagram {
+  /** The payload; valid only until the handler returns. */
+  readonly data: Uint8Array;
+  /** Where it came from. v4-mapped IPv6 addresses are given in their IPv4 form. */
+  readonly from: Endpoint;
+  /** When it came: wall clock, ns since 1970. */
+  readonly receivedNs: bigint;
+  readonly stamp: StampSource;
+}
+
+/** When a datagram left. */
+export interface SendStamp {
+  /** Wall clock, ns since 1970. */
+  readonly sentNs: bigint;
+  readonly stamp: StampSource;
+}
+
+/** What a socket reports to its owner. Handlers never throw. */
+export interface UdpHandlers {
+  onDatagram(datagram: Datagram): void;
+  /** An asynchronous error, for instance ECONNREFUSED of a connected socket. The socket stays open. */
+  onError(error: Error): void;
+}
+
+export interface UdpOptions {
+  readonly family: 4 | 6;
+  /** Local address to bind; the wildcard of the family when absent. */
+  readonly address?: string;
+  /** Local port; 0 or absent for a fresh random one (RFC 9109). */
+  readonly port?: number;
+  /** Only exchange datagrams with this endpoint, so that refusals are reported where the runtime can. */
+  readonly connect?: Endpoint;
+  /** Refuse IPv4 on an IPv6 wildcard socket. Default true. */
+  readonly ipv6Only?: boolean;
+}
+
+/** A bound UDP socket. */
+export interface UdpSocket {
+  readonly local: Endpoint;
+  /** The best receive stamp that this socket can give. */
+  readonly stamps: StampSource;
+  /**
+   * Send one datagram. The stamp is taken as late before the send as the runtime allows, or by the kernel.
+   * `to` is required unless the socket is connected. Rejects with the runtime's error when the send fails.
+   */
+  send(data: Uint8Array, to?: Endpoint): Promise<SendStamp>;
+  /** Idempotent. */
+  close(): void;
+}
+
+/** Everything a runtime lends. */
+export interface Host {
+  readonly runtime: "node" | "deno" | "bun" | "browser" | "edge";
+  readonly version: string;
+  readonly clock: HostClock;
+  /** Fill with cryptographically strong random octets and return the same array. */
+  random(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer>;
+  /** All addresses of a name, in the resolver's order. Absent where there are no names. */
+  resolve?(name: string, signal?: AbortSignal): Promise<ResolvedAddress[]>;
+  /**
+   * Open a socket. Absent where there is no UDP. `stamps: "kernel"` asks for kernel time stamps where the host can;
+   * the socket's own `stamps` says what it got.
+   */
+  openUdp?(options: UdpOptions, handlers: UdpHandlers, stamps?: StampSource): Promise<UdpSocket>;
+}

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/**
+ * What every runtime's entry exports beside the bound functions.
+ *
+ * @module
+ */
+
+export { NtpError } from "./errors.ts";
+export type { NtpErrorCode, NtpErrorOptions } from "./errors.ts";
+export type { Escapement } from "./api.ts";
+export type { Datagram, Endpoint, Host, HostClock, SendStamp, StampSource, UdpHandlers, UdpOptions, UdpSocket } from "./host.ts";
+export type { QueryOptions } from "./client/query.ts";
+export { Sample } from "./client/sample.ts";
+export type { SampleFields, SampleJson } from "./client/sample.ts";
+export type { Problem, TestName } from "./client/problems.ts";
+export { DEFAULT_SOURCES } from "./client/survey.ts";
+export type { Consensus, Survey, SurveyEntry, SurveyOptions } from "./client/survey.ts";
+export type { ServeOptions, Server, ServerStats } from "./server/serve.ts";

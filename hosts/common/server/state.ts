@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/**
+ * The host's side of the core's server: fills its state, lends it a slot and the time, takes the reply.
+ *
+ * @module
+ */
+
+import { NtpError } from "../errors.ts";
+import { Core } from "../core/core.ts";
+import { refidFromText } from "../core/cold.ts";
+
+/** What the server says of its own time; checked by the caller. */
+export interface ServerState {
+  readonly stratum: number | undefined;
+  readonly leap: number;
+  /** s */
+  readonly rootDelay: number;
+  readonly rootDispersion: number;
+  /** s */
+  readonly precision: number;
+  readonly refid: string | undefined;
+  readonly kiss: string | undefined;
+}
+
+/** How often the reference time of a clock that is right by decree is renewed. */
+const REFERENCE_INTERVAL_NS = 16_000_000_000n;
+const UNSYNCHRONISED = 16;
+
+const SERVER_FIELDS = ["LEAP", "STRATUM", "PRECISION", "REFID", "ROOT_DELAY", "ROOT_DISPERSION", "REFERENCE_TIME", "MONO_EPOCH", "MONO_OFFSET"] as const;
+
+/** One server over one instance of the core. */
+export class ServerCore {
+  readonly #core = new Core();
+  readonly #clock: () => bigint;
+  readonly #slot: number;
+  readonly #server: number;
+  readonly #slotSize: number;
+  readonly #referenceTime: number;
+  readonly #kiss: number | undefined;
+  #referenceNs = 0n;
+
+  constructor(state: ServerState, clock: () => bigint) {
+    const core = this.#core;
+    const { view, exports } = core;
+    this.#clock = clock;
+    this.#slot = core.constant("SLOTS");
+    this.#slotSize = core.constant("SLOT_STRIDE_OCTETS");
+    this.#server = core.constant("SERVER");
+    this.#kiss = state.kiss === undefined ? undefined : refidFromText(state.kiss);
+    const at = core.fields("SERVER", SERVER_FIELDS);
+    this.#referenceTime = at.REFERENCE_TIME;
+    view.setUint8(at.LEAP, state.leap);
+    view.setUint8(at.STRATUM, state.stratum ?? UNSYNCHRONISED);
+    view.setInt8(at.PRECISION, Math.max(-32, Math.min(0, Math.round(Math.log2(state.precision)))));
+    view.setUint32(at.REFID, refidOf(state), true);
+    view.setBigInt64(at.ROOT_DELAY, exports.intervalFromSeconds(state.rootDelay), true);
+    view.setBigInt64(at.ROOT_DISPERSION, exports.intervalFromSeconds(state.rootDispersion), true);
+    // This server's clock may be stepped by others unseen, so its "monotonic" time makes no promise: epoch 0.
+    view.setUint32(at.MONO_EPOCH, 0, true);
+    view.setBigInt64(at.MONO_OFFSET, 0n, true);
+  }
+
+  /** The reply to a datagram, valid until the next call, or undefined where none is due. `receivedNs`: when it came. */
+  answer(data: Uint8Array, receivedNs: bigint = this.#clock()): Uint8Array | undefined {
+    const { bytes, exports } = this.#core;
+    if (data.length > this.#slotSize) return undefined;
+    bytes.set(data, this.#slot);
+    if (receivedNs - this.#referenceNs > REFERENCE_INTERVAL_NS || receivedNs < this.#referenceNs) this.#renewReference(receivedNs);
+    const length =
+      this.#kiss === undefined
+        ? exports.respond(this.#slot, data.length, exports.timestampFromUnixNs(receivedNs), this.#server)
+        : exports.respondKiss(this.#slot, data.length, this.#kiss);
+    if (length === 0) return undefined;
+    if (this.#kiss === undefined) exports.stampTransmit(this.#slot, exports.timestampFromUnixNs(this.#clock()));
+    return bytes.subarray(this.#slot, this.#slot + length);
+  }
+
+  #renewReference(nowNs: bigint): void {
+    this.#referenceNs = nowNs;
+    this.#core.setI64(this.#referenceTime, this.#core.exports.timestampFromUnixNs(nowNs));
+  }
+}
+
+/** @throws {NtpError} `INVALID_ARGUMENT` */
+function refidOf({ refid, stratum }: ServerState): number {
+  if (stratum === undefined) return 0;
+  if (stratum === 1) {
+    const text = refid ?? "LOCL";
+    if (!/^[\x21-\x7e]{1,4}$/.test(text)) throw new NtpError("INVALID_ARGUMENT", `expected a refid of one to four ASCII characters at stratum 1, got "${text}"`);
+    return refidFromText(text);
+  }
+  // 127.127.1.1 has long stood for "the local clock".
+  const octets = (refid ?? "127.127.1.1").split(".").map(Number);
+  if (octets.length !== 4 || octets.some((octet) => !(Number.isInteger(octet) && octet >= 0 && octet <= 255))) {
+    throw new NtpError("INVALID_ARGUMENT", `expected an IPv4 address as refid above stratum 1, got "${refid}"`);
+  }
+  return octets.reduce((value, octet) => value * 256 + octet, 0);
+}

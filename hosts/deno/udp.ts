@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/**
+ * UDP on `Deno.listenDatagram`, or on Deno's `node:dgram` where it was started without `--unstable-net`.
+ *
+ * Neither has kernel time stamps. Deno cannot connect a UDP socket, so refusals (ICMP) are not reported: such an address
+ * is silent, not failed.
+ *
+ * @module
+ */
+
+import type { Endpoint, HostClock, SendStamp, UdpHandlers, UdpOptions, UdpSocket } from "../common/host.ts";
+import { unmapped } from "../common/udp.ts";
+import { openUdp as openNodeUdp } from "../node/udp.ts";
+
+interface NetAddress {
+  readonly transport: "udp";
+  readonly hostname: string;
+  readonly port: number;
+}
+
+interface DatagramConn {
+  readonly addr: NetAddress;
+  send(data: Uint8Array, to: NetAddress): Promise<number>;
+  receive(buffer?: Uint8Array): Promise<[Uint8Array, NetAddress]>;
+  close(): void;
+}
+
+/** What of the `Deno` namespace is used here. */
+interface DenoNet {
+  listenDatagram?(options: { transport: "udp"; hostname: string; port: number }): DatagramConn;
+}
+
+const { Deno } = globalThis as unknown as { Deno?: DenoNet };
+
+export async function openUdp(clock: HostClock, options: UdpOptions, handlers: UdpHandlers): Promise<UdpSocket> {
+  // A dual-stack socket is beyond listenDatagram, which leaves the system's default.
+  if (!Deno?.listenDatagram || options.ipv6Only === false) return openNodeUdp(clock, options, handlers);
+  const hostname = options.address ?? (options.family === 6 ? "::" : "0.0.0.0");
+  const connection = Deno.listenDatagram({ transport: "udp", hostname, port: options.port ?? 0 });
+  const socket = new DenoUdpSocket(clock, connection, options.connect);
+  void socket.listen(handlers);
+  return socket;
+}
+
+class DenoUdpSocket implements UdpSocket {
+  readonly stamps = "user";
+  readonly local: Endpoint;
+  readonly #clock: HostClock;
+  readonly #connection: DatagramConn;
+  readonly #peer: Endpoint | undefined;
+  #closed = false;
+
+  constructor(clock: HostClock, connection: DatagramConn, peer: Endpoint | undefined) {
+    this.#clock = clock;
+    this.#connection = connection;
+    this.#peer = peer;
+    this.local = { address: connection.addr.hostname, port: connection.addr.port };
+  }
+
+  async listen(handlers: UdpHandlers): Promise<void> {
+    const buffer = new Uint8Array(65536);
+    while (!this.#closed) {
+      try {
+        const [data, { hostname, port }] = await this.#connection.receive(buffer);
+        const receivedNs = this.#clock.now();
+        handlers.onDatagram({ data, from: { address: unmapped(hostname), port }, receivedNs, stamp: "user" });
+      } catch (error) {
+        if (!this.#closed) handlers.onError(error as Error);
+      }
+    }
+  }
+
+  async send(data: Uint8Array, to: Endpoint | undefined = this.#peer): Promise<SendStamp> {
+    if (!to) throw new TypeError("send: expected an endpoint, as the socket is not connected");
+    const sentNs = this.#clock.now();
+    await this.#connection.send(data, { transport: "udp", hostname: to.address, port: to.port });
+    return { sentNs, stamp: "user" };
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#connection.close();
+  }
+}

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/**
+ * The constants of Linux that this folder uses, under their C names: asm-generic values, which x64, arm64 and riscv64
+ * share.
+ *
+ * layout.test.ts compiles a C program that prints every name exported here and compares.
+ *
+ * @module
+ */
+
+export const CLOCK_REALTIME = 0;
+export const CLOCK_MONOTONIC = 1;
+
+export const AF_INET = 2;
+export const AF_INET6 = 10;
+export const SOCK_DGRAM = 2;
+export const SOCK_NONBLOCK = 0o4000;
+/** A child process must not inherit the socket. */
+export const SOCK_CLOEXEC = 0o2000000;
+
+export const SOL_IP = 0;
+export const SOL_SOCKET = 1;
+export const SOL_IPV6 = 41;
+export const IP_RECVERR = 11;
+export const IPV6_RECVERR = 25;
+export const IPV6_V6ONLY = 26;
+
+/** The control message of a stamp has the number of the option that asks for it. */
+export const SO_TIMESTAMPING = 37;
+export const SOF_TIMESTAMPING_TX_SOFTWARE = 1 << 1;
+export const SOF_TIMESTAMPING_RX_SOFTWARE = 1 << 3;
+/** Report software stamps. */
+export const SOF_TIMESTAMPING_SOFTWARE = 1 << 4;
+/** Number the datagrams, from 0, and give a transmit stamp the number of its datagram. */
+export const SOF_TIMESTAMPING_OPT_ID = 1 << 7;
+/** Give a transmit stamp without a copy of the datagram. */
+export const SOF_TIMESTAMPING_OPT_TSONLY = 1 << 11;
+/** An entry of the error queue that is no error but a transmit stamp. */
+export const SO_EE_ORIGIN_TIMESTAMPING = 4;
+
+export const MSG_TRUNC = 0x20;
+export const MSG_DONTWAIT = 0x40;
+export const MSG_ERRQUEUE = 0x2000;
+export const MSG_NOSIGNAL = 0x4000;
+
+export const EINTR = 4;
+export const EBADF = 9;
+export const EAGAIN = 11;
+export const ENODEV = 19;
+export const EINVAL = 22;
+export const EDESTADDRREQ = 89;
+export const EMSGSIZE = 90;
+export const EAFNOSUPPORT = 97;
+export const EISCONN = 106;
+export const ECONNREFUSED = 111;

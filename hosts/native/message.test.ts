@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { readControls } from "./message.ts";
+
+const NOTHING = { stampNs: undefined, error: undefined };
+
+/** One control message, padded to 8. */
+function control(level: number, type: number, data: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array((16 + data.length + 7) & ~7);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(0, 16 + data.length, true);
+  view.setInt32(8, level, true);
+  view.setInt32(12, type, true);
+  bytes.set(data, 16);
+  return bytes;
+}
+
+function stamp(seconds: bigint, nanoseconds: bigint): Uint8Array {
+  const data = new Uint8Array(48);
+  new DataView(data.buffer).setBigInt64(0, seconds, true);
+  new DataView(data.buffer).setBigInt64(8, nanoseconds, true);
+  return control(1, 37, data);
+}
+
+function error(level: 0 | 41, errno: number, origin: number, data = 0): Uint8Array {
+  const bytes = new Uint8Array(32);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(0, errno, true);
+  bytes[4] = origin;
+  view.setUint32(12, data, true);
+  return control(level, level === 0 ? 11 : 25, bytes);
+}
+
+function read(...parts: Uint8Array[]): ReturnType<typeof readControls> {
+  const bytes = Uint8Array.from(parts.flatMap((part) => [...part]));
+  return readControls(new DataView(bytes.buffer), 0, bytes.length);
+}
+
+describe("control messages", () => {
+  it("hold the software stamp", () => {
+    expect(read(stamp(1_700_000_000n, 999_999_999n))).toEqual({ ...NOTHING, stampNs: 1_700_000_000_999_999_999n });
+  });
+
+  it("hold no stamp when it is all zero", () => {
+    expect(read(stamp(0n, 0n))).toEqual(NOTHING);
+  });
+
+  it("hold errors of both families", () => {
+    expect(read(error(0, 111, 2)).error).toEqual({ errno: 111, stampOf: undefined });
+    expect(read(error(41, 113, 3)).error).toEqual({ errno: 113, stampOf: undefined });
+  });
+
+  it("hold transmit stamps with the number of the datagram, behind messages nobody asked for", () => {
+    const unknown = control(1, 99, Uint8Array.of(1, 2, 3));
+    expect(read(unknown, stamp(5n, 6n), error(0, 42, 4, 0xfffffffe))).toEqual({
+      stampNs: 5_000_000_006n,
+      error: { errno: 42, stampOf: 0xfffffffe },
+    });
+  });
+
+  it("are ignored where they are cut off", () => {
+    const whole = stamp(5n, 6n);
+    for (let length = 0; length < whole.length; length++) expect(read(whole.slice(0, length))).toEqual(NOTHING);
+  });
+
+  it("end the walk where a length is impossible", () => {
+    const broken = stamp(5n, 6n);
+    for (const length of [0, 15, 0xffffffff]) {
+      new DataView(broken.buffer).setUint32(0, length, true);
+      expect(read(broken, stamp(7n, 8n))).toEqual(NOTHING);
+    }
+  });
+
+  it("never throw, whatever the octets", () => {
+    fc.assert(fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => void read(bytes)));
+  });
+});

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/**
+ * Make a UDP socket with kernel time stamps: create, configure, bind, connect.
+ *
+ * Everything that can fail before there is a socket to give is here, so that one try/catch closes the descriptor.
+ *
+ * Tested by udp.test.ts and tests/native.
+ *
+ * @module
+ */
+
+import type { Endpoint, UdpOptions } from "../common/host.ts";
+import { SystemError } from "./errno.ts";
+import type { Libc } from "./libc.ts";
+import * as linux from "./linux.ts";
+import { readSockaddr, SOCKADDR_BYTES, writeSockaddr } from "./sockaddr.ts";
+
+const STAMPS = linux.SOF_TIMESTAMPING_TX_SOFTWARE | linux.SOF_TIMESTAMPING_RX_SOFTWARE | linux.SOF_TIMESTAMPING_SOFTWARE;
+const NUMBERED_STAMPS = STAMPS | linux.SOF_TIMESTAMPING_OPT_ID | linux.SOF_TIMESTAMPING_OPT_TSONLY;
+
+/** Open a non-blocking socket as `options` say and return its descriptor. Throws a SystemError and leaks nothing. */
+export function openSocket(libc: Libc, options: UdpOptions): number {
+  const domain = options.family === 4 ? linux.AF_INET : linux.AF_INET6;
+  const fd = libc.socket(domain, linux.SOCK_DGRAM | linux.SOCK_NONBLOCK | linux.SOCK_CLOEXEC, 0);
+  if (fd < 0) throw libc.failure("socket");
+  try {
+    configure(libc, fd, options);
+    const wildcard = options.family === 4 ? "0.0.0.0" : "::";
+    const local = { address: options.address ?? wildcard, port: options.port ?? 0 };
+    applyAddress(libc, "bind", fd, { family: options.family, endpoint: local });
+    if (options.connect !== undefined) {
+      // Port 0 would be accepted by connect and fail at the first send.
+      if (options.connect.port === 0) throw new SystemError("connect", linux.EINVAL, "port 0");
+      applyAddress(libc, "connect", fd, { family: options.family, endpoint: options.connect });
+    }
+    return fd;
+  } catch (error) {
+    libc.close(fd);
+    throw error;
+  }
+}
+
+function configure(libc: Libc, fd: number, options: UdpOptions): void {
+  // Before bind: whatever can arrive is stamped.
+  numberFromZero(libc, fd);
+  const { family, connect, ipv6Only = true } = options;
+  if (family === 6) setOption(libc, fd, [linux.SOL_IPV6, linux.IPV6_V6ONLY, ipv6Only ? 1 : 0]);
+  // ICMP errors only for a socket with one peer. A server's socket would hear of every client that went away, and
+  // the next send, to someone else, would fail for it.
+  if (connect === undefined) return;
+  if (family === 6) setOption(libc, fd, [linux.SOL_IPV6, linux.IPV6_RECVERR, 1]);
+  if (family === 4 || !ipv6Only) setOption(libc, fd, [linux.SOL_IP, linux.IP_RECVERR, 1]);
+}
+
+/**
+ * Ask for receive and transmit stamps and start numbering datagrams at 0.
+ *
+ * The counter is reset by the kernel only when OPT_ID goes from off to on, hence the two calls.
+ */
+export function numberFromZero(libc: Libc, fd: number): void {
+  setOption(libc, fd, [linux.SOL_SOCKET, linux.SO_TIMESTAMPING, STAMPS]);
+  setOption(libc, fd, [linux.SOL_SOCKET, linux.SO_TIMESTAMPING, NUMBERED_STAMPS]);
+}
+
+type Option = [level: number, option: number, value: number];
+
+function setOption(libc: Libc, fd: number, [level, option, value]: Option): void {
+  const { scratch } = libc;
+  scratch.view.setInt32(0, value, true);
+  if (libc.setsockopt(fd, level, option, scratch.address, 4) !== 0) {
+    throw libc.failure("setsockopt", `level ${level} option ${option}`);
+  }
+}
+
+interface Target {
+  readonly family: 4 | 6;
+  readonly endpoint: Endpoint;
+}
+
+function applyAddress(libc: Libc, call: "bind" | "connect", fd: number, { family, endpoint }: Target): void {
+  const { scratch } = libc;
+  const length = writeSockaddr(scratch.view, 0, endpoint, family, libc);
+  if (libc[call](fd, scratch.address, length) !== 0) throw libc.failure(call, show(endpoint));
+}
+
+/** The address and port that the kernel gave the socket. */
+export function localEndpoint(libc: Libc, fd: number): Endpoint {
+  const { view, address } = libc.scratch;
+  view.setUint32(0, SOCKADDR_BYTES, true);
+  if (libc.getsockname(fd, address + 8, address) !== 0) throw libc.failure("getsockname");
+  const endpoint = readSockaddr(view, 8, libc);
+  if (endpoint === undefined) throw new SystemError("getsockname", linux.EINVAL, "the kernel gave no address");
+  return endpoint;
+}
+
+/** `192.0.2.1:123`, `[2001:db8::1]:123`. */
+export function show({ address, port }: Endpoint): string {
+  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
