@@ -7,13 +7,15 @@ import process from "node:process";
 
 const SOURCES = ["assembly", "hosts", "cli", "build", "package.json"];
 const PRODUCT = "dist/cli/main.js";
+const TYPES = "dist/types/hosts/node/index.d.ts";
 
 process.chdir(new URL("..", import.meta.url).pathname);
 
 /** Install if the lock changed, build if a source is newer than the product. Exits when either fails. */
-export function prepare() {
+export function prepare({ types = false } = {}) {
   installLocked(".");
-  if (newest(SOURCES) > modified(PRODUCT)) run("building", process.execPath, ["build/build.mjs", "--no-types"]);
+  if (newest(SOURCES) <= modified(types ? TYPES : PRODUCT)) return;
+  run("building", process.execPath, ["build/build.mjs", ...(types ? [] : ["--no-types"])]);
 }
 
 /** `npm ci` in a folder whose packages are missing or older than its lock. */

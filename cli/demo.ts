@@ -53,9 +53,11 @@ export async function run(args: string[]): Promise<number> {
   }
   if (positionals.length > 0) return runQuery([...positionals, ...(values.json ? ["--json"] : [])]);
   const host = await lendHost();
-  const servers = await Promise.all(ACTORS.map((actor) => start(actor, host)));
-  const silent = await startSilent(host);
+  const servers: Server[] = [];
+  let silent: UdpSocket | undefined;
   try {
+    for (const actor of ACTORS) servers.push(await start(actor, host));
+    silent = await startSilent(host);
     const sources = [...servers, { addresses: [silent.local] }].map(({ addresses }) => `${addresses[0]?.address}:${addresses[0]?.port}`);
     await survey(sources, { timeout: WARM_UP });
     const result = named(await survey(sources, { timeout: TIMEOUT }), sources);
@@ -63,7 +65,7 @@ export async function run(args: string[]): Promise<number> {
     else print(result, host);
     return result.consensus ? 0 : 1;
   } finally {
-    silent.close();
+    silent?.close();
     await Promise.all(servers.map((server) => server.close()));
   }
 }

@@ -49,8 +49,10 @@ export async function run(args: string[]): Promise<number> {
       kiss: values.kiss,
     }),
   });
+  // Before the announcement: who reads it may send the signal at once.
+  const stopped = stopSignal();
   announce(server, values.json ?? false, values.stratum);
-  await stopSignal();
+  await stopped;
   await server.close();
   if (values.json) console.log(JSON.stringify({ stats: server.stats }));
   return 0;
@@ -61,7 +63,8 @@ function listening(texts: readonly string[]): ServeOptions {
   const port = parsed[0]?.port ?? 123;
   if (parsed.some((other) => other.port !== port)) throw new UsageError("--listen: expected one port for all addresses");
   const addresses = parsed.flatMap(({ address }) => (address === undefined ? [] : [address]));
-  return addresses.length > 0 ? { listen: addresses, port } : { port };
+  // ":P" means all addresses, beside which any other is one of them.
+  return addresses.length === parsed.length ? { listen: addresses, port } : { port };
 }
 
 /** Only the members that have a value: an option not given must leave the default alone. */
@@ -75,8 +78,14 @@ function announce({ addresses }: Server, json: boolean, stratum: string | undefi
   console.log(`Answering on ${where}, ${stratum ? `stratum ${stratum}` : "not synchronised (say --stratum to vouch for this clock)"}. Stop with Ctrl-C.`);
 }
 
+const SIGNALS = ["SIGINT", "SIGTERM"] as const;
+
 function stopSignal(): Promise<void> {
   return new Promise((resolve) => {
-    for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolve());
+    const stop = () => {
+      for (const signal of SIGNALS) process.off(signal, stop);
+      resolve();
+    };
+    for (const signal of SIGNALS) process.on(signal, stop);
   });
 }

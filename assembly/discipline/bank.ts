@@ -14,8 +14,10 @@ import { BOX, density, meanAfter, varianceAfter, weigh } from "./noise";
 
 /** Random walk of the frequency, s/s per √s: a good oven, a good crystal, a PC, a warm PC, a thing gone wild. */
 const WANDER_LEVELS: usize = memory.data<f64>([1e-10, 5e-10, 2.5e-9, 1.25e-8, 1e-7]);
-/** Share of each belief that is handed to the other wanders before a sample: one sudden change in 300 samples. */
-const HANDED_ON: f64 = 0.003;
+/** How likely each wander is before anything is known, and after a change. */
+const WANDER_ODDS: usize = memory.data<f64>([0.2, 0.3, 0.27, 0.2, 0.03]);
+/** Probability that an oscillator changes its ways between two samples. */
+const CHANGE: f64 = 0.005;
 /** Forgetting of the noise models' likelihood: 100 samples. */
 const MEMORY: f64 = 0.99;
 /** No model is ever given up: ln of the odds against it stays above this. */
@@ -34,6 +36,10 @@ function mixedAt(wander: i32): Filter {
   return changetype<Filter>(mixed + <usize>wander * offsetof<Filter>());
 }
 
+function wanderOdds(wander: i32): f64 {
+  return load<f64>(WANDER_ODDS + (<usize>wander << 3));
+}
+
 function wanderLevel(wander: i32): f64 {
   return load<f64>(WANDER_LEVELS + (<usize>wander << 3));
 }
@@ -50,7 +56,7 @@ export function startBank(source: Source, offset: f64, varOffset: f64): void {
       filter.varOffset = varOffset;
       filter.covariance = 0;
       filter.varFrequency = source.priorVarFrequency;
-      filter.weight = 1 / <f64>WANDERS;
+      filter.weight = wanderOdds(wander);
     }
   }
   source.offset = offset;
@@ -85,7 +91,8 @@ function mix(source: Source, model: i32): void {
     clear(target);
     for (let from = 0; from < WANDERS; from++) {
       const filter = filterAt(source, model, from);
-      add(target, filter, filter.weight * (from == to ? 1 - HANDED_ON : HANDED_ON / <f64>(WANDERS - 1)));
+      const stays = from == to ? 1 - CHANGE : 0;
+      add(target, filter, filter.weight * (stays + CHANGE * wanderOdds(to)));
     }
     spread(target);
   }
@@ -133,7 +140,7 @@ function updateModel(source: Source, model: i32, elapsed: f64): f64 {
   }
   for (let wander = 0; wander < WANDERS; wander++) {
     const filter = filterAt(source, model, wander);
-    filter.weight = total > 0 ? filter.weight / total : 1 / <f64>WANDERS;
+    filter.weight = total > 0 ? filter.weight / total : wanderOdds(wander);
   }
   return max(total, 1e-300);
 }

@@ -10,7 +10,7 @@
 import { SOURCES, secondsBetween, sourceAt } from "./memory";
 import { shiftSource } from "./source";
 
-/** What the host must do, 48 bytes; read through the exported STEERING_* offsets. */
+/** What the host must do; read through the exported STEERING_* offsets. */
 @unmanaged
 export class Steering {
   /** Relative rate to set, s/s: frequency and slew together. */
@@ -27,6 +27,13 @@ export class Steering {
   poll: i32;
   /** 1 once the clock is being steered. */
   synchronised: i32;
+  /** sd of what is known of our offset and frequency (s, s/s); the estimator's only. */
+  sdOffset: f64;
+  sdFrequency: f64;
+  /** STEP_REFUSED, STEPS_MOUNTING of steps.ts. */
+  flags: i32;
+  /** Sources that agree. */
+  survivors: i32;
 }
 
 const steeringAt: usize = memory.data(offsetof<Steering>(), 8);
@@ -43,6 +50,11 @@ export function steering(): Steering {
   return changetype<Steering>(steeringAt);
 }
 
+/** What the slew adds to the clock's rate now, s/s. */
+export function slewRate(): f64 {
+  return slew;
+}
+
 export function limitClock(slewRate: f64, frequency: f64): void {
   slewLimit = max(min(slewRate, 0.1), 1e-9);
   frequencyLimit = max(min(frequency, 0.1), 0);
@@ -52,6 +64,7 @@ export function resetClock(frequency: f64): void {
   memory.fill(steeringAt, 0, offsetof<Steering>());
   slew = 0;
   slewEnd = 0;
+  reckoned = 0;
   steering().frequency = clampFrequency(frequency);
   steering().rate = steering().frequency;
 }
@@ -65,13 +78,14 @@ function clampFrequency(frequency: f64): f64 {
 export function reckon(now: u64): void {
   if (slew != 0) {
     // The monotonic clock is slewed too: of what it advanced, slew/rate is the slew's doing.
-    const advanced = secondsBetween(reckoned, now);
+    const advanced = max(secondsBetween(reckoned, now), 0);
     const moved = (advanced * slew) / (1 + steering().rate);
     shiftAll(moved, 0, now);
     steering().remaining -= moved;
     if (<i64>(now - slewEnd) >= 0) endSlew();
   }
-  reckoned = now;
+  // A clock that reads less than before is not monotonic: nothing is reckoned until it catches up.
+  if (<i64>(now - reckoned) > 0 || reckoned == 0) reckoned = now;
 }
 
 function endSlew(): void {
@@ -91,6 +105,7 @@ export function shiftAll(offset: f64, frequency: f64, now: u64): void {
 
 /** Changes the base frequency by `change`, as far as the limits allow. */
 export function turnFrequency(change: f64, now: u64): void {
+  if (change != change) return;
   const before = steering().frequency;
   steering().frequency = clampFrequency(before + change);
   shiftAll(0, steering().frequency - before, now);
@@ -102,6 +117,7 @@ export function startSlew(offset: f64, duration: f64, now: u64): void {
   const span = max(duration, abs(offset) / slewLimit);
   if (offset == 0 || !(span > 0) || !(span < 1e6)) return;
   slew = offset / span;
+  reckoned = now;
   // The duration is told on the monotonic clock, which runs at the new rate.
   steering().rate = steering().frequency + slew;
   slewEnd = now + <u64>(span * (1 + steering().rate) * 4294967296.0);
@@ -111,6 +127,7 @@ export function startSlew(offset: f64, duration: f64, now: u64): void {
 
 /** The wall clock is to be stepped by `offset` at once. */
 export function startStep(offset: i64, seconds: f64, now: u64): void {
+  if (seconds != seconds) return;
   endSlew();
   steering().step = offset;
   shiftAll(seconds, 0, now);

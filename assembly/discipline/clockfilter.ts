@@ -8,15 +8,20 @@
  * Tested in tests/simulation.
  */
 
+import { steering } from "./clock";
 import { Past, Source, pastBack, secondsBetween } from "./memory";
 
 /** NSTAGE and MAXDISP, RFC 5905 §7.2 and §10; an empty stage counts as a dispersion of 16 s. */
 const STAGES: i32 = 8;
 const MAX_DISPERSION: f64 = 16;
+/** Allan intercept, s: beyond it a clock's wander outweighs its jitter (§11.3). */
+export const ALLAN: f64 = 2048;
 /** PHI, the frequency tolerance, s/s. */
 export const PHI: f64 = 15e-6;
 /** SGATE: samples further off than three times the jitter are spikes (appendix A.5.2). */
 const SPIKE_GATE: f64 = 3;
+/** …and ignored while the last sample used is younger than this many polls. */
+const SPIKE_POLLS: f64 = 2;
 /** s.precision: what a clock of this kind can be read to. */
 const PRECISION: f64 = 1e-9;
 
@@ -24,32 +29,40 @@ const PRECISION: f64 = 1e-9;
 const order: usize = memory.data(8, 1);
 
 /**
- * Makes the peer variables from the last eight samples, of those taken after `after` only (0 for all). False when there
- * is nothing new to use.
+ * Makes the peer variables from the last eight samples. False when there is nothing new to use; but an unsynchronised
+ * clock takes what there is, as in appendix A.5.2.
  */
-export function filterClock(source: Source, after: u64, poll: i32): bool {
-  let count = min(source.samples, STAGES);
-  while (after != 0 && count > 1 && secondsBetween(after, pastBack(source, count - 1).when) <= 0) count--;
+export function filterClock(source: Source, unsynchronised: bool): bool {
+  const count = min(source.samples, STAGES);
   for (let age = 0; age < count; age++) insert(source, age);
   const first = pastBack(source, load<u8>(order));
   const before = source.peerOffset;
   const jitterBefore = source.peerJitter;
-  source.peerDelay = first.delay;
-  source.peerDispersion = dispersionOf(source, min(source.samples, STAGES));
   const since = source.peerWhen == 0 ? Infinity : secondsBetween(source.peerWhen, first.when);
-  // While the frequency is unknown, offsets spread because of it: the jitter of the burst before stays in force.
-  if (after == 0) source.peerJitter = jitterOf(source, count, first);
-  if (since <= 0 && after == 0) return false;
+  source.peerDelay = first.delay;
+  source.peerDispersion = dispersionOf(source, count);
+  source.peerJitter = jitterOf(source, count, first);
+  if (since <= 0 && !unsynchronised) return false;
   source.peerOffset = first.offset;
-  const spike = abs(first.offset - before) > SPIKE_GATE * jitterBefore && since < 2 * <f64>(1 << poll);
   source.peerWhen = first.when;
-  return !(spike && after == 0 && source.samples > STAGES && jitterBefore > 0);
+  const spike = abs(first.offset - before) > SPIKE_GATE * jitterBefore && since < SPIKE_POLLS * <f64>(1 << steering().poll);
+  return unsynchronised || !spike;
+}
+
+/**
+ * What samples are sorted by: the delay, but those older than the Allan intercept come last, oldest at the end. Without
+ * that a poll of 1024 s would steer by offsets two hours old (ntpd does the same).
+ */
+function merit(source: Source, age: i32): f64 {
+  const past = pastBack(source, age);
+  const old = secondsBetween(past.when, pastBack(source, 0).when);
+  return old > ALLAN ? MAX_DISPERSION + old : past.delay;
 }
 
 function insert(source: Source, age: i32): void {
-  const delay = pastBack(source, age).delay;
+  const own = merit(source, age);
   let place = age;
-  while (place > 0 && pastBack(source, load<u8>(order + place - 1)).delay > delay) {
+  while (place > 0 && merit(source, load<u8>(order + place - 1)) > own) {
     store<u8>(order + place, load<u8>(order + place - 1));
     place--;
   }

@@ -8,6 +8,8 @@
  * Tested in tests/simulation ("follows three servers of four").
  */
 
+import { steering } from "./clock";
+import { PHI, peerDistance } from "./clockfilter";
 import { Candidate, candidates, intersect } from "./intersection";
 import { Filter, SOURCES, Source, secondsBetween, sourceAt, toInterval } from "./memory";
 import { varianceAfter } from "./source";
@@ -42,9 +44,31 @@ export function combine(now: u64): bool {
     store<u8>(numbers + count, <u8>index);
     count++;
   }
-  if (2 * count <= heard || intersect(count) == 0) return false;
+  const agreeing = 2 * count > heard ? intersect(count) : 0;
+  steering().survivors = agreeing;
+  if (agreeing == 0) return false;
   average(count, now);
   return true;
+}
+
+/** How far our clock may be off at `now`: by the best of the sources that agreed last. Infinity when there are none. */
+export function distanceBound(now: u64): f64 {
+  let bound = Infinity;
+  for (let index = 0; index < SOURCES; index++) {
+    const source = sourceAt(index);
+    if (!source.active || source.samples == 0 || source.selection != 1) continue;
+    const elapsed = max(secondsBetween(source.when, now), 0);
+    const known = source.varOffset > 0 ? distanceOf(source, elapsed) : peerDistance(source, now);
+    const offset = source.varOffset > 0 ? source.offset + source.frequency * elapsed : source.peerOffset;
+    bound = min(bound, known + PHI * elapsed + abs(offset));
+  }
+  return bound;
+}
+
+/** λ by the estimator: half of the round trip to the reference clock, its dispersion, and 3 sd. */
+function distanceOf(source: Source, elapsed: f64): f64 {
+  const sd = sqrt(varianceAfter(source, elapsed));
+  return (source.rootDelay + source.floor) / 2 + source.rootDispersion + 3 * sd;
 }
 
 function candidateAt(place: i32): Candidate {
@@ -53,9 +77,8 @@ function candidateAt(place: i32): Candidate {
 
 function nominate(place: i32, source: Source, elapsed: f64): void {
   const candidate = candidateAt(place);
-  const sd = sqrt(varianceAfter(source, elapsed));
   candidate.mid = toInterval(source.offset + source.frequency * elapsed);
-  candidate.distance = toInterval((source.rootDelay + source.floor) / 2 + source.rootDispersion + 3 * sd);
+  candidate.distance = max(toInterval(distanceOf(source, elapsed)), 0);
 }
 
 /** Mean of the truechimers, weighed by the inverse of their variances. */

@@ -7,13 +7,14 @@
  */
 
 import { combine, combined } from "./combine";
-import { startSlew, steering, turnFrequency } from "./clock";
-import { Past, Source } from "./memory";
-import { learn } from "./source";
+import { startSlew, startStep, steering, turnFrequency } from "./clock";
+import { Past, SOURCES, Source, sourceAt, toInterval } from "./memory";
 import { adjustPoll } from "./pace";
+import { forget, learn } from "./source";
+import { allowStep, believable, wantsStep } from "./steps";
 
 /** Share of the poll interval over which an ordinary offset is slewed away. */
-const SLEW_SHARE: f64 = 0.7;
+const SLEW_SHARE: f64 = 0.9;
 /** Offsets beyond this many sd are corrected in proportionally less time. */
 const HURRY_SD: f64 = 3;
 /** The shortest slew, seconds: a timer's lateness shall not matter. */
@@ -21,11 +22,21 @@ const SHORTEST_SLEW: f64 = 1;
 
 export function estimatorSample(source: Source, now: u64, sample: Past): void {
   learn(source, now, sample.offset, sample.delay, sample.dispersion);
-  if (!combine(now)) return;
+  if (steer(now)) adjustPoll(source);
+}
+
+/** Turns what is believed at `now` into rate, slew and step. False when there is no majority to believe. */
+export function steer(now: u64): bool {
+  if (!combine(now) || !believable(combined.offset)) return false;
+  if (!(abs(combined.frequency) < 1)) return false;
   turnFrequency(combined.frequency, now);
-  startSlew(combined.offset, slewDuration(), now);
-  adjustPoll(source);
+  const stepping = wantsStep(combined.offset) && allowStep(combined.offset);
+  if (stepping) startStep(toInterval(combined.offset), combined.offset, now);
+  else startSlew(combined.offset, slewDuration(), now);
+  steering().sdOffset = sqrt(combined.varOffset);
+  steering().sdFrequency = sqrt(combined.varFrequency);
   steering().synchronised = 1;
+  return true;
 }
 
 function slewDuration(): f64 {
@@ -33,4 +44,11 @@ function slewDuration(): f64 {
   const sd = sqrt(combined.varOffset);
   const hurry = (HURRY_SD * sd) / max(abs(combined.offset), 1e-12);
   return max(usual * min(hurry, 1), SHORTEST_SLEW);
+}
+
+/** After a suspend nothing is known of the offset, and the frequency a little less well. */
+export function estimatorForget(): void {
+  for (let index = 0; index < SOURCES; index++) {
+    if (sourceAt(index).active) forget(sourceAt(index));
+  }
 }

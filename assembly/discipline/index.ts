@@ -1,66 +1,72 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
- * The discipline's face: samples in, steering out. Everything here is reached through assembly/index.ts.
+ * The discipline's face: samples in, steering out. assembly/index.ts exports it as it stands.
  *
- * The host (or association/) fills {@link measurement}, calls {@link disciplineSample}, then obeys {@link steering}: set the
- * rate, step if asked to, call {@link disciplineTimer} at `until`, poll at 2^poll seconds.
+ *   measurement() ──fill──▶ disciplineSample(source) ──▶ steering(): rate, until, step, poll
+ *                                disciplineTimer(until) ──▶ steering(): rate …
+ *
+ * After every call the host obeys the steering: step the wall clock if `step` is not 0, set the clock's relative rate to
+ * `rate`, call disciplineTimer when the monotonic clock reads `until` (0: no need), poll each source every 2^poll s
+ * (disciplinePoll for the first requests). Everything is f64 seconds or s/s except where said.
  */
 
-import { limitClock, reckon, resetClock, shiftAll, steering } from "./clock";
-import { estimatorSample } from "./estimator";
+import { limitClock, reckon, resetClock, shiftAll, slewRate, steering } from "./clock";
+import { distanceBound } from "./combine";
+import { estimatorForget, estimatorSample, steer } from "./estimator";
+import { Measurement, measurementAt } from "./measurement";
 import { Past, SOURCES, clearSource, sourceAt, toSeconds } from "./memory";
-import { limitPoll } from "./pace";
-import { pllReset, pllSample, pllTimer } from "./pll";
+import { limitPoll, pollAfter } from "./pace";
+import { pllReset, pllSample, pllStepped, pllTimer } from "./pll";
+import { resetSteps, setStepLimits, setStepPolicy, stepFlags } from "./steps";
 
-/** One sample, as the host hands it over. All intervals in 2^-32 s. */
-@unmanaged
-export class Measurement {
-  /** When the reply arrived, on the monotonic clock, unsigned 32.32 s. */
-  when: u64;
-  offset: i64;
-  delay: i64;
-  dispersion: i64;
-  /** Of the server, from its packet. */
-  rootDelay: i64;
-  rootDispersion: i64;
-  stratum: i32;
-  leap: i32;
-}
+export * from "./view";
 
-const measurementAt: usize = memory.data(offsetof<Measurement>(), 8);
-/** The same in seconds. */
+/** Algorithms for {@link disciplineAlgorithm}. */
+const PLL_FLL: i32 = 0;
+const ESTIMATOR: i32 = 1;
+/** sd of an oscillator's frequency before anything is known, s/s: PCs lie within ±100 ppm. */
+const UNKNOWN_FREQUENCY: f64 = 100e-6;
+
+let algorithm: i32 = ESTIMATOR;
+let frequencyDoubt: f64 = UNKNOWN_FREQUENCY;
+/** The measurement in seconds. */
 const latest = changetype<Past>(memory.data(offsetof<Past>(), 8));
 
-export function measurement(): usize {
-  return measurementAt;
+/** 0: the PLL/FLL of RFC 5905 §11.3; 1 (default): our estimator. Takes effect with disciplineReset. */
+export function disciplineAlgorithm(choice: i32): void {
+  algorithm = choice == PLL_FLL ? PLL_FLL : ESTIMATOR;
 }
 
-export function steeringOut(): usize {
-  return changetype<usize>(steering());
-}
-
-/** Everything forgotten. `frequency` is what the drift file says, ± `doubt` (both s/s). */
+/**
+ * Forgets everything, all sources too. `frequency` is the correction that the drift file says, `doubt` its sd, both s/s;
+ * a doubt that is not above 0 means that nothing is known. Call the limits afterwards.
+ */
 export function disciplineReset(frequency: f64, doubt: f64): void {
   for (let index = 0; index < SOURCES; index++) clearSource(sourceAt(index));
   resetClock(frequency);
-  pllReset(frequency != 0);
-  frequencyDoubt = doubt > 0 && doubt < 1 ? doubt : 100e-6;
+  resetSteps();
+  const known = doubt > 0 && doubt < 1;
+  frequencyDoubt = known ? doubt : UNKNOWN_FREQUENCY;
+  pllReset(known);
 }
 
-/** 0: the PLL/FLL of RFC 5905 §11.3; 1: our estimator. */
-let algorithm: i32 = 1;
-
-export function disciplineAlgorithm(choice: i32): void {
-  algorithm = choice;
-}
-
-let frequencyDoubt: f64 = 100e-6;
-
+/** What the host's actuator can do (relative rates: slew up to 0.1, frequency up to 500e-6), and the poll exponents. */
 export function disciplineLimits(slewRate: f64, frequency: f64, minPoll: i32, maxPoll: i32): void {
   limitClock(slewRate, frequency);
   limitPoll(minPoll, maxPoll);
 }
 
+/** The estimator steps offsets beyond `least` s among its first `count` corrections (negative: always; 0: never). */
+export function disciplineStepPolicy(least: f64, count: i32): void {
+  setStepPolicy(least, count);
+}
+
+/** Limits of a single step (default 1000 s), of the first one, and of their sum, s; 0 for none. */
+export function disciplineStepLimits(single: f64, startup: f64, sum: f64): void {
+  setStepLimits(single, startup, sum);
+}
+
+/** Source `index` (0..63) begins anew. */
 export function disciplineAddSource(index: i32): void {
   const source = sourceAt(index);
   clearSource(source);
@@ -72,7 +78,7 @@ export function disciplineRemoveSource(index: i32): void {
   clearSource(sourceAt(index));
 }
 
-/** Takes in {@link measurement} of source `index`. */
+/** Takes in the measurement, as one of source `index`. */
 export function disciplineSample(index: i32): void {
   const source = sourceAt(index);
   if (!source.active) return;
@@ -83,22 +89,48 @@ export function disciplineSample(index: i32): void {
   source.leap = sample.leap;
   source.rootDelay = toSeconds(sample.rootDelay);
   source.rootDispersion = toSeconds(sample.rootDispersion);
-  latest.offset = toSeconds(sample.offset);
-  latest.delay = toSeconds(sample.delay);
-  latest.dispersion = toSeconds(sample.dispersion);
-  if (algorithm == 1) estimatorSample(source, sample.when, latest);
+  // While we slew, the clock measures its own round trip too long by the slew, and the offset holds for its middle.
+  latest.delay = toSeconds(sample.delay) / (1 + slewRate());
+  latest.offset = toSeconds(sample.offset) - (slewRate() * latest.delay) / 2;
+  latest.dispersion = max(toSeconds(sample.dispersion), 0);
+  if (algorithm == ESTIMATOR) estimatorSample(source, sample.when, latest);
   else pllSample(source, sample.when, latest);
+  steering().flags = stepFlags;
 }
 
-/** The time that {@link steering} named has come. */
+/** The time that the steering named has come; any other time is allowed, too. */
 export function disciplineTimer(now: u64): void {
   steering().step = 0;
   reckon(now);
-  if (algorithm == 0) pllTimer(now);
+  if (algorithm == PLL_FLL) pllTimer(now);
 }
 
-/** Somebody else stepped the wall clock by `interval` (2^-32 s). */
+/**
+ * Somebody else stepped the wall clock ahead by `interval` (2^-32 s; negative: back). Exchanges in flight MUST be dropped.
+ */
 export function disciplineStepped(interval: i64, now: u64): void {
+  steering().step = 0;
   reckon(now);
   shiftAll(toSeconds(interval), 0, now);
+  if (algorithm == ESTIMATOR) steer(now);
+  else pllStepped();
+  steering().flags = stepFlags;
+}
+
+/** The machine slept: the offset is unknown, the frequency roughly as before. The sources should be asked in a burst. */
+export function disciplineForget(now: u64): void {
+  steering().step = 0;
+  reckon(now);
+  estimatorForget();
+  if (algorithm == PLL_FLL) pllReset(true);
+}
+
+/** log2 of the seconds from request number `attempt` (from 1) of a source to its next; counts from (re)start. */
+export function disciplinePoll(attempt: i32): i32 {
+  return pollAfter(attempt);
+}
+
+/** Greatest error of the wall clock at `now`, s: root distance, sd and drift of the best source; Infinity before any. */
+export function disciplineBound(now: u64): f64 {
+  return distanceBound(now);
 }

@@ -21,8 +21,10 @@ export const QUIET: i32 = 1;
 export const PROPORTIONAL: i32 = 2;
 export const BOX: i32 = 3;
 
-/** Share of samples that obey no model: one in a hundred. */
-const STRAY: f64 = 0.01;
+/** Share of samples that obey no model: one in fifty. */
+const STRAY: f64 = 0.02;
+/** Their sd, in half the sample's excess delay and the mean excess. */
+const STRAY_SPREAD: f64 = 1.5;
 /** Points of the trapezoid rule over ±6 sd or the box: its error stays below a per mille of the variance. */
 const POINTS: i32 = 32;
 const SQRT_2PI: f64 = 2.5066282746310002;
@@ -50,8 +52,7 @@ export function regard(offset: f64, excess: f64, mean: f64, variance: f64, edgeS
   typical = mean;
   steady = variance;
   edge = edgeSd;
-  // A stray sample may be wrong by several times what its delay allows.
-  const stray = 3 * (half + mean) + edgeSd;
+  const stray = STRAY_SPREAD * (half + mean) + edgeSd;
   strayVariance = stray * stray;
 }
 
@@ -60,7 +61,7 @@ export function weigh(model: i32, mean: f64, variance: f64): void {
   if (model == STEADY) gaussian(mean, variance, steady);
   else if (model == QUIET) gaussian(mean, variance, steady / 16 + edge * edge / 16);
   else if (model == PROPORTIONAL) gaussian(mean, variance, half * half / 3 + edge * edge);
-  else box(mean, variance, leaning(model));
+  else box(mean, variance, leaning(model), edge * softness(model));
   addStray(mean, variance);
 }
 
@@ -81,9 +82,18 @@ function gaussian(mean: f64, variance: f64, noise: f64): void {
   varianceAfter = variance * noise / total;
 }
 
+/**
+ * How soft the edges are, in parts of the sd that n delays give for two like queues. A little more for the box, as n is
+ * sometimes unlucky; less where one queue is short, for then the least of n delays lies closer to the floor.
+ */
+function softness(model: i32): f64 {
+  if (model == BOX) return 1.4;
+  return model < 6 ? 1 : 0.5;
+}
+
 /** ∫ over u of the unnormalised density: the box and its two soft edges. */
-function boxMass(lean: f64): f64 {
-  const skirt = edge * (SQRT_2PI / 2);
+function boxMass(lean: f64, soft: f64): f64 {
+  const skirt = soft * (SQRT_2PI / 2);
   const steep = abs(lean) * half;
   // Below 1e-4 the box is flat to first order, and the quotient would cancel.
   if (steep < 1e-4) return 2 * half + 2 * skirt;
@@ -95,9 +105,9 @@ function boxMass(lean: f64): f64 {
  * Moments of N(mean, variance) times the box, by the trapezoid rule.
  * u = measured - x, so the box in x is [measured - half, measured + half].
  */
-function box(mean: f64, variance: f64, lean: f64): void {
+function box(mean: f64, variance: f64, lean: f64, soft: f64): void {
   const sd = sqrt(variance);
-  const reach = half + 5 * edge;
+  const reach = half + 5 * soft;
   const low = max(mean - 6 * sd, measured - reach);
   const high = min(mean + 6 * sd, measured + reach);
   density = 0;
@@ -109,23 +119,23 @@ function box(mean: f64, variance: f64, lean: f64): void {
   for (let i = 0; i <= POINTS; i++) {
     const x = low + step * <f64>i;
     const away = (x - mean) / sd;
-    let weight = NativeMath.exp(exponentAt(measured - x, lean) - 0.5 * away * away);
+    let weight = NativeMath.exp(exponentAt(measured - x, lean, soft) - 0.5 * away * away);
     if (i == 0 || i == POINTS) weight *= 0.5;
     mass += weight;
     first += weight * (x - mean);
     second += weight * (x - mean) * (x - mean);
   }
   if (!(mass > 0)) return;
-  density = mass * step / (SQRT_2PI * sd * boxMass(lean));
+  density = mass * step / (SQRT_2PI * sd * boxMass(lean, soft));
   const shift = first / mass;
   meanAfter = mean + shift;
   varianceAfter = max(second / mass - shift * shift, 1e-6 * variance);
 }
 
 /** ln of the unnormalised density of an error u; 0 at its greatest. */
-function exponentAt(u: f64, lean: f64): f64 {
+function exponentAt(u: f64, lean: f64, soft: f64): f64 {
   const inside = max(-half, min(half, u));
-  const outside = (u - inside) / max(edge, 1e-12);
+  const outside = (u - inside) / max(soft, 1e-12);
   return lean * inside - abs(lean) * half - 0.5 * outside * outside;
 }
 

@@ -28,3 +28,16 @@ export function adjustPoll(source: Source): void {
   if (varianceAfter(source, <f64>(2 << poll)) < SLOWER * typical) steering().poll = min(poll + 1, maxPoll);
   else if (varianceAfter(source, <f64>(1 << poll)) > FASTER * typical) steering().poll = max(poll - 1, minPoll);
 }
+
+/** Requests that follow each other after 2 s at the start. */
+const BURST: i32 = 3;
+
+/**
+ * log2 of the seconds between request number `attempt` (from 1) to a source and the next: 2 s until four are out, then
+ * 4, 8, 16 … up to the poll in force. Eight requests in all, like ntpd's iburst, but over two minutes: what the
+ * frequency is cannot be known from the few seconds of a burst.
+ */
+export function pollAfter(attempt: i32): i32 {
+  const ramp = attempt <= BURST ? 1 : attempt - BURST + 1;
+  return min(ramp, steering().poll);
+}

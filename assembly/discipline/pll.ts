@@ -11,11 +11,12 @@
  * instead of by the loop, so that the clock is within a millisecond in minutes. Tested in tests/simulation.
  */
 
-import { filterClock } from "./clockfilter";
+import { ALLAN, filterClock } from "./clockfilter";
 import { reckon, startSlew, startStep, steering, turnFrequency } from "./clock";
 import { Past, Source, secondsBetween, toInterval } from "./memory";
+import { allowStep, believable } from "./steps";
 import { maxPoll, minPoll } from "./pace";
-import { selectClock, systemOffset, systemSpread, systemWhen } from "./selection";
+import { combineSlopes, selectClock, systemOffset, systemSlope, systemSlopeDoubt, systemWhen } from "./selection";
 import { remember } from "./source";
 
 const NSET: i32 = 0;
@@ -24,20 +25,27 @@ const SPIK: i32 = 2;
 const FREQ: i32 = 3;
 const SYNC: i32 = 4;
 
-/** Constants of RFC 5905 §11.3 and appendix A: step and panic thresholds (s), loop gains, Allan intercept (s). */
+/**
+ * Loop gains: the time constant in polls, and the share of a frequency-lock's finding that is taken over. The RFC has 16
+ * and 18 less the poll exponent; these are the nanokernel's (2^SHIFT_PLL, 2^SHIFT_FLL), by which ntpd really runs. With
+ * 16 the loop is so slow that an oscillator's wander of 1e-9 alone costs 120 µs.
+ */
+const PLL: f64 = 4;
+const FLL: f64 = 4;
+/** Constants of RFC 5905 §11.3 and appendix A: step threshold (s), jitter's averaging. */
 const STEP_THRESHOLD: f64 = 0.128;
-const PANIC_THRESHOLD: f64 = 1000;
-const PLL: f64 = 2;
-const FLL: f64 = 18;
 const AVERAGE: f64 = 4;
-const ALLAN: f64 = 2048;
 /** WATCH, s: how long an outlier is doubted. The RFC has 900. */
 const STEPOUT: f64 = 900;
-/** Frequency is known well enough to close the loops when jitter / time is below 1 ppm: 64 µs a poll of 64 s. */
+/** Frequency is known well enough to close the loops when its sd is below 1 ppm. */
 const FREQUENCY_DOUBT: f64 = 1e-6;
+/** s: a longer time constant lets the wander in faster than it keeps the jitter out. */
+const LONGEST_INTERVAL: f64 = ALLAN / 4;
 /** PGATE and LIMIT: poll adjustment (appendix A.5.5.6). */
 const POLL_GATE: f64 = 4;
 const POLL_LIMIT: i32 = 30;
+/** The PLL takes no more than this many polls for the time since its last update, lest it grow unstable (as Linux does). */
+const MOST_POLLS: f64 = 8;
 const PRECISION: f64 = 1e-9;
 
 let state: i32 = NSET;
@@ -49,8 +57,6 @@ let jitter: f64 = PRECISION;
 let pollCount: i32 = 0;
 /** c.t: time of the sample used last; 0 before the first. */
 let updated: u64 = 0;
-/** What has been corrected in FREQ, so that the frequency is not derived from our own doing. */
-let panicked: bool = false;
 
 export function pllReset(frequencyKnown: bool): void {
   state = frequencyKnown ? FSET : NSET;
@@ -59,26 +65,28 @@ export function pllReset(frequencyKnown: bool): void {
   jitter = PRECISION;
   pollCount = 0;
   updated = 0;
-  panicked = false;
+}
+
+/** Somebody stepped the clock: the offset is measured anew, the frequency stays. */
+export function pllStepped(): void {
+  state = state == NSET || state == FREQ ? NSET : FSET;
+  loopOffset = 0;
+  lastOffset = 0;
 }
 
 export function pllSample(source: Source, now: u64, sample: Past): void {
   remember(source, now, sample.offset, sample.delay, sample.dispersion);
   source.when = now;
-  // The frequency is measured between two samples that have nothing to do with each other.
-  if (!filterClock(source, state == FREQ ? updated : 0, steering().poll)) return;
+  if (!filterClock(source, state == NSET || state == FREQ)) return;
   if (!selectClock(now)) return;
-  const since = updated == 0 ? 0 : secondsBetween(updated, systemWhen);
-  if (updated != 0 && since <= 0) return;
+  const since = updated == 0 ? 0 : secondsBetween(updated, state == FREQ ? now : systemWhen);
+  if (updated != 0 && since <= 0 && state != FREQ) return;
   update(systemOffset, since, now);
 }
 
 /** local_clock() of appendix A.5.5.6: `offset` is the system offset, `since` the seconds since the last update. */
 function update(offset: f64, since: f64, now: u64): void {
-  if (!(abs(offset) <= PANIC_THRESHOLD)) {
-    panicked = true;
-    return;
-  }
+  if (!believable(offset)) return;
   if (abs(offset) > STEP_THRESHOLD) outlier(offset, since, now);
   else inlier(offset, since, now);
 }
@@ -91,9 +99,12 @@ function outlier(offset: f64, since: f64, now: u64): void {
   if (state == SPIK && since < STEPOUT) return;
   if (state == FREQ) {
     if (!measured(since)) return;
-    turnFrequency(offset / since, now);
+    turnFrequency(systemSlope, now);
+    selectClock(now);
+    offset = systemOffset;
   }
   // NSET, FSET, or the stepout is over.
+  if (!allowStep(offset)) return;
   startStep(toInterval(offset), offset, now);
   steering().poll = minPoll;
   pollCount = 0;
@@ -110,8 +121,10 @@ function inlier(offset: f64, since: f64, now: u64): void {
   }
   if (state == FREQ) {
     if (!measured(since)) return;
-    turnFrequency(offset / since, now);
-    startSlew(offset, 1, now);
+    turnFrequency(systemSlope, now);
+    // The sample used may be minutes old; with the frequency known it tells what the offset is now.
+    selectClock(now);
+    startSlew(systemOffset, 1, now);
     enter(SYNC, 0);
   } else {
     turnFrequency(state == FSET ? 0 : frequencyChange(offset, since), now);
@@ -123,7 +136,8 @@ function inlier(offset: f64, since: f64, now: u64): void {
 
 /** In FREQ: has been waited for long enough? */
 function measured(since: f64): bool {
-  return since >= STEPOUT || systemSpread < FREQUENCY_DOUBT * since;
+  combineSlopes();
+  return since >= STEPOUT || systemSlopeDoubt < FREQUENCY_DOUBT;
 }
 
 /** rstclock(): the new state, and the offset that the loop is to amortise. */
@@ -135,16 +149,17 @@ function enter(next: i32, offset: f64): void {
   steering().synchronised = next == SYNC ? 1 : steering().synchronised;
 }
 
+/** The loops' time constants follow the poll interval, but not beyond a quarter of the Allan intercept. */
+function loopInterval(): f64 {
+  return min(<f64>(1 << steering().poll), LONGEST_INTERVAL);
+}
+
 /** What both loops make of an offset, s/s. */
 function frequencyChange(offset: f64, since: f64): f64 {
-  const interval = <f64>(1 << steering().poll);
-  let change: f64 = 0;
-  if (interval > ALLAN / 2) {
-    const gain = max(FLL - <f64>steering().poll, AVERAGE);
-    change += (offset - loopOffset) / (max(since, ALLAN) * gain);
-  }
+  const interval = loopInterval();
   const time = 4 * PLL * interval;
-  return change + (offset * min(since, ALLAN)) / (time * time);
+  const locked = (offset * min(since, MOST_POLLS * interval)) / (time * time);
+  return since > ALLAN ? locked + offset / (FLL * since) : locked;
 }
 
 /** clock_adjust() of §12: once a second a small share of the offset is slewed. */
@@ -153,7 +168,7 @@ export function pllTimer(now: u64): void {
 }
 
 function amortise(now: u64): void {
-  const share = loopOffset / (PLL * min(<f64>(1 << steering().poll), ALLAN));
+  const share = loopOffset / (PLL * loopInterval());
   loopOffset -= share;
   startSlew(share, 1, now);
 }

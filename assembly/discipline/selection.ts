@@ -7,8 +7,10 @@
  * No majority, no answer. Tested in tests/simulation.
  */
 
+import { steering } from "./clock";
 import { peerDistance } from "./clockfilter";
 import { Candidate, candidates, intersect } from "./intersection";
+import { fitSlope, slope, slopeDoubt } from "./slope";
 import { SOURCES, Source, secondsBetween, sourceAt, toInterval } from "./memory";
 
 /** MAXDIST: beyond this root distance a source is unfit (§11.2.1), s. */
@@ -23,8 +25,11 @@ const numbers: usize = memory.data(SOURCES, 1);
 
 export let systemOffset: f64 = 0;
 export let systemJitter: f64 = 0;
-/** Least peer jitter among the survivors. */
-export let systemSpread: f64 = 0;
+/** The frequency against the survivors by their samples' slopes, and its sd: {@link combineSlopes}. */
+export let systemSlope: f64 = 0;
+export let systemSlopeDoubt: f64 = 0;
+/** How many survived. */
+let survivors: i32 = 0;
 /** When the newest sample among the survivors was taken. */
 export let systemWhen: u64 = 0;
 
@@ -35,8 +40,9 @@ function numbered(place: i32): Source {
 /** Finds the system offset; false when no majority agrees. */
 export function selectClock(now: u64): bool {
   const count = nominate(now);
-  if (count == 0 || intersect(count) == 0) return false;
-  const survivors = cluster(keepTruechimers(count), now);
+  survivors = count > 0 && intersect(count) > 0 ? cluster(keepTruechimers(count), now) : 0;
+  steering().survivors = survivors;
+  if (survivors == 0) return false;
   combineClock(survivors, now);
   return true;
 }
@@ -109,14 +115,12 @@ function combineClock(count: i32, now: u64): void {
   let weights: f64 = 0;
   let sum: f64 = 0;
   let newest = numbered(0).peerWhen;
-  systemSpread = Infinity;
   for (let place = 0; place < count; place++) {
     const source = numbered(place);
     source.selection = 1;
     const weight = 1 / peerDistance(source, now);
     weights += weight;
     sum += weight * source.peerOffset;
-    systemSpread = min(systemSpread, source.peerJitter);
     if (secondsBetween(newest, source.peerWhen) > 0) newest = source.peerWhen;
   }
   systemOffset = sum / weights;
@@ -127,4 +131,19 @@ function combineClock(count: i32, now: u64): void {
     squares += (difference * difference) / peerDistance(numbered(place), now);
   }
   systemJitter = sqrt(squares / weights);
+}
+
+/** Frequency against each survivor, weighed by the inverse of its variance. Call after {@link selectClock}. */
+export function combineSlopes(): void {
+  let weights: f64 = 0;
+  let sum: f64 = 0;
+  for (let place = 0; place < survivors; place++) {
+    fitSlope(numbered(place));
+    if (!(slopeDoubt < 1)) continue;
+    const weight = 1 / (slopeDoubt * slopeDoubt + 1e-24);
+    weights += weight;
+    sum += weight * slope;
+  }
+  systemSlope = weights > 0 ? sum / weights : 0;
+  systemSlopeDoubt = weights > 0 ? 1 / sqrt(weights) : Infinity;
 }

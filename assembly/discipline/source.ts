@@ -26,6 +26,8 @@ export function learn(source: Source, when: u64, offset: f64, delay: f64, disper
   if (source.samples <= YOUNG || (lower && source.samples <= HISTORY)) replay(source);
   else take(source, pastBack(source, 0), elapsed);
   source.when = when;
+  // Absurd samples (offsets of decades, times that run backwards) may leave nothing usable: then start over.
+  if (!sane(source)) forget(source);
 }
 
 /** Puts a sample into the ring of past samples. */
@@ -59,6 +61,24 @@ function restart(source: Source): void {
   source.surprises = 0;
   source.priorFrequency = source.frequency;
   source.priorVarFrequency = source.varFrequency + JUMP_FREQUENCY * JUMP_FREQUENCY;
+}
+
+/** A belief in numbers: finite, and with positive variances. NaN fails every comparison. */
+function sane(source: Source): bool {
+  const finite = abs(source.offset) < 1e10 && abs(source.frequency) < 1;
+  return finite && source.varOffset > 0 && source.varFrequency > 0 && source.varOffset < 1e30;
+}
+
+/** All samples count as lost; the frequency is kept, a little less sure. */
+export function forget(source: Source): void {
+  if (sane(source)) {
+    source.priorFrequency = source.frequency;
+    source.priorVarFrequency = source.varFrequency + JUMP_FREQUENCY * JUMP_FREQUENCY;
+  }
+  source.samples = 0;
+  source.floorSamples = 0;
+  source.surprises = 0;
+  source.peerWhen = 0;
 }
 
 /** A step of the offset tells little of the frequency; a step of the frequency looks like one of the offset: 1 ppm. */

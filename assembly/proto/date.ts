@@ -19,6 +19,9 @@ export const DATE_LENGTH = 16;
 /** Seconds from 1900-01-01 to 1970-01-01. */
 const UNIX_EPOCH: i64 = 2208988800;
 const NS_PER_SECOND: i64 = 1000000000;
+/** The last and the first second of which nanoseconds in 64 bits hold a part, counted from 1970. */
+const LAST_SECOND: i64 = i64.MAX_VALUE / NS_PER_SECOND;
+const FIRST_SECOND: i64 = -LAST_SECOND - 1;
 
 /** Write nanoseconds since 1970 at `at` (16 octets, network order). Exact to 2^-64 s, rounded down. */
 export function dateWrite(at: usize, unixNs: i64): void {
@@ -41,13 +44,18 @@ export function dateWrite(at: usize, unixNs: i64): void {
  * 1677, after 2262) saturate.
  */
 export function dateToUnixNs(at: usize): i64 {
-  const seconds = <i64>bswap<u64>(load<u64>(at)) - UNIX_EPOCH;
+  const since1900 = <i64>bswap<u64>(load<u64>(at));
   const fraction = bswap<u64>(load<u64>(at, 8));
   // 32 bits of the fraction decide the nanosecond; the next one rounds it.
   const nanos = <i64>(((fraction >> 32) * <u64>NS_PER_SECOND + 0x80000000 + ((<u64>(<u32>fraction) * <u64>NS_PER_SECOND) >> 32)) >> 32);
-  if (seconds >= i64.MAX_VALUE / NS_PER_SECOND) return i64.MAX_VALUE;
-  if (seconds < i64.MIN_VALUE / NS_PER_SECOND) return i64.MIN_VALUE;
-  return seconds * NS_PER_SECOND + nanos;
+  if (since1900 > LAST_SECOND + UNIX_EPOCH) return i64.MAX_VALUE;
+  if (since1900 < FIRST_SECOND + UNIX_EPOCH) return i64.MIN_VALUE;
+  const seconds = since1900 - UNIX_EPOCH;
+  const unixNs = seconds * NS_PER_SECOND + nanos;
+  // Only in the first and the last second can the sum wrap; the sign then is the wrong one.
+  if (seconds > 0 && unixNs < 0) return i64.MAX_VALUE;
+  if (seconds < 0 && unixNs > 0) return i64.MIN_VALUE;
+  return unixNs;
 }
 
 /** The timestamp (32.32, era dropped) of a date, rounded down. */

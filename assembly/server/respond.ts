@@ -111,10 +111,11 @@ export function stampTransmit(packet: usize, transmit: Timestamp): void {
  * when it must not be answered at all.
  */
 export function respondKiss(packet: usize, length: i32, code: u32): i32 {
-  if (length < HEADER_LENGTH) return 0;
+  if (length < HEADER_LENGTH || (length & 3) != 0) return 0;
   const version = versionOf(packet);
   const mode = answeringMode(modeOf(packet));
   if (mode == 0 || version == 0 || version > MAXIMUM_VERSION) return 0;
+  if (!readTrailer(packet, length, version, trailer) || trailer.cryptoNak != 0) return 0;
   const origin = load<u64>(packet + AT_TRANSMIT);
   const poll = load<u8>(packet + AT_POLL);
   memory.fill(packet, 0, HEADER_LENGTH);

@@ -6,9 +6,9 @@
  */
 
 import process from "node:process";
-import { createApi } from "../common/api.ts";
+import { createApi, type Escapement } from "../common/api.ts";
 import type { Host } from "../common/host.ts";
-import { nativeHost } from "../native/host.ts";
+import { clockAndSockets } from "../native/host.ts";
 import { load } from "../native/ffi-bun.ts";
 import { runtimeClock } from "./clock.ts";
 import { resolve } from "./dns.ts";
@@ -16,24 +16,27 @@ import { openUdp } from "./udp.ts";
 
 export * from "../common/public.ts";
 
-/** What Bun lends, with kernel time stamps and `clock_gettime` where an FFI is to be had. Made once. */
-export function lendHost(): Promise<Host> {
-  return (lent ??= makeHost());
-}
-
-let lent: Promise<Host> | undefined;
-
-async function makeHost(): Promise<Host> {
-  const clock = runtimeClock();
-  const host: Host = {
+/**
+ * What Bun lends. With kernel time stamps and `clock_gettime` where an FFI is to be had, unless `native` is false.
+ */
+export async function lendHost({ native = true }: { native?: boolean } = {}): Promise<Host> {
+  const ffi = native ? await load() : undefined;
+  return {
     runtime: "bun",
     version: process.versions["bun"] ?? "",
-    clock,
     random: (bytes) => crypto.getRandomValues(bytes),
     resolve,
-    openUdp: (options, handlers) => openUdp(clock, options, handlers),
+    ...clockAndSockets(ffi, runtimeClock, openUdp),
   };
-  return nativeHost(host, await load());
 }
 
-export const { now, query, survey, serve } = createApi(lendHost);
+const api = createApi(lendHost);
+
+/** {@inheritDoc Escapement.now} */
+export const now: Escapement["now"] = api.now;
+/** {@inheritDoc Escapement.query} */
+export const query: Escapement["query"] = api.query;
+/** {@inheritDoc Escapement.survey} */
+export const survey: Escapement["survey"] = api.survey;
+/** {@inheritDoc Escapement.serve} */
+export const serve: Escapement["serve"] = api.serve;

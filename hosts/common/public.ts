@@ -7,6 +7,7 @@
 
 export { NtpError } from "./errors.ts";
 export type { NtpErrorCode, NtpErrorOptions } from "./errors.ts";
+export { createApi } from "./api.ts";
 export type { Escapement } from "./api.ts";
 export type { Datagram, Endpoint, Host, HostClock, SendStamp, StampSource, UdpHandlers, UdpOptions, UdpSocket } from "./host.ts";
 export type { QueryOptions } from "./client/query.ts";

@@ -3,5 +3,5 @@
 
 /** An IPv4 sender on a dual-stack socket, in its IPv4 form. */
 export function unmapped(address: string): string {
-  return address.startsWith("::ffff:") && address.includes(".") ? address.slice(7) : address;
+  return address.toLowerCase().startsWith("::ffff:") && address.includes(".") ? address.slice(7) : address;
 }

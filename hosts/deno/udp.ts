@@ -33,9 +33,9 @@ interface DenoNet {
 const { Deno } = globalThis as unknown as { Deno?: DenoNet };
 
 export async function openUdp(clock: HostClock, options: UdpOptions, handlers: UdpHandlers): Promise<UdpSocket> {
-  // A dual-stack socket is beyond listenDatagram, which leaves the system's default.
-  if (!Deno?.listenDatagram || options.ipv6Only === false) return openNodeUdp(clock, options, handlers);
   const hostname = options.address ?? (options.family === 6 ? "::" : "0.0.0.0");
+  // listenDatagram cannot say IPV6_V6ONLY: a socket on "::" would take the port on IPv4, too.
+  if (!Deno?.listenDatagram || hostname === "::") return openNodeUdp(clock, options, handlers);
   const connection = Deno.listenDatagram({ transport: "udp", hostname, port: options.port ?? 0 });
   const socket = new DenoUdpSocket(clock, connection, options.connect);
   void socket.listen(handlers);

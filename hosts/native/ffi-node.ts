@@ -56,7 +56,7 @@ export function wanted(flags: readonly string[], environment: Record<string, str
   return asking.some((flag) => all.includes(flag));
 }
 
-/** Under the permission model a call without `--allow-ffi` throws; ask before the module (and its warning) is loaded. */
+/** Under the permission model a call without `--allow-ffi` throws: ask before the module (and its warning) loads. */
 function permitted(): boolean {
   const { permission } = process as { permission?: { has(scope: string): boolean } };
   return permission === undefined || permission.has("ffi");

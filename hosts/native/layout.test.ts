@@ -126,8 +126,10 @@ describe.skipIf(printed === undefined)("the system's headers agree", () => {
     expect(readSockaddr(memory("six"), 0, zones)).toEqual({ address: "fe80::1234%3", port: 4460 });
     const view = new DataView(new ArrayBuffer(28));
     const written = (length: number): string => Buffer.from(view.buffer, 0, length).toString("hex");
-    expect(written(writeSockaddr(view, 0, { address: "192.0.2.7", port: 123 }, 4, zones))).toBe(printed?.get("four"));
-    expect(written(writeSockaddr(view, 0, { address: "fe80::1234%3", port: 4460 }, 6, zones))).toBe(printed?.get("six"));
+    const four = { address: "192.0.2.7", port: 123 };
+    expect(written(writeSockaddr(view, 0, four, 4, zones))).toBe(printed?.get("four"));
+    const six = { address: "fe80::1234%3", port: 4460 };
+    expect(written(writeSockaddr(view, 0, six, 6, zones))).toBe(printed?.get("six"));
   });
 
   it("on control messages", () => {

@@ -15,7 +15,8 @@ import type { Libc } from "./libc.ts";
 import * as linux from "./linux.ts";
 import { readSockaddr, SOCKADDR_BYTES, writeSockaddr } from "./sockaddr.ts";
 
-const STAMPS = linux.SOF_TIMESTAMPING_TX_SOFTWARE | linux.SOF_TIMESTAMPING_RX_SOFTWARE | linux.SOF_TIMESTAMPING_SOFTWARE;
+const STAMPS =
+  linux.SOF_TIMESTAMPING_TX_SOFTWARE | linux.SOF_TIMESTAMPING_RX_SOFTWARE | linux.SOF_TIMESTAMPING_SOFTWARE;
 const NUMBERED_STAMPS = STAMPS | linux.SOF_TIMESTAMPING_OPT_ID | linux.SOF_TIMESTAMPING_OPT_TSONLY;
 
 /** Open a non-blocking socket as `options` say and return its descriptor. Throws a SystemError and leaks nothing. */

@@ -234,8 +234,9 @@ class NativeUdpSocket implements UdpSocket {
         continue;
       }
       const errno = this.#libc.errno();
-      if (errno === EAGAIN) break;
-      if (errno !== EINTR) this.#pendingError(errno);
+      if (errno === EINTR) continue;
+      if (errno !== EAGAIN) this.#pendingError(errno);
+      break;
     }
     return count;
   }

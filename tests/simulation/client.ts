@@ -8,9 +8,6 @@ import type { Scenario } from "./scenario.ts";
 import type { Process, World } from "./world.ts";
 
 const ALGORITHMS: Record<Algorithm, number> = { "pll-fll": 0, estimator: 1 };
-/** iburst: four requests two seconds apart, as chrony sends them. */
-const BURST = 4;
-const BURST_GAP = 2;
 const UNITS = 4294967296; // 2^32 to a second
 const TICK_LIMIT = 0.1; // Linux: tick 9000..11000
 const FREQUENCY_LIMIT = 500e-6;
@@ -26,6 +23,9 @@ interface Association {
 export class Client implements Process {
   deadline = 0;
   polls = 0;
+  steps = 0;
+  /** Raised by every step of the clock: what was in flight then measures nothing. */
+  private epoch = 0;
   private readonly world: World;
   private readonly core: Core;
   private readonly window: Window;
@@ -40,6 +40,7 @@ export class Client implements Process {
     this.epochNs = BigInt(scenario.epoch) * 1000000000n;
     core.disciplineAlgorithm(ALGORITHMS[algorithm]);
     core.disciplineReset(0, 0);
+    core.disciplineStepPolicy(scenario.steps.least, scenario.steps.count);
     core.disciplineLimits(TICK_LIMIT, FREQUENCY_LIMIT, scenario.minPoll, scenario.maxPoll);
     this.associations = paths.map((path, index) => {
       core.disciplineAddSource(index);
@@ -63,27 +64,50 @@ export class Client implements Process {
 
   /** The host noticed that somebody else stepped the wall clock. */
   noticeStep(seconds: number): void {
-    this.core.disciplineStepped(toUnitsSigned(-seconds), toUnits(this.world.clock.monotonic));
+    this.epoch++;
+    this.core.disciplineStepped(toUnitsSigned(seconds), toUnits(this.world.clock.monotonic));
+    this.obey();
+    this.schedule();
+  }
+
+  /** The computer wakes up: the host tells the core, and every source is asked in a burst. */
+  wake(): void {
+    const now = this.world.clock.monotonic;
+    this.epoch++;
+    this.core.disciplineForget(toUnits(now));
+    for (const association of this.associations) {
+      association.sent = 0;
+      association.next = now;
+    }
+    this.obey();
+    this.schedule();
+  }
+
+  /** What the core said last. */
+  get state(): Steering {
+    return this.steering;
   }
 
   private request(association: Association): void {
     const { clock } = this.world;
     this.polls++;
     association.sent++;
-    const gap = association.sent < BURST ? BURST_GAP : 2 ** this.steering.poll;
-    association.next = clock.monotonic + gap;
+    association.next = clock.monotonic + 2 ** this.core.disciplinePoll(association.sent);
     const t1 = this.timestamp(clock.readWallNs());
     const there = association.path.delay(this.world.time, "request");
     if (there <= 0) return;
-    this.world.send(there, () => this.serve(association, t1));
+    const { epoch } = this;
+    this.world.send(there, () => this.serve(association, t1, epoch));
   }
 
-  private serve(association: Association, t1: bigint): void {
+  private serve(association: Association, t1: bigint, epoch: number): void {
     const { time } = this.world;
     const t2 = this.timestamp(Math.round((time + association.error(time)) * 1e9));
     const back = association.path.delay(time, "response");
     if (back <= 0) return;
-    this.world.send(back, () => this.receive(association, t1, t2));
+    this.world.send(back, () => {
+      if (epoch === this.epoch) this.receive(association, t1, t2);
+    });
   }
 
   private receive(association: Association, t1: bigint, t2: bigint): void {
@@ -104,7 +128,10 @@ export class Client implements Process {
   private obey(): void {
     this.steering = this.window.read();
     this.world.clock.setRate(this.steering.rate);
-    if (this.steering.step !== 0n) this.world.clock.step(Number(this.steering.step) / UNITS);
+    if (this.steering.step === 0n) return;
+    this.world.clock.step(Number(this.steering.step) / UNITS);
+    this.steps++;
+    this.epoch++;
   }
 
   private schedule(): void {

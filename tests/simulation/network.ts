@@ -17,6 +17,8 @@ export interface PathSettings {
   readonly loss: number;
   /** Added one way, to both directions, from the time given on. */
   readonly routeChange: { readonly at: number; readonly extra: number } | null;
+  /** In the second half of every so many seconds the jitter is multiplied. */
+  readonly busy: { readonly every: number; readonly factor: number } | null;
   /** Seconds between which every packet is lost. */
   readonly outage: { readonly from: number; readonly to: number } | null;
 }
@@ -40,10 +42,15 @@ export class Path {
   delay(now: number, direction: Direction): number {
     const { base, loss, outage, routeChange } = this.settings;
     if (loss > 0 && this.losses.uniform() < loss) return 0;
-    const drawn = this.jitter(direction);
+    const drawn = this.jitter(direction) * this.load(now);
     if (outage !== null && now >= outage.from && now < outage.to) return 0;
     const extra = routeChange !== null && now >= routeChange.at ? routeChange.extra : 0;
     return base + extra + drawn;
+  }
+
+  private load(now: number): number {
+    const { busy } = this.settings;
+    return busy !== null && now % busy.every >= busy.every / 2 ? busy.factor : 1;
   }
 
   private jitter(direction: Direction): number {

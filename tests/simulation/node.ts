@@ -17,6 +17,9 @@ export class SimulatedClock {
   /** y: the oscillator's own relative error, constant within a second. */
   rawFrequency = 0;
 
+  /** Asleep: neither clock moves and no timer fires. */
+  asleep = false;
+
   private tick = NOMINAL_TICK;
   private frequencyScaled = 0; // 2^-16 ppm, as in struct timex
   private pllOffset = 0; // seconds still to be slewed by the kernel PLL
@@ -28,6 +31,7 @@ export class SimulatedClock {
 
   /** Seconds of T (and of M) per true second. */
   get rate(): number {
+    if (this.asleep) return 0;
     const kernel = this.tick / NOMINAL_TICK + this.frequencyScaled / 65536e6;
     return (1 + this.rawFrequency) * (kernel + this.pllSlew + this.singleshotPpm / 1e6);
   }

@@ -1,7 +1,7 @@
 // One run of one scenario with one seed: figures in the table's units. Test: table.test.ts.
 
 import { Client } from "./client.ts";
-import type { Algorithm } from "./core.ts";
+import type { Algorithm, Steering } from "./core.ts";
 import { instantiate } from "./core.ts";
 import { Path } from "./network.ts";
 import { SimulatedClock } from "./node.ts";
@@ -17,6 +17,9 @@ export interface Outcome extends Figures {
   readonly settlingFinely: number;
   /** Mean of the seconds between polls of one source, while statistics count. */
   readonly meanPoll: number;
+  /** Times that the client stepped its clock, and what it said of itself at the end. */
+  readonly steps: number;
+  readonly last: Steering;
   /** Offset in seconds at every `traceEvery` seconds. */
   readonly trace: Float64Array;
 }
@@ -33,7 +36,7 @@ export function run(scenario: Scenario, options: RunOptions): Outcome {
   const world = new World(clock);
   const paths = scenario.servers.map(
     (_, index) =>
-      new Path(scenario.path, new Random(options.seed, `delay ${index}`), new Random(options.seed, `loss ${index}`)),
+      new Path({ ...scenario.path, ...scenario.paths[index] }, new Random(options.seed, `delay ${index}`), new Random(options.seed, `loss ${index}`)),
   );
   const wander = new Random(options.seed, "wander");
   let walk = scenario.initialFrequency;
@@ -47,15 +50,30 @@ export function run(scenario: Scenario, options: RunOptions): Outcome {
     (second) => {
       walk += scenario.wander * wander.normal();
       clock.rawFrequency = walk + scenario.temperature(second);
-      const { stepped } = scenario;
-      if (stepped !== null && second === stepped.at) {
-        clock.step(stepped.by);
-        if (stepped.noticed) client.noticeStep(stepped.by);
-      }
+      disturb(scenario, second, clock, client);
     },
-    (second) => statistics.add(second, clock.wall - second, clock.rate - 1, client.polls),
+    (second) => {
+      const offset = clock.wall - second - scenario.utc(second);
+      statistics.add(second, offset, clock.rate - 1, client.polls);
+    },
   );
-  return statistics.outcome(client.polls, scenario.servers.length);
+  return statistics.outcome(client, scenario.servers.length);
+}
+
+/** What happens to the client's computer from outside. */
+function disturb(scenario: Scenario, second: number, clock: SimulatedClock, client: Client): void {
+  const { stepped, asleep } = scenario;
+  if (stepped !== null && second === stepped.at) {
+    clock.step(stepped.by);
+    if (stepped.noticed) client.noticeStep(stepped.by);
+  }
+  if (asleep === null) return;
+  if (second === asleep.from) clock.asleep = true;
+  if (second === asleep.to) {
+    clock.asleep = false;
+    clock.step(asleep.to - asleep.from + asleep.error);
+    client.wake();
+  }
 }
 
 class Statistics {
@@ -91,7 +109,8 @@ class Statistics {
     this.count++;
   }
 
-  outcome(polls: number, servers: number): Outcome {
+  outcome(client: Client, servers: number): Outcome {
+    const { polls, steps, state } = client;
     const never = this.unsettled >= this.scenario.duration - 1;
     return {
       rms: Math.sqrt(this.squares / this.count) * 1e6,
@@ -100,6 +119,8 @@ class Statistics {
       settling: never ? Infinity : this.unsettled + 1,
       settlingFinely: this.unsettledFinely + 1,
       meanPoll: (this.count * servers) / Math.max(1, polls - this.pollsBefore),
+      steps,
+      last: state,
       trace: this.trace,
     };
   }

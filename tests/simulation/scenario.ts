@@ -26,10 +26,18 @@ export interface Scenario {
   /** Added to the oscillator's error: a function of true time. */
   readonly temperature: (time: number) => number;
   readonly path: PathSettings;
+  /** What is different about the path to each server, by its number. */
+  readonly paths: readonly Partial<PathSettings>[];
   /** Error of each server's clock in seconds; one entry a server. */
   readonly servers: readonly ((time: number) => number)[];
   /** Somebody else steps the client's clock; `noticed` says whether the host tells the core. */
   readonly stepped: { readonly at: number; readonly by: number; readonly noticed: boolean } | null;
+  /** The computer sleeps; its wall clock wakes up wrong by `error` seconds. */
+  readonly asleep: { readonly from: number; readonly to: number; readonly error: number } | null;
+  /** UTC less the time since the start: what the clock should show. Leap seconds move it. */
+  readonly utc: (time: number) => number;
+  /** makestep: step offsets beyond `least` seconds among the first `count` corrections. */
+  readonly steps: { readonly least: number; readonly count: number };
   /** Seconds of the NTP era at which the simulation starts. */
   readonly epoch: number;
   readonly chrony: Partial<Figures>;
@@ -37,13 +45,13 @@ export interface Scenario {
   readonly ntpdRs: Partial<Figures>;
 }
 
-const DAY = 86400;
-const HOUR = 3600;
-const US = 1e-6;
-const MS = 1e-3;
-const PPM = 1e-6;
+export const DAY = 86400;
+export const HOUR = 3600;
+export const US = 1e-6;
+export const MS = 1e-3;
+export const PPM = 1e-6;
 
-const perfect = (): number => 0;
+export const perfect = (): number => 0;
 
 export const DEFAULTS: Scenario = {
   name: "",
@@ -62,10 +70,15 @@ export const DEFAULTS: Scenario = {
     asymmetry: 0,
     loss: 0,
     routeChange: null,
+    busy: null,
     outage: null,
   },
+  paths: [],
   servers: [perfect],
   stepped: null,
+  asleep: null,
+  utc: perfect,
+  steps: { least: 0, count: 0 },
   epoch: 3990000000, // June 2026
   chrony: {},
   ntpd: {},
@@ -86,7 +99,7 @@ const DEFAULT_POLLS: Change = { duration: 4 * DAY, statisticsFrom: DAY, maxPoll:
 const square = (time: number): number => (Math.floor(time / (2 * HOUR)) % 2 === 0 ? 0.5 : -0.5) * PPM;
 const warmth = (time: number): number =>
   1 * PPM * Math.sin((2 * Math.PI * time) / DAY) + 0.05 * PPM * Math.sin((2 * Math.PI * time) / (HOUR / 2));
-const falseticker = (): number => 50 * MS;
+export const falseticker = (): number => 50 * MS;
 
 /** The sixteen scenarios of the table, with what chrony 4.8+, ntpd (ntpsec 1.2.2) and ntpd-rs reach. */
 export const TABLE: readonly Scenario[] = [
@@ -172,6 +185,11 @@ export const VARIATIONS: readonly Scenario[] = [
   scenario("delay −1 ms after a day", { path: { base: 2 * MS, routeChange: { at: DAY, extra: -1 * MS } } }),
   scenario("delay +0.4 ms after a day", { path: { routeChange: { at: DAY, extra: 0.4 * MS } } }),
   scenario("outage of 1 h", { path: { outage: { from: DAY, to: DAY + HOUR } } }),
+  scenario("busy hours: J 10 µs and 1 ms", { path: { jitter: 10 * US, busy: { every: 4 * HOUR, factor: 100 } } }),
+  scenario("three unlike servers", {
+    servers: [perfect, perfect, perfect],
+    paths: [{ base: 0.2 * MS, jitter: 30 * US }, { base: 10 * MS, jitter: 1 * MS }, { base: 40 * MS, jitter: 5 * MS }],
+  }),
   scenario("5 servers, 2 falsetickers", {
     path: { base: 10 * MS, jitter: 1 * MS }, servers: [perfect, perfect, perfect, falseticker, falseticker],
   }),

@@ -65,6 +65,7 @@ export class World {
 
   private timerAt(): number {
     if (this.process === undefined || this.process.deadline === Infinity) return Infinity;
+    if (this.clock.asleep) return Infinity;
     const wait = (this.process.deadline - this.clock.monotonic) / this.clock.rate;
     return this.time + Math.max(0, wait);
   }

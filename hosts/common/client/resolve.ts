@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
  * A source to the addresses to try, families taking turns (RFC 8305 §4), so that a broken IPv6 or IPv4 costs one step
- * and not the answer.
+ * and not the answer. Tested in resolve.test.ts.
  *
  * @module
  */
 
 import { NtpError } from "../errors.ts";
 import type { Endpoint, Host, ResolvedAddress } from "../host.ts";
+import { unmapped } from "../udp.ts";
 import type { Source } from "./source.ts";
 
 /** Which addresses may be used. */
@@ -15,8 +16,10 @@ export type Family = 4 | 6;
 
 /** All endpoints of a source. @throws {NtpError} `DNS` when there is none. */
 export async function endpointsOf(host: Host, source: Source, family?: Family, signal?: AbortSignal): Promise<Endpoint[]> {
-  const literal = literalFamily(source.host);
-  const addresses = literal ? [{ address: source.host, family: literal }] : await lookUp(host, source, signal);
+  // A v4-mapped address means the IPv4 one: sockets and senders show it in that form.
+  const plain = unmapped(source.host);
+  const literal = literalFamily(plain);
+  const addresses = literal ? [{ address: plain, family: literal }] : withoutDoubles(await lookUp(host, source, signal));
   const wanted = addresses.filter((address) => family === undefined || address.family === family);
   if (wanted.length === 0) {
     const what = family === undefined ? "an address" : `an IPv${family} address`;
@@ -40,6 +43,11 @@ async function lookUp(host: Host, source: Source, signal?: AbortSignal): Promise
 export function literalFamily(host: string): Family | undefined {
   if (host.includes(":")) return 6;
   return /^\d{1,3}(\.\d{1,3}){3}$/.test(host) ? 4 : undefined;
+}
+
+/** Resolvers tell an address twice (a doubled line in /etc/hosts); it MUST NOT be asked twice in a row for that. */
+function withoutDoubles(addresses: readonly ResolvedAddress[]): ResolvedAddress[] {
+  return [...new Map(addresses.map((resolved) => [resolved.address, resolved])).values()];
 }
 
 /** First of each family, second of each, … beginning with the family the resolver put first. */

@@ -11,6 +11,7 @@ import { Core } from "../core/core.ts";
 import type { Host } from "../host.ts";
 import { query, type QueryOptions } from "./query.ts";
 import type { Sample } from "./sample.ts";
+import { parseSource } from "./source.ts";
 
 export interface SurveyOptions extends QueryOptions {
   /** How many sources must agree at least. Default 2, or 1 when only one source is asked. */
@@ -35,7 +36,10 @@ export interface Consensus {
   /** How far this host's clock is behind the truth, s. */
   readonly offset: number;
   readonly offsetNs: bigint;
-  /** The truth lies within `offset ± uncertainty` as long as the majority is right, s. */
+  /**
+   * The truth lies within `offset ± uncertainty` as long as the survivors are right, s. Liars that hide inside the wide bounds of
+   * honest sources are survivors, too (RFC 5905 §11.2.1 allows it).
+   */
   readonly uncertainty: number;
 }
 
@@ -69,8 +73,20 @@ export async function survey(host: Host, sources: readonly (string | URL)[] = DE
   }
   const { samples = 1, quorum = Math.min(2, sources.length) } = options;
   if (!(Number.isInteger(samples) && samples >= 1 && samples <= 8)) throw new NtpError("INVALID_ARGUMENT", `expected 1..8 samples, got ${samples}`);
+  if (!(Number.isInteger(quorum) && quorum >= 1)) throw new NtpError("INVALID_ARGUMENT", `expected a quorum of 1 or more, got ${quorum}`);
+  // Before any is asked: one that cannot be read must not leave requests to the others under way.
+  for (const source of sources) checkSource(source);
   const asked = await Promise.all(sources.map((source) => askRepeatedly(host, source, options)));
   return judge(host, asked, quorum);
+}
+
+/** A source that cannot be read is the caller's mistake; one of a scheme that is not spoken here is a lost one. */
+function checkSource(source: string | URL): void {
+  try {
+    parseSource(source);
+  } catch (error) {
+    if ((error as NtpError).code !== "UNSUPPORTED") throw error;
+  }
 }
 
 interface Asked {
@@ -86,12 +102,26 @@ const BURST_SPACING_MS = 2000;
 async function askRepeatedly(host: Host, source: string | URL, options: SurveyOptions): Promise<Asked> {
   let best = await ask(host, source, options);
   for (let round = 1; round < (options.samples ?? 1) && !best.sample?.kiss; round++) {
-    await new Promise((resolve) => setTimeout(resolve, BURST_SPACING_MS));
+    await pause(BURST_SPACING_MS, options.signal);
     const next = await ask(host, source, options);
     const better = next.sample && (!best.sample?.usable || (next.sample.usable && next.sample.delay < best.sample.delay));
     if (better) best = next;
   }
   return best;
+}
+
+/** Over at once when the signal fires; the next request then says so. */
+function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    signal?.addEventListener("abort", done, { once: true });
+    if (signal?.aborted) done();
+  });
 }
 
 async function ask(host: Host, source: string | URL, options: QueryOptions): Promise<Asked> {

@@ -137,7 +137,8 @@ class RunningServer implements Server {
       this.#counts.dropped += 1;
       return;
     }
-    socket.send(reply, datagram.from).then(
+    // A copy, as the next request overwrites the slot, maybe before the runtime has got round to sending this one.
+    socket.send(reply.slice(), datagram.from).then(
       () => (this.#counts.answered += 1),
       () => (this.#counts.failed += 1),
     );
@@ -166,6 +167,7 @@ function checkedState(options: ServeOptions, host: Host): ServerState {
   if (!(rootDelay >= 0 && rootDelay < 16)) throw wrong("a rootDelay of 0..16 s", rootDelay);
   if (!(rootDispersion >= 0 && rootDispersion < 16)) throw wrong("a rootDispersion of 0..16 s", rootDispersion);
   if (kiss !== undefined && !/^[\x21-\x7e]{1,4}$/.test(kiss)) throw wrong("a kiss code of one to four ASCII characters", kiss);
+  if (options.listen?.length === 0) throw wrong("at least one address to listen on", "none");
   const port = options.port ?? 123;
   if (!(Number.isInteger(port) && port >= 0 && port <= 65535)) throw wrong("a port of 0..65535", port);
   return { stratum, leap, rootDelay, rootDispersion, kiss, refid, precision: host.clock.precision };

@@ -90,8 +90,9 @@ function refidOf({ refid, stratum }: ServerState): number {
     return refidFromText(text);
   }
   // 127.127.1.1 has long stood for "the local clock".
-  const octets = (refid ?? "127.127.1.1").split(".").map(Number);
-  if (octets.length !== 4 || octets.some((octet) => !(Number.isInteger(octet) && octet >= 0 && octet <= 255))) {
+  const text = refid ?? "127.127.1.1";
+  const octets = text.split(".").map(Number);
+  if (!/^\d{1,3}(\.\d{1,3}){3}$/.test(text) || octets.some((octet) => octet > 255)) {
     throw new NtpError("INVALID_ARGUMENT", `expected an IPv4 address as refid above stratum 1, got "${refid}"`);
   }
   return octets.reduce((value, octet) => value * 256 + octet, 0);

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/**
+ * Whether the clock may be stepped: how large an offset must be, how often it may happen, and when to refuse to believe.
+ *
+ * Like chrony's `makestep`: the estimator steps only among its first few corrections, and slews ever after. Whatever
+ * the algorithm, a single step, the first step and the sum of all steps have limits; a refused step is told in the
+ * steering's flags, as is half of the sum. Tested in tests/simulation.
+ */
+
+/** Flags of the steering. */
+export const STEP_REFUSED: i32 = 1;
+export const STEPS_MOUNTING: i32 = 2;
+
+/** RFC 5905 §11.3 panic threshold, s. */
+const PANIC: f64 = 1000;
+
+let threshold: f64 = Infinity;
+let corrections: i32 = 0;
+let singleLimit: f64 = PANIC;
+let startupLimit: f64 = Infinity;
+let sumLimit: f64 = Infinity;
+
+let corrected: i32 = 0;
+let stepped: i32 = 0;
+let sum: f64 = 0;
+
+export let stepFlags: i32 = 0;
+
+/** Step offsets beyond `least` seconds among the first `count` corrections (negative: always). */
+export function setStepPolicy(least: f64, count: i32): void {
+  threshold = least > 0 ? least : Infinity;
+  corrections = count;
+}
+
+/** Greatest single step, first step, and sum of all steps, s; anything not above 0 means no limit. */
+export function setStepLimits(single: f64, startup: f64, total: f64): void {
+  singleLimit = single > 0 ? single : Infinity;
+  startupLimit = startup > 0 ? startup : Infinity;
+  sumLimit = total > 0 ? total : Infinity;
+}
+
+export function resetSteps(): void {
+  corrected = 0;
+  stepped = 0;
+  sum = 0;
+  stepFlags = 0;
+}
+
+/** Is this offset one to be stepped, by the estimator's policy? Counts the correction. */
+export function wantsStep(offset: f64): bool {
+  const early = corrections < 0 || corrected < corrections;
+  if (corrected < i32.MAX_VALUE) corrected++;
+  return early && abs(offset) > threshold;
+}
+
+/** May an offset of this size be believed at all? If not, the clock is left alone and the flag says so. */
+export function believable(offset: f64): bool {
+  const limit = corrected == 0 && stepped == 0 ? startupLimit : singleLimit;
+  if (abs(offset) <= limit) {
+    stepFlags &= ~STEP_REFUSED;
+    return true;
+  }
+  stepFlags |= STEP_REFUSED;
+  return false;
+}
+
+/** Takes a step into account; false when the sum of steps has reached its limit. */
+export function allowStep(offset: f64): bool {
+  const next = sum + abs(offset);
+  if (!(next <= sumLimit)) {
+    stepFlags |= STEP_REFUSED;
+    return false;
+  }
+  sum = next;
+  stepped++;
+  if (sum > sumLimit / 2) stepFlags |= STEPS_MOUNTING;
+  return true;
+}

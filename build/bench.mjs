@@ -1,0 +1,34 @@
+#!/usr/bin/env node
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/** `npm run bench [-- NAME…]`: bundles bench/NAME.ts from the sources and runs it on this Node. Without a name, all. */
+import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import process from "node:process";
+import { build } from "esbuild";
+import { prepare } from "./prepare.mjs";
+
+const BENCHES = ["core", "latency"];
+
+prepare();
+const wanted = process.argv.slice(2);
+for (const name of wanted.length > 0 ? wanted : BENCHES) {
+  const source = `bench/${name}.ts`;
+  if (!existsSync(source)) {
+    console.error(`bench: expected one of ${BENCHES.join(", ")}, got "${name}"`);
+    process.exit(2);
+  }
+  const outfile = `.cache/bench/${name}.mjs`;
+  await build({
+    entryPoints: [source],
+    outfile,
+    bundle: true,
+    format: "esm",
+    platform: "neutral",
+    target: "es2022",
+    external: ["node:*", "bun:*", "koffi"],
+    alias: { "#wasm": "./dist/wasm/base64.js", "#as-bind": "./dist/wasm/as-bind.js", "#host": "./hosts/node/index.ts" },
+    logLevel: "warning",
+  });
+  const { status } = spawnSync(process.execPath, [outfile], { stdio: "inherit" });
+  if (status !== 0) process.exit(status ?? 1);
+}

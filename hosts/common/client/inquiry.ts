@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/**
+ * One source asked once: every address of its name gets its turn, the first usable answer wins.
+ *
+ * A turn ends when its address has failed, answered unusably, or stayed silent for a while; earlier ones go on listening.
+ * When all have had a turn, those that stayed silent are asked once more, no sooner than two seconds after the first
+ * time. A server that answered, with a kiss or otherwise, is not asked again.
+ *
+ * It settles exactly once; with that every socket, timer and listener is gone, and nothing is sent any more. Tested in
+ * query.test.ts.
+ *
+ * @module
+ */
+
+import { NtpError } from "../errors.ts";
+import type { Endpoint, Host } from "../host.ts";
+import { Attempt, type Outcome } from "./attempt.ts";
+import { ExchangeCore } from "./exchange.ts";
+import { endpointsOf, type Family } from "./resolve.ts";
+import type { Sample } from "./sample.ts";
+import { formatEndpoint, type Source } from "./source.ts";
+
+/** What to ask, and for how long; checked by the caller. */
+export interface Question {
+  readonly source: Source;
+  /** s */
+  readonly timeout: number;
+  readonly version: 3 | 4;
+  readonly family: Family | undefined;
+  readonly fineRoot: boolean;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** What a silent address is given before the next has its turn, ms: more than nearly every round trip on Earth. */
+const TURN_MS = 400;
+/** Least time between two requests to one address, ms: the spacing of a burst (RFC 5905 §13.2). */
+const REPEAT_AFTER_MS = 2000;
+
+/** One instance of the core serves all one-shot requests of this process. */
+let sharedCore: ExchangeCore | undefined;
+
+/** An address that waits for its turn. */
+interface Turn {
+  readonly endpoint: Endpoint;
+  /** Not before this time of `performance.now()`. */
+  readonly notBefore: number;
+  /** Whether it was asked before. */
+  readonly again: boolean;
+}
+
+export class Inquiry {
+  /** The first usable sample, else an unfit one, else an {@link NtpError}. */
+  readonly sample: Promise<Sample>;
+  readonly #host: Host;
+  readonly #core: ExchangeCore;
+  readonly #question: Question;
+  readonly #settled = new AbortController();
+  readonly #attempts: Attempt[] = [];
+  /** Attempts that may still bring an answer. */
+  readonly #open = new Set<Attempt>();
+  readonly #failures: { readonly endpoint: Endpoint; readonly error: Error }[] = [];
+  #turns: Turn[] = [];
+  #turnTimer: ReturnType<typeof setTimeout> | undefined;
+  /** The first answer that was no use; better than nothing at the end. */
+  #unfit: Sample | undefined;
+  #resolve!: (sample: Sample) => void;
+  #reject!: (error: unknown) => void;
+
+  constructor(host: Host, question: Question) {
+    this.#host = host;
+    this.#core = sharedCore ??= new ExchangeCore();
+    this.#question = question;
+    this.sample = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+    if (question.signal?.aborted) this.#abort();
+    else this.#start();
+  }
+
+  #start(): void {
+    const { source, timeout, family, signal } = this.#question;
+    const deadline = setTimeout(() => this.#giveUp(), Math.ceil(timeout * 1000));
+    const onAbort = () => this.#abort();
+    signal?.addEventListener("abort", onAbort, { once: true });
+    this.#settled.signal.addEventListener("abort", () => {
+      clearTimeout(deadline);
+      clearTimeout(this.#turnTimer);
+      signal?.removeEventListener("abort", onAbort);
+      for (const attempt of this.#attempts) attempt.close();
+    }, { once: true });
+    endpointsOf(this.#host, source, family, this.#settled.signal).then(
+      (endpoints) => {
+        this.#turns = endpoints.map((endpoint) => ({ endpoint, notBefore: 0, again: false }));
+        this.#nextTurn();
+      },
+      (error: unknown) => this.#settle(() => this.#reject(error)),
+    );
+  }
+
+  /** Give the next address its turn as soon as it may have it. Without one, wait for answers while any may come. */
+  #nextTurn(): void {
+    // MUST do nothing once settled: a resolver that cannot be cancelled comes back late.
+    if (this.#settled.signal.aborted) return;
+    clearTimeout(this.#turnTimer);
+    const turn = this.#turns[0];
+    if (!turn) return this.#open.size === 0 ? this.#giveUp() : undefined;
+    const early = turn.notBefore - performance.now();
+    if (early > 0) return this.#nextTurnIn(early);
+    this.#turns.shift();
+    this.#ask(turn);
+    this.#nextTurnIn(TURN_MS);
+  }
+
+  #nextTurnIn(ms: number): void {
+    this.#turnTimer = setTimeout(() => this.#nextTurn(), ms);
+  }
+
+  #ask({ endpoint, again }: Turn): void {
+    const { source, version, fineRoot } = this.#question;
+    const attempt = new Attempt({ host: this.#host, core: this.#core, source: source.text, endpoint, version, fineRoot });
+    this.#attempts.push(attempt);
+    this.#open.add(attempt);
+    if (!again) this.#turns.push({ endpoint, notBefore: performance.now() + REPEAT_AFTER_MS, again: true });
+    void attempt.outcome.then((outcome) => this.#onOutcome(attempt, outcome));
+  }
+
+  #onOutcome(attempt: Attempt, outcome: Outcome): void {
+    if (outcome.kind === "sample" && outcome.sample.usable) return this.#settle(() => this.#resolve(outcome.sample));
+    if (outcome.kind === "sample") this.#unfit ??= outcome.sample;
+    else this.#failures.push({ endpoint: attempt.endpoint, error: outcome.error });
+    this.#open.delete(attempt);
+    // It is not silent: no second turn.
+    this.#turns = this.#turns.filter(({ endpoint }) => endpoint !== attempt.endpoint);
+    if (attempt === this.#attempts.at(-1) || this.#open.size === 0) this.#nextTurn();
+  }
+
+  #abort(): void {
+    const { source, signal } = this.#question;
+    const error = new NtpError("ABORTED", `the request to "${source.text}" was aborted by its caller`, { source: source.text, cause: signal?.reason });
+    this.#settle(() => this.#reject(error));
+  }
+
+  /** What there is when no usable answer came: an unfit sample, or an error that says what happened. */
+  #giveUp(): void {
+    const unfit = this.#unfit;
+    this.#settle(() => (unfit ? this.#resolve(unfit) : this.#reject(this.#failure())));
+  }
+
+  #settle(how: () => void): void {
+    if (this.#settled.signal.aborted) return;
+    this.#settled.abort();
+    how();
+  }
+
+  // --- what to say ---
+
+  #failure(): NtpError {
+    const { source: { text: source }, timeout } = this.#question;
+    const asked = list(this.#attempts.map(({ endpoint }) => show(endpoint)));
+    const first = this.#failures[0]?.error;
+    if (first && this.#failures.length === this.#attempts.length) {
+      if (first instanceof NtpError) return first;
+      return new NtpError("UNREACHABLE", `no NTP server can be reached at "${source}" (asked ${asked}): ${first.message}`, { source, cause: first });
+    }
+    const whom = asked || "nobody: its name did not resolve in time";
+    const message = `no answer from "${source}" within ${timeout} s (asked ${whom})${this.#failedText()}${this.#ignoredText()}; check that UDP to this port is let through`;
+    return new NtpError("TIMEOUT", message, { source, cause: first });
+  }
+
+  #failedText(): string {
+    const failed = list(this.#failures.map(({ endpoint, error }) => `${show(endpoint)}: ${error.message}`));
+    return failed && `; failed ${failed}`;
+  }
+
+  #ignoredText(): string {
+    const counts = new Map<string, number>();
+    for (const { ignored } of this.#attempts) for (const [why, times] of ignored) counts.set(why, (counts.get(why) ?? 0) + times);
+    return counts.size === 0 ? "" : `; passed over ${[...counts].map(([why, times]) => `${times} × ${why}`).join(", ")}`;
+  }
+}
+
+function show({ address, port }: Endpoint): string {
+  return formatEndpoint(address, port);
+}
+
+/** Each once. */
+function list(texts: readonly string[]): string {
+  return [...new Set(texts)].join(", ");
+}
