@@ -9,6 +9,8 @@
 import { Candidate, candidates } from "./discipline/intersection";
 import { Exchange } from "./association/exchange";
 import { Sample } from "./association/sample";
+import { Action, Association } from "./association/association";
+import { System } from "./association/system";
 import { Header } from "./proto/header";
 import { SLOT_STRIDE, Slot, slotPackets, slotTable } from "./server/batch";
 import { Server } from "./server/respond";
@@ -36,8 +38,24 @@ export { refidOfIPv6 } from "./proto/refid";
 // --- association ---
 export { requestWrite, replyRead } from "./association/exchange";
 export { offsetOf, delayOf, driftOver } from "./association/sample";
+export {
+  associationOpen,
+  associationClose,
+  associationTimer,
+  associationSent,
+  associationReply,
+  associationPrecision,
+  associationsDrop,
+  associationsRestart,
+  associationOut,
+  associationSample,
+  actionOut,
+} from "./association/association";
+export { systemOut, systemUpdate } from "./association/system";
+export { clockWatch, clockWatchReset } from "./association/clockwatch";
 
 // --- discipline ---
+export * from "./discipline/index";
 export { intersect, intersectionLow, intersectionHigh, intersectionOffset } from "./discipline/intersection";
 
 // --- server ---
@@ -120,6 +138,35 @@ export const SERVER_SIZE: usize = offsetof<Server>();
 export const SLOT_LENGTH: usize = offsetof<Slot>("length");
 export const SLOT_RECEIVED: usize = offsetof<Slot>("received");
 export const SLOT_SIZE: usize = offsetof<Slot>();
+export const ASSOCIATION_ACTIVE: usize = offsetof<Association>("active");
+export const ASSOCIATION_AWAITING: usize = offsetof<Association>("awaiting");
+export const ASSOCIATION_REACH: usize = offsetof<Association>("reach");
+export const ASSOCIATION_MIN_POLL: usize = offsetof<Association>("minPoll");
+export const ASSOCIATION_MAX_POLL: usize = offsetof<Association>("maxPoll");
+export const ASSOCIATION_POLL_FLOOR: usize = offsetof<Association>("pollFloor");
+export const ASSOCIATION_HOST_POLL: usize = offsetof<Association>("hostPoll");
+export const ASSOCIATION_ATTEMPTS: usize = offsetof<Association>("attempts");
+export const ASSOCIATION_SILENT: usize = offsetof<Association>("silent");
+export const ASSOCIATION_SENT: usize = offsetof<Association>("sent");
+export const ASSOCIATION_USED: usize = offsetof<Association>("used");
+export const ASSOCIATION_UNFIT: usize = offsetof<Association>("unfit");
+export const ASSOCIATION_IGNORED: usize = offsetof<Association>("ignored");
+export const ASSOCIATION_KISSES: usize = offsetof<Association>("kisses");
+export const ASSOCIATION_LAST_PROBLEMS: usize = offsetof<Association>("lastProblems");
+export const ASSOCIATION_LAST_KISS: usize = offsetof<Association>("lastKiss");
+export const ASSOCIATION_WANTS: usize = offsetof<Association>("wants");
+export const ASSOCIATION_PREVIOUS_TRANSMIT: usize = offsetof<Association>("previousTransmit");
+export const ASSOCIATION_SIZE: usize = offsetof<Association>();
+export const ACTION_LENGTH: usize = offsetof<Action>("length");
+export const ACTION_TIMER: usize = offsetof<Action>("timer");
+export const ACTION_SIZE: usize = offsetof<Action>();
+export const SYSTEM_PEER: usize = offsetof<System>("peer");
+export const SYSTEM_STRATUM: usize = offsetof<System>("stratum");
+export const SYSTEM_LEAP: usize = offsetof<System>("leap");
+export const SYSTEM_SURVIVORS: usize = offsetof<System>("survivors");
+export const SYSTEM_ROOT_DELAY: usize = offsetof<System>("rootDelay");
+export const SYSTEM_ROOT_DISPERSION: usize = offsetof<System>("rootDispersion");
+export const SYSTEM_UPDATED: usize = offsetof<System>("updated");
 
 // --- cold surface (as-bind) ---
 export { explainPacket, leapText, modeText } from "./proto/explain";

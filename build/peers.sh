@@ -91,7 +91,7 @@ if [ $all_there = yes ]; then
   say "all there"
   exit 0
 fi
-[ "$(id -u)" = 0 ] || fail "expected root to install ${missing[*]:-} and to unpack daemons; run: sudo npm run peers"
+[ "$(id -u)" = 0 ] || fail "expected root, to install ${missing[*]:-libraries} and unpack daemons; run: sudo npm run peers"
 
 install ${missing[@]+"${missing[@]}"}
 unpack ntpsec usr/sbin/ntpd

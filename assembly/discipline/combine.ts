@@ -38,15 +38,17 @@ export function combine(now: u64): bool {
     if (!source.active || source.samples == 0) continue;
     const elapsed = max(secondsBetween(source.when, now), 0);
     if (elapsed > SILENCE) continue;
+    if (source.leap == 3) continue;
     heard++;
-    if (source.samples < FEWEST_SAMPLES || source.leap == 3) continue;
+    if (source.samples < FEWEST_SAMPLES) continue;
     nominate(count, source, elapsed);
     store<u8>(numbers + count, <u8>index);
     count++;
   }
-  const agreeing = 2 * count > heard ? intersect(count) : 0;
-  steering().survivors = agreeing;
-  if (agreeing == 0) return false;
+  // A majority of all that are heard, lest the first three of four decide before the fourth has told its burst.
+  const agreeing = intersect(count);
+  steering().survivors = 2 * agreeing > heard ? agreeing : 0;
+  if (2 * agreeing <= heard) return false;
   average(count, now);
   return true;
 }

@@ -3,19 +3,25 @@
  * The delay's floor and spread: what a path takes when nobody waits, and how long packets usually wait.
  *
  * The floor is the least delay since it was last restarted. A route that becomes longer shows when even the least of
- * the last eight delays lies far above: then only those eight count. A route that becomes shorter shows at once.
+ * the last delays lies far above: then only those count. A route that becomes shorter shows at once.
  * Tested in tests/simulation ("keeps its accuracy when the route gets longer").
  */
 
 import { HISTORY, Source, pastBack } from "./memory";
 
-/** Delays that must all lie high before the route is believed to have changed (RFC 5905's clock filter has 8 stages). */
-const RESTART_SAMPLES: i32 = 8;
-/** …by how many mean excesses. Exponential jitter does that once in 10^11 samples; see facts/discipline.md, idea d. */
-const RESTART_EXCESSES: f64 = 2.5;
+/**
+ * A route is believed to have become longer when the least of the last 8, 24 or 64 delays lies so many mean excesses
+ * above the floor. With two exponential queues or a Gaussian delay each of these happens by chance less than once in
+ * 10^6 samples. Eight give a poor mean: there the greater of theirs and of the usual one counts.
+ */
+const FEW: i32 = 8;
+const FEW_EXCESSES: f64 = 2.5;
+const SOME: i32 = 24;
+const SOME_EXCESSES: f64 = 1.3;
+const MANY: i32 = HISTORY;
+const MANY_EXCESSES: f64 = 0.9;
 /** Excesses beyond this many medians are spikes and say nothing about the usual waiting. */
 const SPIKE_MEDIANS: f64 = 6;
-
 /** A floor is never trusted more than the least of a thousand delays. */
 const FLOOR_MEMORY: i32 = 1000;
 
@@ -32,18 +38,28 @@ export function learnDelay(source: Source): bool {
   const before = source.floor;
   source.floorSamples = min(source.floorSamples + 1, FLOOR_MEMORY);
   if (source.floorSamples == 1 || delay < before) source.floor = delay;
-  restartWhenHigher(source);
+  restartWhenHigher(source, FEW, FEW_EXCESSES);
+  restartWhenHigher(source, SOME, SOME_EXCESSES);
+  restartWhenHigher(source, MANY, MANY_EXCESSES);
   measureSpread(source);
   return before - source.floor > 0.05 * source.excess;
 }
 
-function restartWhenHigher(source: Source): void {
-  if (source.floorSamples <= RESTART_SAMPLES) return;
+/** Restarts the floor when the least of the last `count` delays lies more than `excesses` of their mean excess above. */
+function restartWhenHigher(source: Source, count: i32, excesses: f64): void {
+  if (source.floorSamples <= count || source.samples < count) return;
   let least = Infinity;
-  for (let age = 0; age < RESTART_SAMPLES; age++) least = min(least, pastBack(source, age).delay);
-  if (!(least - source.floor > RESTART_EXCESSES * source.excess)) return;
+  let sum: f64 = 0;
+  for (let age = 0; age < count; age++) {
+    const delay = pastBack(source, age).delay;
+    least = min(least, delay);
+    sum += delay;
+  }
+  const own = (sum / <f64>count - least) / (1 - 0.5 * rayleigh(count));
+  const excess = count > FEW ? own : max(own, source.excess);
+  if (!(least - source.floor > excesses * excess)) return;
   source.floor = least;
-  source.floorSamples = RESTART_SAMPLES;
+  source.floorSamples = count;
 }
 
 /** Mean and variance of the excess over the samples since the floor was restarted. */

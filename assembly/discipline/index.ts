@@ -17,6 +17,7 @@ import { Measurement, measurementAt } from "./measurement";
 import { Past, SOURCES, clearSource, sourceAt, toSeconds } from "./memory";
 import { limitPoll, pollAfter } from "./pace";
 import { pllReset, pllSample, pllStepped, pllTimer } from "./pll";
+import { selectClock } from "./selection";
 import { resetSteps, setStepLimits, setStepPolicy, stepFlags } from "./steps";
 
 export * from "./view";
@@ -128,6 +129,11 @@ export function disciplineForget(now: u64): void {
 /** log2 of the seconds from request number `attempt` (from 1) of a source to its next; counts from (re)start. */
 export function disciplinePoll(attempt: i32): i32 {
   return pollAfter(attempt);
+}
+
+/** Selection, cluster and combine of RFC 5905 §11.2 on what is known at `now`: how many survive, 0 without a majority. */
+export function disciplineSelect(now: u64): i32 {
+  return selectClock(now) ? steering().survivors : 0;
 }
 
 /** Greatest error of the wall clock at `now`, s: root distance, sd and drift of the best source; Infinity before any. */

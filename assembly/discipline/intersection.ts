@@ -4,12 +4,15 @@
  * Marzullo).
  *
  * Candidate i says that the truth lies in [mid - distance, mid + distance]. Assuming `falsetickers` = 0, 1, … of the m
- * candidates wrong, look for an interval that contains points of at least m - falsetickers of them; stop when the
- * falsetickers would be half or more. There is no answer without a true majority, and never a fall-back to a lone source.
+ * candidates wrong, look for points that at least m - falsetickers of them contain; stop when the falsetickers would be
+ * half or more. There is no answer without a true majority, and never a fall-back to a lone source.
  *
- * At most `falsetickers` midpoints may lie outside the interval found, so that a few sources with huge distances cannot
- * carry a value that none of them really tells. Every candidate whose interval reaches into it is a truechimer: one
- * with a large distance is imprecise, not wrong.
+ * Every candidate whose interval reaches into the intersection is a truechimer: one with a large distance is imprecise,
+ * not wrong. RFC 5905 also wants most midpoints inside it; we do not, as three honest sources whose delays differ may
+ * overlap in a stretch that holds none of their midpoints.
+ *
+ * The intersection is where most agree; the bound is wider: all that any majority contains. It holds the truth as long
+ * as a majority is honest, wherever the others hide.
  *
  * Fixed memory, O(m²) for m ≤ 64. Tested in intersection.test.ts.
  */
@@ -34,6 +37,9 @@ export const candidates: usize = memory.data(CANDIDATE_LIMIT * offsetof<Candidat
 /** The intersection found last. */
 let low: Interval = 0;
 let high: Interval = 0;
+/** All that a majority contains. */
+let boundLow: Interval = 0;
+let boundHigh: Interval = 0;
 
 function candidateAt(index: i32): Candidate {
   return changetype<Candidate>(candidates + <usize>index * offsetof<Candidate>());
@@ -47,13 +53,13 @@ function highOf(candidate: Candidate): Interval {
   return addSaturating(candidate.mid, max<i64>(candidate.distance, 0));
 }
 
-/** Lower and upper end of the intersection that {@link intersect} found. */
+/** Lower and upper end of the bound that {@link intersect} found. */
 export function intersectionLow(): Interval {
-  return low;
+  return boundLow;
 }
 
 export function intersectionHigh(): Interval {
-  return high;
+  return boundHigh;
 }
 
 /** How many intervals contain `point`. */
@@ -64,16 +70,6 @@ function support(point: Interval, count: i32): i32 {
     if (lowOf(candidate) <= point && point <= highOf(candidate)) holders += 1;
   }
   return holders;
-}
-
-/** How many midpoints lie outside [low, high]. */
-function midpointsOutside(count: i32): i32 {
-  let outside = 0;
-  for (let i = 0; i < count; i++) {
-    const mid = candidateAt(i).mid;
-    if (mid < low || mid > high) outside += 1;
-  }
-  return outside;
 }
 
 /** The least lower end and the greatest upper end that at least `needed` intervals contain. */
@@ -98,12 +94,16 @@ export function intersect(count: i32): i32 {
   count = min(count, CANDIDATE_LIMIT);
   for (let i = 0; i < count; i++) candidateAt(i).truechimer = 0;
   for (let falsetickers = 0; 2 * falsetickers < count; falsetickers++) {
-    if (!findBounds(count - falsetickers, count)) continue;
-    if (midpointsOutside(count) > falsetickers) continue;
-    return markTruechimers(count);
+    // A majority contains whatever most contain, so the bound is found whenever the intersection is.
+    if (!findBounds(count / 2 + 1, count)) break;
+    boundLow = low;
+    boundHigh = high;
+    if (findBounds(count - falsetickers, count)) return markTruechimers(count);
   }
   low = 0;
   high = 0;
+  boundLow = 0;
+  boundHigh = 0;
   return 0;
 }
 

@@ -29,15 +29,15 @@ export function adjustPoll(source: Source): void {
   else if (varianceAfter(source, <f64>(1 << poll)) > FASTER * typical) steering().poll = max(poll - 1, minPoll);
 }
 
-/** Requests that follow each other after 2 s at the start. */
+/** Requests that are followed by the next after 2 s. */
 const BURST: i32 = 3;
 
 /**
  * log2 of the seconds between request number `attempt` (from 1) to a source and the next: 2 s until four are out, then
- * 4, 8, 16 … up to the poll in force. Eight requests in all, like ntpd's iburst, but over two minutes: what the
- * frequency is cannot be known from the few seconds of a burst.
+ * 4, 4, 8, 8, 16, 16 … up to the poll in force. A frequency cannot be known from the few seconds of a burst; twelve
+ * requests in two minutes are one in 10 s, below the limit that servers set by default (one in 8 s, with bursts of 8).
  */
 export function pollAfter(attempt: i32): i32 {
-  const ramp = attempt <= BURST ? 1 : attempt - BURST + 1;
+  const ramp = attempt <= BURST ? 1 : (attempt - BURST + 3) >> 1;
   return min(ramp, steering().poll);
 }

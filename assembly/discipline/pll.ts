@@ -37,8 +37,8 @@ const STEP_THRESHOLD: f64 = 0.128;
 const AVERAGE: f64 = 4;
 /** WATCH, s: how long an outlier is doubted. The RFC has 900. */
 const STEPOUT: f64 = 900;
-/** Frequency is known well enough to close the loops when its sd is below 1 ppm. */
-const FREQUENCY_DOUBT: f64 = 1e-6;
+/** Frequency is known well enough to close the loops when its sd, itself badly known, is below 0.7 ppm. */
+const FREQUENCY_DOUBT: f64 = 0.7e-6;
 /** s: a longer time constant lets the wander in faster than it keeps the jitter out. */
 const LONGEST_INTERVAL: f64 = ALLAN / 4;
 /** PGATE and LIMIT: poll adjustment (appendix A.5.5.6). */

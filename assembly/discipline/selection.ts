@@ -22,6 +22,8 @@ const FEWEST_SURVIVORS: i32 = 3;
 
 /** Source numbers of the candidates, then of the survivors. */
 const numbers: usize = memory.data(SOURCES, 1);
+/** Their root distances. */
+const distances: usize = memory.data(SOURCES * 8, 8);
 
 export let systemOffset: f64 = 0;
 export let systemJitter: f64 = 0;
@@ -37,13 +39,23 @@ function numbered(place: i32): Source {
   return sourceAt(load<u8>(numbers + place));
 }
 
+function distanceAt(place: i32): f64 {
+  return load<f64>(distances + (<usize>place << 3));
+}
+
+/** What stands at `from` also stands at `to`. */
+function move(to: i32, from: i32): void {
+  store<u8>(numbers + to, load<u8>(numbers + from));
+  store<f64>(distances + (<usize>to << 3), distanceAt(from));
+}
+
 /** Finds the system offset; false when no majority agrees. */
 export function selectClock(now: u64): bool {
   const count = nominate(now);
-  survivors = count > 0 && intersect(count) > 0 ? cluster(keepTruechimers(count), now) : 0;
+  survivors = count > 0 && intersect(count) > 0 ? cluster(keepTruechimers(count)) : 0;
   steering().survivors = survivors;
   if (survivors == 0) return false;
-  combineClock(survivors, now);
+  combineClock(survivors);
   return true;
 }
 
@@ -59,6 +71,7 @@ function nominate(now: u64): i32 {
     candidate.mid = toInterval(source.peerOffset);
     candidate.distance = toInterval(distance);
     store<u8>(numbers + count, <u8>index);
+    store<f64>(distances + (<usize>count << 3), distance);
     count++;
   }
   return count;
@@ -70,55 +83,71 @@ function keepTruechimers(count: i32): i32 {
     const candidate = changetype<Candidate>(candidates + <usize>place * offsetof<Candidate>());
     if (!candidate.truechimer) continue;
     numbered(place).selection = 2;
-    store<u8>(numbers + kept, load<u8>(numbers + place));
+    move(kept, place);
     kept++;
   }
   return kept;
 }
 
 /** Casts off the outlier with the greatest selection jitter while that exceeds the least peer jitter (§11.2.2). */
-function cluster(count: i32, now: u64): i32 {
+function cluster(count: i32): i32 {
   while (count > FEWEST_SURVIVORS) {
+    measureSpread(count);
     let worst = 0;
     let worstScore: f64 = -1;
-    let worstJitter: f64 = 0;
+    let worstSquare: f64 = 0;
     let leastJitter = Infinity;
     for (let place = 0; place < count; place++) {
-      const jitter = selectionJitter(place, count);
+      const source = numbered(place);
+      const square = jitterSquare(source, count);
       // Jitter weighs by root distance; stratum first, as in the RFC's metric.
-      const score = jitter * (<f64>numbered(place).stratum * MAX_DISTANCE + peerDistance(numbered(place), now));
-      leastJitter = min(leastJitter, numbered(place).peerJitter);
+      const metric = <f64>source.stratum * MAX_DISTANCE + distanceAt(place);
+      const score = square * metric * metric;
+      leastJitter = min(leastJitter, source.peerJitter);
       if (score <= worstScore) continue;
       worst = place;
       worstScore = score;
-      worstJitter = jitter;
+      worstSquare = square;
     }
-    if (worstJitter < leastJitter) break;
+    if (worstSquare < leastJitter * leastJitter) break;
     count--;
-    store<u8>(numbers + worst, load<u8>(numbers + count));
+    move(worst, count);
   }
   return count;
 }
 
-function selectionJitter(place: i32, count: i32): f64 {
-  const own = numbered(place).peerOffset;
-  let squares: f64 = 0;
-  for (let other = 0; other < count; other++) {
-    const difference = numbered(other).peerOffset - own;
+/** Sums for {@link jitterSquare}: mean offset, and squares around it. */
+let middle: f64 = 0;
+let squares: f64 = 0;
+
+function measureSpread(count: i32): void {
+  let sum: f64 = 0;
+  // Around the first, so that a large common offset does not cost digits.
+  const first = numbered(0).peerOffset;
+  for (let place = 1; place < count; place++) sum += numbered(place).peerOffset - first;
+  middle = first + sum / <f64>count;
+  squares = 0;
+  for (let place = 0; place < count; place++) {
+    const difference = numbered(place).peerOffset - middle;
     squares += difference * difference;
   }
-  return sqrt(squares / <f64>max(count - 1, 1));
+}
+
+/** Selection jitter², the mean of (θ_j - θ_i)² over the others j: from the sums instead of a loop over all pairs. */
+function jitterSquare(source: Source, count: i32): f64 {
+  const own = source.peerOffset - middle;
+  return (squares + <f64>count * own * own) / <f64>(count - 1);
 }
 
 /** Weighs the survivors by the inverse of their root distance (§11.2.3). */
-function combineClock(count: i32, now: u64): void {
+function combineClock(count: i32): void {
   let weights: f64 = 0;
   let sum: f64 = 0;
   let newest = numbered(0).peerWhen;
   for (let place = 0; place < count; place++) {
     const source = numbered(place);
     source.selection = 1;
-    const weight = 1 / peerDistance(source, now);
+    const weight = 1 / distanceAt(place);
     weights += weight;
     sum += weight * source.peerOffset;
     if (secondsBetween(newest, source.peerWhen) > 0) newest = source.peerWhen;
@@ -128,7 +157,7 @@ function combineClock(count: i32, now: u64): void {
   let squares: f64 = 0;
   for (let place = 0; place < count; place++) {
     const difference = numbered(place).peerOffset - systemOffset;
-    squares += (difference * difference) / peerDistance(numbered(place), now);
+    squares += (difference * difference) / distanceAt(place);
   }
   systemJitter = sqrt(squares / weights);
 }

@@ -9,8 +9,8 @@
 
 import { HISTORY, Source, pastBack, secondsBetween } from "./memory";
 
-/** Fewer samples make a line but no doubt about it. */
-const FEWEST: i32 = 4;
+/** Fewer samples make a line but no honest doubt about it; and the clock filter's stages are eight. */
+const FEWEST: i32 = 8;
 
 /** What {@link fitSlope} found: s/s, and its sd. */
 export let slope: f64 = 0;

@@ -22,7 +22,11 @@ export function learn(source: Source, when: u64, offset: f64, delay: f64, disper
   const elapsed = source.samples > 0 ? max(secondsBetween(source.when, when), 0) : 0;
   remember(source, when, offset, delay, dispersion);
   const lower = learnDelay(source);
-  if (source.samples > 1 && jumped(source, elapsed)) restart(source);
+  if (source.samples > YOUNG && surprising(source, elapsed)) {
+    // Believed only when others say the same: one alone would bend the frequency, too.
+    if (abs(source.surprises) < JUMP_SAMPLES) return;
+    restart(source);
+  }
   if (source.samples <= YOUNG || (lower && source.samples <= HISTORY)) replay(source);
   else take(source, pastBack(source, 0), elapsed);
   source.when = when;
@@ -41,8 +45,8 @@ export function remember(source: Source, when: u64, offset: f64, delay: f64, dis
   source.samples = min(source.samples + 1, i32.MAX_VALUE - 1);
 }
 
-/** True at the third sample in a row that lies on the same side of what is possible. */
-function jumped(source: Source, elapsed: f64): bool {
+/** Does the newest sample lie outside of all that is possible? Counts those in a row, by side. */
+function surprising(source: Source, elapsed: f64): bool {
   const past = pastBack(source, 0);
   const miss = past.offset - source.offset - source.frequency * elapsed;
   const sd = sqrt(varianceAfter(source, elapsed));
@@ -52,7 +56,7 @@ function jumped(source: Source, elapsed: f64): bool {
     return false;
   }
   source.surprises = miss > 0 ? max(source.surprises, 0) + 1 : min(source.surprises, 0) - 1;
-  return abs(source.surprises) >= JUMP_SAMPLES;
+  return true;
 }
 
 /** Keeps the frequency, a little less sure of it, and the samples since the jump. */

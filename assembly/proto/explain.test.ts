@@ -76,6 +76,13 @@ describe("explaining a packet", () => {
     expect(explainPacket(packet())).toMatch(/^leap /);
   });
 
+  it("looks at 2048 octets and at none beyond", () => {
+    const whole = explainPacket(packet({}, field(0x4321, 2000)));
+    expect(whole).toContain("unknown, 2000 octets");
+    for (const length of [2004, 2952, 8192]) expect(explainPacket(packet({}, field(0x4321, length)))).not.toContain("unknown");
+    expect(explainPacket(packet({}, field(0x4321, 2000)))).toBe(whole);
+  });
+
   it.each(captured)("names in the $what of $program the fields that tshark names", ({ hex, read }) => {
     const text = explainPacket(fromHex(hex));
     const types = [...text.matchAll(/^field {7}0x([0-9a-f]{4}) .*, (\d+) octets$/gm)].map(([, type, length]) => [Number.parseInt(type!, 16), Number(length)]);

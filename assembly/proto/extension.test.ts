@@ -264,7 +264,8 @@ describe("which fields a client reads", () => {
     core.view.setUint8(exchange.MODE, 3);
     core.setU64(exchange.ORIGIN, 99n);
     for (const place of [exchange.T1, exchange.T4]) core.setU64(place, NOW);
-    const octets = packet({ mode: 4, stratum: 2, refid: ascii("GPS"), originTime: 99n, receiveTime: NOW, transmitTime: NOW, rootDelayShort: 3, rootDispersionShort: 5 }, ...fields);
+    const header = { mode: 4, stratum: 1, refid: ascii("GPS"), originTime: 99n, receiveTime: NOW, transmitTime: NOW };
+    const octets = packet({ ...header, rootDelayShort: 3, rootDispersionShort: 5 }, ...fields);
     const verdict = exports.replyRead(bench.put(octets), octets.length, core.constant("EXCHANGE"), core.constant("SAMPLE"));
     return {
       verdict,

@@ -113,6 +113,13 @@ export function shortFromInterval(interval: Interval): Short {
   return <u32>((interval + 0x8000) >> 16);
 }
 
+/** The same, rounded up: a dispersion that is told MUST NOT be smaller than the one that is known. */
+export function shortAbove(interval: Interval): Short {
+  if (interval <= 0) return 0;
+  if (interval > 0xffffffff0000) return u32.MAX_VALUE;
+  return <u32>((interval + 0xffff) >> 16);
+}
+
 /** 2^exponent seconds as an interval, saturating; at least one unit, so that a precision never vanishes. */
 export function intervalFromLog2(exponent: i32): Interval {
   if (exponent >= 31) return i64.MAX_VALUE;

@@ -7,7 +7,7 @@ import fc from "fast-check";
 import { beforeEach, describe, expect, it } from "vitest";
 import { Core } from "../../hosts/common/core/core.ts";
 import {
-  Bench, MAX_U64, anyI8, anyU64, anyU8, ascii, captured, clamp, field, fromHex, hex, mac, packet, roundDiv, seconds, seededRandom,
+  Bench, MAX_U64, anyI8, anyU64, anyU8, ascii, captured, clamp, field, floorDiv, fromHex, hex, mac, packet, seconds, seededRandom,
 } from "../../tests/support/core.ts";
 
 const bench = new Bench();
@@ -46,7 +46,7 @@ function answer(octets: Uint8Array, received = RECEIVED, transmit = TRANSMIT): U
 const expected = (version: number, request: { poll?: number; transmitTime?: bigint }, ...tail: Uint8Array[]) =>
   packet({
     leap: 1, version, mode: 4, stratum: 2, poll: request.poll ?? 0, precision: -23,
-    rootDelayShort: Math.round(0.015 * 65536), rootDispersionShort: Math.round(0.002 * 65536), refid: 0xc0000201,
+    rootDelayShort: Math.ceil(0.015 * 65536), rootDispersionShort: Math.ceil(0.002 * 65536), refid: 0xc0000201,
     referenceTime: STATE.referenceTime, originTime: request.transmitTime ?? 0n, receiveTime: RECEIVED, transmitTime: TRANSMIT,
   }, ...tail);
 
@@ -106,7 +106,8 @@ describe("what it answers", () => {
   it.each([1, 2, 3, 4])("is, octet for octet, its state and the request's in version %i", (version) => {
     fc.assert(fc.property(anyU64, anyI8, anyU8, (transmitTime, poll, noise) => {
       // Whatever else stands in the request has no influence.
-      const request = packet({ version, poll, transmitTime, leap: noise & 3, stratum: noise, precision: 6, rootDelayShort: noise, refid: noise, referenceTime: 1n, originTime: 2n, receiveTime: 3n });
+      const rest = { leap: noise & 3, stratum: noise, precision: 6, rootDelayShort: noise, refid: noise };
+      const request = packet({ ...rest, version, poll, transmitTime, referenceTime: 1n, originTime: 2n, receiveTime: 3n });
       expect(hex(answer(request))).toBe(hex(expected(version, { transmitTime, poll })));
     }), { numRuns: 200 });
   });
@@ -117,12 +118,13 @@ describe("what it answers", () => {
     }), { numRuns: 1000 });
   });
 
-  it("rounds root delay and dispersion to the nearest 15 µs and saturates", () => {
-    fc.assert(fc.property(anyU64, anyU64, (delay, dispersion) => {
+  it("rounds root delay and dispersion up to the next 15 µs, never down, and saturates", () => {
+    const near = fc.oneof(anyU64, fc.bigInt({ min: 0n, max: 2n ** 48n }));
+    fc.assert(fc.property(near, near, (delay, dispersion) => {
       const [rootDelay, rootDispersion] = [BigInt.asIntN(64, delay), BigInt.asIntN(64, dispersion)];
       prepare({ rootDelay, rootDispersion });
       const reply = new DataView(answer(packet()).buffer);
-      const short = (value: bigint) => Number(clamp(roundDiv(value, 65536n), 0n, 0xffffffffn));
+      const short = (value: bigint) => Number(clamp(-floorDiv(-value, 65536n), 0n, 0xffffffffn));
       expect([reply.getUint32(4), reply.getUint32(8)]).toEqual([short(rootDelay), short(rootDispersion)]);
     }), { numRuns: 500 });
   });
@@ -180,7 +182,8 @@ describe("a server without time", () => {
     const octets = packet({ transmitTime: 7n, poll: 6 });
     const length = fresh.exports.respond(fresh.put(octets), 48, RECEIVED, fresh.core.constant("SERVER"));
     fresh.exports.stampTransmit(fresh.at, TRANSMIT);
-    expect(hex(fresh.octets(length))).toBe(hex(packet({ ...UNSYNCHRONISED, mode: 4, poll: 6, originTime: 7n, receiveTime: RECEIVED, transmitTime: TRANSMIT })));
+    const times = { originTime: 7n, receiveTime: RECEIVED, transmitTime: TRANSMIT };
+    expect(hex(fresh.octets(length))).toBe(hex(packet({ ...UNSYNCHRONISED, mode: 4, poll: 6, ...times })));
   });
 
   it.each([["stratum 0", { stratum: 0 }], ["stratum 16", { stratum: 16 }], ["stratum 255", { stratum: 255 }], ["leap 3", { leap: 3 }]])(
@@ -339,6 +342,13 @@ describe("a batch", () => {
     core.bytes.fill(0, at, at + STRIDE);
     fill([packet({ transmitTime: 7n })]);
     core.view.setInt32(table + LENGTH, 2 ** 31 - 1, true);
+    expect(exports.answerBatch(1, TRANSMIT, SERVER)).toBe(0);
+  });
+
+  it("never reads beyond a slot: a request longer than one is cut, and then malformed", () => {
+    fill([packet({ transmitTime: 7n }, field(0x4321, 2000))]);
+    expect(exports.answerBatch(1, TRANSMIT, SERVER)).toBe(1);
+    fill([packet({ transmitTime: 7n }, field(0x4321, 2004))]);
     expect(exports.answerBatch(1, TRANSMIT, SERVER)).toBe(0);
   });
 

@@ -15,7 +15,7 @@ import { LEAP_UNSYNCHRONISED, STRATUM_UNSYNCHRONISED } from "../proto/header";
 import { Trailer, readTrailer } from "../proto/extension";
 import { answerFields } from "../proto/registry";
 import { serverMonoRoot } from "../proto/monoroot";
-import { Interval, Timestamp, shortFromInterval } from "../proto/timestamp";
+import { Interval, Timestamp, shortAbove } from "../proto/timestamp";
 
 /** What the server says of its own time. The host fills it through the exported SERVER_* offsets. */
 @unmanaged
@@ -93,8 +93,8 @@ function respondHeader(packet: usize, flags: u8, received: Timestamp, server: Se
   store<u8>(packet + AT_STRATUM, synchronised ? server.stratum : 0);
   // AT_POLL stays as the client sent it.
   store<i8>(packet + AT_PRECISION, server.precision);
-  write32(packet + AT_ROOT_DELAY, shortFromInterval(server.rootDelay));
-  write32(packet + AT_ROOT_DISPERSION, shortFromInterval(server.rootDispersion));
+  write32(packet + AT_ROOT_DELAY, shortAbove(server.rootDelay));
+  write32(packet + AT_ROOT_DISPERSION, shortAbove(server.rootDispersion));
   write32(packet + AT_REFID, synchronised ? server.refid : REFID_INIT);
   write64(packet + AT_REFERENCE, synchronised ? server.referenceTime : 0);
   store<u64>(packet + AT_ORIGIN, origin);

@@ -38,5 +38,9 @@ export const now: Escapement["now"] = api.now;
 export const query: Escapement["query"] = api.query;
 /** {@inheritDoc Escapement.survey} */
 export const survey: Escapement["survey"] = api.survey;
+/** {@inheritDoc Escapement.startClock} */
+export const startClock: Escapement["startClock"] = api.startClock;
+/** {@inheritDoc Escapement.watch} */
+export const watch: Escapement["watch"] = api.watch;
 /** {@inheritDoc Escapement.serve} */
 export const serve: Escapement["serve"] = api.serve;

@@ -9,6 +9,7 @@ import { query, type QueryOptions } from "./client/query.ts";
 import type { Sample } from "./client/sample.ts";
 import { now, survey, type Survey, type SurveyOptions } from "./client/survey.ts";
 import type { Host } from "./host.ts";
+import { startClock, watch, type Clock, type ClockOptions, type ClockState } from "./client/start.ts";
 import { serve, type ServeOptions, type Server } from "./server/serve.ts";
 
 /** The ladder: the time; one server's word; what several agree on; a server of one's own. */
@@ -44,6 +45,26 @@ export interface Escapement {
   survey(sources?: readonly (string | URL)[], options?: SurveyOptions): Promise<Survey>;
 
   /**
+   * A disciplined clock for this process, without privileges: steady, bounded, never backwards. Resolves when enough
+   * sources agree for the first time, usually after six seconds.
+   *
+   * @throws {NtpError} `NO_AGREEMENT` when they do not within `timeout`, `UNSUPPORTED`, `INVALID_ARGUMENT`, `ABORTED`.
+   * @example
+   * await using clock = await startClock();
+   * console.log(clock.now(), clock.uncertainty);
+   */
+  startClock(options?: ClockOptions): Promise<Clock>;
+
+  /**
+   * The states of a disciplined clock, as they change, until the loop is left or `signal` fires.
+   *
+   * @throws {NtpError} `UNSUPPORTED`, `INVALID_ARGUMENT`.
+   * @example
+   * for await (const { offset, uncertainty } of watch()) console.log(offset, uncertainty);
+   */
+  watch(options?: ClockOptions): AsyncIterable<ClockState>;
+
+  /**
    * Answer NTP requests. Not synchronised until told its stratum: it must not claim what nobody vouches for.
    *
    * @throws {NtpError} `SOCKET` when an address cannot be bound, `UNSUPPORTED`, `INVALID_ARGUMENT`.
@@ -59,11 +80,20 @@ export interface Escapement {
  */
 export function createApi(lend: () => Promise<Host>): Escapement {
   let lent: Promise<Host> | undefined;
-  const host = () => (lent ??= lend());
+  const host = () =>
+    (lent ??= lend().catch((error: unknown) => {
+      // Another call may find things better.
+      lent = undefined;
+      throw error;
+    }));
   return {
     now: async (options) => now(await host(), options),
     query: async (source, options) => query(await host(), source, options),
     survey: async (sources, options) => survey(await host(), sources, options),
+    startClock: async (options) => startClock(await host(), options),
+    watch: async function* (options) {
+      yield* watch(await host(), options);
+    },
     serve: async (options) => serve(await host(), options),
   };
 }

@@ -30,6 +30,8 @@ interface DenoNet {
   listenDatagram?(options: { transport: "udp"; hostname: string; port: number }): DatagramConn;
 }
 
+const ERROR_PAUSE_MS = 20;
+
 const { Deno } = globalThis as unknown as { Deno?: DenoNet };
 
 export async function openUdp(clock: HostClock, options: UdpOptions, handlers: UdpHandlers): Promise<UdpSocket> {
@@ -65,7 +67,10 @@ class DenoUdpSocket implements UdpSocket {
         const receivedNs = this.#clock.now();
         handlers.onDatagram({ data, from: { address: unmapped(hostname), port }, receivedNs, stamp: "user" });
       } catch (error) {
-        if (!this.#closed) handlers.onError(error as Error);
+        if (this.#closed) return;
+        handlers.onError(error as Error);
+        // A socket that keeps failing must not keep the processor.
+        await new Promise((resolve) => setTimeout(resolve, ERROR_PAUSE_MS));
       }
     }
   }

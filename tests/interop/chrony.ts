@@ -5,8 +5,8 @@
  * @module
  */
 
+import { userInfo } from "node:os";
 import { join } from "node:path";
-import process from "node:process";
 import { Peer, eventually, freePort, freshDirectory, loopbackAlias, run, writeLines } from "../support/peers.ts";
 
 /** chronyc's report as it prints it, "Reference ID : 7F7F0101 ()", by the words before the colon. */
@@ -33,10 +33,8 @@ export interface ChronydOptions {
   readonly keys?: readonly string[];
 }
 
-/** As root it stays root, as anybody else it does not complain. */
-function asWhoever(): string[] {
-  return process.getuid?.() === 0 ? ["-U", "-u", "root"] : ["-U"];
-}
+/** It stays who we are, root or not. */
+const AS_WE_ARE = ["-U", "-u", userInfo().username] as const;
 
 /** Start a server that says `local stratum 3`, unless told otherwise by `lines`. */
 export async function chronyServer({ lines = ["local stratum 3"], listen = [loopbackAlias()], keys }: ChronydOptions = {}): Promise<Chronyd> {
@@ -56,7 +54,7 @@ async function start(lines: readonly string[], { address, port, keys }: { addres
   const places = ["cmdport 0", `bindcmdaddress ${socket}`, `pidfile ${join(directory, "chronyd.pid")}`];
   if (keys) places.push(`keyfile ${writeLines(directory, "keys", keys)}`);
   const file = writeLines(directory, "chrony.conf", [...places, ...lines]);
-  const peer = new Peer("chronyd", ["-x", "-d", ...asWhoever(), "-f", file], { owns: [directory] });
+  const peer = new Peer("chronyd", ["-x", "-d", ...AS_WE_ARE, "-f", file], { owns: [directory] });
   const ask = async (...command: string[]) => {
     const { status, stdout, stderr } = await run("chronyc", ["-h", socket, "-n", ...command]);
     if (status !== 0) throw new Error(`expected chronyc ${command.join(" ")} to succeed: ${stdout}${stderr}`);
@@ -78,6 +76,17 @@ export function numberIn(report: Report, name: string): number {
   return value;
 }
 
+/**
+ * Wait until `chronyd` has selected a source and knows it well: after its first few samples it thinks its own clock so bad
+ * that its dispersion may grow by a second in a second.
+ */
+export async function settled({ ask, report, peer }: Chronyd): Promise<void> {
+  await eventually("chronyd to select a source and know it well", async () => {
+    const selected = (await ask("sources")).includes("^*");
+    return selected && numberIn(await report("tracking"), "Skew") < 1000 && numberIn(await report("ntpdata"), "Total good RX") >= 8 ? true : undefined;
+  }, peer);
+}
+
 /** What chronyd found out by asking once: seconds that the clock is wrong by, or undefined when no source was good enough. */
 export interface Verdict {
   readonly wrongBy: number | undefined;
@@ -87,7 +96,7 @@ export interface Verdict {
 
 /** `chronyd -Q`: ask the sources of `lines`, print what the clock is wrong by, set nothing. */
 export async function chronyOnce(lines: readonly string[], { seconds = 15 } = {}): Promise<Verdict> {
-  const { status, stdout, stderr } = await run("chronyd", [...asWhoever(), "-Q", "-t", String(seconds), ...lines]);
+  const { status, stdout, stderr } = await run("chronyd", [...AS_WE_ARE, "-Q", "-t", String(seconds), ...lines]);
   const said = stdout + stderr;
   const match = /System clock wrong by (-?[\d.]+) seconds \(ignored\)/.exec(said);
   return { wrongBy: match?.[1] === undefined ? undefined : Number(match[1]), status, said };

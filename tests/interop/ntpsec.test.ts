@@ -24,7 +24,7 @@ interface Dug {
   readonly leap: string;
 }
 
-describe.skipIf(withDig ?? withRdate)(titled("one-shot clients ask escapement serve", withDig ?? withRdate), () => {
+describe.skipIf(withDig)(titled("one-shot clients ask escapement serve", withDig), () => {
   let network: Namespace;
   let server: Peer;
   beforeAll(async () => {
@@ -57,20 +57,19 @@ describe.skipIf(withDig ?? withRdate)(titled("one-shot clients ask escapement se
     expect(stderr).toContain("no eligible servers");
   });
 
-  it("ntpdig that asks with a key is told in one packet that we hold none", async () => {
+  it("ntpdig that asks with a key is told in one packet that we hold none, and does not take that for time", async () => {
     const directory = freshDirectory();
     const keys = writeLines(directory, "keys", ["1 SHA1 00112233445566778899aabbccddeeff00112233"]);
     await using authenticating = await startServe(["--listen", "127.0.0.4:123", "--stratum", "2"], { namespace: network, owns: [directory] });
     const { status, stdout, stderr } = await dig("-j", "-a", "1", "-k", keys, "127.0.0.4");
-    // ntpdig 1.2.2 takes a crypto-NAK as good as a MAC unless it checks; whatever it does, it must have been answered.
-    expect([0, 1], stdout + stderr).toContain(status);
+    // ntpdig 1.2.2 trips over its own feet when a MAC does not verify; a later one may say "no eligible servers".
+    expect(status, stdout + stderr).toBe(1);
     const { stdout: told } = await authenticating.stop();
     expect(told).toContain('"answered":1');
   });
 
-  it.each([[[]], [["-6"]]])("rdate -n %s prints our time and sets nothing", async (family) => {
-    const address = family.length > 0 ? "::1" : "127.0.0.1";
-    const { status, stdout, stderr } = await run("rdate", ["-n", "-p", "-v", ...family, address], { namespace: network, env: { TZ: "UTC" } });
+  it.skipIf(withRdate).each(["127.0.0.1", "::1"])(titled("rdate -n prints our time at %s and sets nothing", withRdate), async (address) => {
+    const { status, stdout, stderr } = await run("rdate", ["-n", "-p", "-v", address], { namespace: network, env: { TZ: "UTC" } });
     expect(status, stdout + stderr).toBe(0);
     expect(Math.abs(Number(/adjust local clock by (-?[\d.]+) seconds/.exec(stdout + stderr)?.[1]))).toBeLessThan(CLOSE);
   });

@@ -83,6 +83,11 @@ export class Client implements Process {
     this.schedule();
   }
 
+  /** The core's bound of our error now, s. */
+  bound(): number {
+    return this.core.disciplineBound(toUnits(this.world.clock.monotonic));
+  }
+
   /** What the core said last. */
   get state(): Steering {
     return this.steering;

@@ -11,7 +11,7 @@ import { run } from "./run.ts";
 import type { Figures, Scenario } from "./scenario.ts";
 import { TABLE, VARIATIONS } from "./scenario.ts";
 
-const ALGORITHMS: readonly Algorithm[] = process.env["FAST"] ? ["estimator", "estimator"] : ["estimator", "pll-fll"];
+const ALGORITHMS: readonly Algorithm[] = ["estimator", "pll-fll"];
 
 interface Row {
   readonly scenario: Scenario;

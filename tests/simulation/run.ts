@@ -19,6 +19,8 @@ export interface Outcome extends Figures {
   readonly meanPoll: number;
   /** Times that the client stepped its clock, and what it said of itself at the end. */
   readonly steps: number;
+  /** Seconds at which the error was greater than the bound that the core gave. */
+  readonly beyondBound: number;
   readonly last: Steering;
   /** Offset in seconds at every `traceEvery` seconds. */
   readonly trace: Float64Array;
@@ -44,6 +46,7 @@ export function run(scenario: Scenario, options: RunOptions): Outcome {
   const client = new Client(world, instantiate(), options.algorithm, scenario, paths);
   world.run(client);
 
+  let beyondBound = 0;
   const statistics = new Statistics(scenario, options.traceEvery ?? 60);
   world.until(
     scenario.duration,
@@ -55,9 +58,10 @@ export function run(scenario: Scenario, options: RunOptions): Outcome {
     (second) => {
       const offset = clock.wall - second - scenario.utc(second);
       statistics.add(second, offset, clock.rate - 1, client.polls);
+      if (Math.abs(offset) > client.bound()) beyondBound++;
     },
   );
-  return statistics.outcome(client, scenario.servers.length);
+  return { ...statistics.outcome(client, scenario.servers.length), beyondBound };
 }
 
 /** What happens to the client's computer from outside. */
@@ -109,7 +113,7 @@ class Statistics {
     this.count++;
   }
 
-  outcome(client: Client, servers: number): Outcome {
+  outcome(client: Client, servers: number): Omit<Outcome, "beyondBound"> {
     const { polls, steps, state } = client;
     const never = this.unsettled >= this.scenario.duration - 1;
     return {

@@ -11,6 +11,7 @@
 import { NtpError } from "../errors.ts";
 import type { Datagram, Endpoint, Host, SendStamp, UdpSocket } from "../host.ts";
 import type { ExchangeCore, Request } from "./exchange.ts";
+import { sameAddress } from "./address.ts";
 import { testNames } from "./problems.ts";
 import type { Sample } from "./sample.ts";
 
@@ -40,7 +41,9 @@ export class Attempt {
   readonly endpoint: Endpoint;
   readonly #options: AttemptOptions;
   readonly #early: (Datagram & { data: Uint8Array })[] = [];
-  #request: Request;
+  readonly #request: Request;
+  /** When the request was handed to the socket, by `performance.now()`. */
+  #askedAt: number | undefined;
   #sent: SendStamp | undefined;
   #socket: UdpSocket | undefined;
   #settle!: (outcome: Outcome) => void;
@@ -52,6 +55,11 @@ export class Attempt {
     this.#request = { version: options.version, fineRoot: options.fineRoot, origin: randomOrigin(options.host) };
     this.outcome = new Promise((resolve) => (this.#settle = resolve));
     void this.#start().catch((error: unknown) => this.#fail(error));
+  }
+
+  /** How long ago the request was sent, ms; 0 before. */
+  get silence(): number {
+    return this.#askedAt === undefined ? 0 : performance.now() - this.#askedAt;
   }
 
   /** Stop listening. The outcome may stay pending. Idempotent. */
@@ -70,6 +78,7 @@ export class Attempt {
     );
     this.#socket = socket;
     if (this.#closed) return socket.close();
+    this.#askedAt = performance.now();
     this.#sent = await socket.send(core.request(this.#request), endpoint);
     for (const datagram of this.#early.splice(0)) this.#judge(datagram, this.#sent);
   }
@@ -106,20 +115,4 @@ export class Attempt {
 function randomOrigin(host: Host): bigint {
   const bytes = host.random(new Uint8Array(8));
   return new DataView(bytes.buffer, bytes.byteOffset, 8).getBigUint64(0) || 1n;
-}
-
-/** Equal addresses, whatever their zone or letter case. Both sides come from the same resolver's canonical form. */
-export function sameAddress(a: string, b: string): boolean {
-  const bare = (address: string) => address.replace(/%.*$/, "").toLowerCase();
-  return bare(a) === bare(b) || canonicalIPv6(bare(a)) === canonicalIPv6(bare(b));
-}
-
-/** One spelling for each IPv6 address, by the URL parser's rules; others unchanged. */
-function canonicalIPv6(address: string): string {
-  if (!address.includes(":")) return address;
-  try {
-    return new URL(`http://[${address}]`).hostname;
-  } catch {
-    return address;
-  }
 }

@@ -17,6 +17,9 @@ const MODE_CLIENT = 3;
 /** Ask for chrony's mono-root field (WANT_MONO_ROOT). */
 const WANT_MONO_ROOT = 1;
 
+/** testD of the core's check.ts. */
+const MALFORMED = 1 << 10;
+
 /** What is asked. */
 export interface Request {
   readonly version: 3 | 4;
@@ -73,8 +76,10 @@ export class ExchangeCore {
   /** Judge a datagram as the reply to `request`. `precision` is the local clock's, in seconds. */
   reply(data: Uint8Array, request: Request, stamps: Stamps, context: { source: string; from: Endpoint; precision: number }): Verdict {
     const core = this.#core;
-    const length = Math.min(data.length, this.#packetSize);
-    core.bytes.set(data.subarray(0, length), this.#packet);
+    // Longer than any NTP packet; judging only its beginning would be judging another one.
+    if (data.length > this.#packetSize) return { kind: "ignored", problemBits: MALFORMED };
+    const { length } = data;
+    core.bytes.set(data, this.#packet);
     this.#load(request, stamps, context.precision);
     const verdict = core.exports.replyRead(this.#packet, length, core.constant("EXCHANGE"), core.constant("SAMPLE"));
     if (verdict === 0) return { kind: "ignored", problemBits: core.u32(this.#sample.PROBLEMS) };

@@ -42,10 +42,8 @@ let sharedCore: ExchangeCore | undefined;
 /** An address that waits for its turn. */
 interface Turn {
   readonly endpoint: Endpoint;
-  /** Not before this time of `performance.now()`. */
-  readonly notBefore: number;
-  /** Whether it was asked before. */
-  readonly again: boolean;
+  /** When it is asked for the second time: the first. */
+  readonly first?: Attempt;
 }
 
 export class Inquiry {
@@ -91,7 +89,7 @@ export class Inquiry {
     }, { once: true });
     endpointsOf(this.#host, source, family, this.#settled.signal).then(
       (endpoints) => {
-        this.#turns = endpoints.map((endpoint) => ({ endpoint, notBefore: 0, again: false }));
+        this.#turns = endpoints.map((endpoint) => ({ endpoint }));
         this.#nextTurn();
       },
       (error: unknown) => this.#settle(() => this.#reject(error)),
@@ -105,7 +103,7 @@ export class Inquiry {
     clearTimeout(this.#turnTimer);
     const turn = this.#turns[0];
     if (!turn) return this.#open.size === 0 ? this.#giveUp() : undefined;
-    const early = turn.notBefore - performance.now();
+    const early = turn.first ? REPEAT_AFTER_MS - turn.first.silence : 0;
     if (early > 0) return this.#nextTurnIn(early);
     this.#turns.shift();
     this.#ask(turn);
@@ -116,12 +114,12 @@ export class Inquiry {
     this.#turnTimer = setTimeout(() => this.#nextTurn(), ms);
   }
 
-  #ask({ endpoint, again }: Turn): void {
+  #ask({ endpoint, first }: Turn): void {
     const { source, version, fineRoot } = this.#question;
     const attempt = new Attempt({ host: this.#host, core: this.#core, source: source.text, endpoint, version, fineRoot });
     this.#attempts.push(attempt);
     this.#open.add(attempt);
-    if (!again) this.#turns.push({ endpoint, notBefore: performance.now() + REPEAT_AFTER_MS, again: true });
+    if (!first) this.#turns.push({ endpoint, first: attempt });
     void attempt.outcome.then((outcome) => this.#onOutcome(attempt, outcome));
   }
 

@@ -152,6 +152,11 @@ describe("among several addresses", () => {
     expect(ending.ms).toBe(11);
   });
 
+  it("a refusal gives the next one its turn at once, though an earlier one may still answer", async () => {
+    world({ [A]: silent, [B]: refuses, [C]: answers() });
+    expect((await ask("time")).ms).toBe(411);
+  });
+
   it("an unfit answer gives the next one its turn at once, and its better one wins", async () => {
     world({ [A]: answers({ stratum: undefined }), [B]: answers() });
     const ending = await ask("time");
@@ -228,6 +233,12 @@ describe("silence", () => {
     expect(host.asked).toEqual([]);
   });
 
+  it("counts from when the request was sent, however long the socket took to open", async () => {
+    host.at(A, { ...silent, openTakes: 1900 }, silent);
+    await ask(A, { timeout: 10 });
+    expect(host.times(A)).toEqual([1900, 3900]);
+  });
+
   it("of the resolver is ended in time, and what it says too late is not acted upon", async () => {
     host.name("slow", { after: 10_000, addresses: [A, B] });
     const ending = await ask("slow", { timeout: 1 });
@@ -246,6 +257,14 @@ describe("where everything refuses", () => {
     expect(error.message).toContain(`${A}:123, [${V6}]:123`);
     expect(ending.ms).toBeLessThan(10);
     expect(host.order).toEqual([A, V6]);
+  });
+
+  it("the last refusal ends it, whosever it is and whenever it comes", async () => {
+    const late: Behaviour = { onRequest: (request) => setTimeout(() => request.refuse(errorOf("EHOSTUNREACH")), 600) };
+    world({ [A]: late, [B]: refuses });
+    const ending = await ask("time");
+    expect(errorFrom(ending).code).toBe("UNREACHABLE");
+    expect(ending.ms).toBe(600);
   });
 
   it("an unfit answer of one is still better than the error", async () => {
@@ -370,6 +389,11 @@ describe("an unfit sample", () => {
     const ending = await ask("time", { timeout: 4 });
     expect(sampleOf(ending).address).toBe(A);
     expect(ending.ms).toBe(4000);
+  });
+
+  it("is the first of several: the resolver's order is a preference", async () => {
+    world({ [A]: answers({ stratum: undefined }), [B]: kisses("RATE") });
+    expect(sampleOf(await ask("time")).address).toBe(A);
   });
 
   it("gives way to a fit one that comes later", async () => {

@@ -33,7 +33,6 @@ async function lookUp(host: Host, source: Source, signal?: AbortSignal): Promise
   try {
     return await host.resolve(source.host, signal);
   } catch (cause) {
-    if (signal?.aborted) throw cause;
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new NtpError("DNS", `could not look up "${source.host}": ${why}`, { source: source.text, cause });
   }

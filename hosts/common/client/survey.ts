@@ -37,8 +37,8 @@ export interface Consensus {
   readonly offset: number;
   readonly offsetNs: bigint;
   /**
-   * The truth lies within `offset ± uncertainty` as long as the survivors are right, s. Liars that hide inside the wide bounds of
-   * honest sources are survivors, too (RFC 5905 §11.2.1 allows it).
+   * The truth lies within `offset ± uncertainty` as long as more than half of the sources that gave a usable answer are
+   * honest about their bounds, s.
    */
   readonly uncertainty: number;
 }

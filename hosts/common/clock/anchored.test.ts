@@ -128,17 +128,20 @@ describe("an anchored clock", () => {
 });
 
 describe("a process that is held up", () => {
-  it("between the two readings does not lose its edge for it", () => {
+  it.each([["0.7 ms", 700n * US], ["30 ms", 30n * MS]])("for %s between the two readings does not lose its edge, nor wait for another", (_, pause) => {
     const machine = new Machine();
     machine.clock.now();
+    machine.pass(MS - (machine.wallNs % MS) + 400n * US); // so that the pause passes over an edge
     let held = false;
     machine.onReading = (which) => {
       if (which !== "wall" || held) return;
       held = true;
-      machine.pass(30n * MS);
+      machine.pass(pause);
     };
+    const { readings } = machine;
     machine.clock.now();
     expect(held).toBe(true);
+    expect(machine.readings - readings).toBe(3);
     expect(Math.abs(machine.error)).toBeLessThan(1000);
   });
 

@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/**
+ * One source's state machine: when to ask, what to make of the answer, when to give up (RFC 5905 §9, §12, §13).
+ *
+ * It touches no socket and no clock. The host calls in with events and obeys the actions that come back:
+ *
+ *   associationTimer(i, now, random) ──▶ SEND the packet in slot 0, then tell associationSent(i, t1)
+ *   associationReply(i, length, t4, now) ──▶ STEER: obey the discipline's steering
+ *                                            STOP: the server does not want us (DENY, RSTR)
+ *   either ──▶ TIMER: call associationTimer at `action.timer`;  RESOLVE: its name may have moved: look it up anew
+ *
+ * A lost reply, an unreachable server and a kiss are states of this machine, not errors. Times called `now` are the host's
+ * monotonic clock, unsigned 32.32 s; t1 and t4 are readings of the clock that is steered.
+ *
+ * Tested in association.test.ts.
+ */
+
+import { TEST4_DENIED } from "./check";
+import { Exchange, VERDICT_IGNORE, VERDICT_KISS, replyRead, requestWrite } from "./exchange";
+import { Sample } from "./sample";
+import { disciplineAddSource, disciplinePoll, disciplineRemoveSource, disciplineSample } from "../discipline/index";
+import { Measurement, measurementAt } from "../discipline/measurement";
+import { SOURCES } from "../discipline/memory";
+import { MODE_CLIENT } from "../proto/header";
+import { slotPackets } from "../server/batch";
+import { Interval, Timestamp } from "../proto/timestamp";
+
+// What the host is to do; bits of what the calls return.
+export const ACTION_SEND: i32 = 1 << 0;
+export const ACTION_TIMER: i32 = 1 << 1;
+export const ACTION_STEER: i32 = 1 << 2;
+export const ACTION_RESOLVE: i32 = 1 << 3;
+export const ACTION_STOP: i32 = 1 << 4;
+
+/** Requests without an answer after which a source is unreachable: its reach register is empty. */
+const UNREACHABLE_AFTER: i32 = 8;
+/** No poll is longer than 36 hours (RFC 5905 §7.2, MAXPOLL). */
+const POLL_LIMIT: i32 = 17;
+
+/** What is known of one association. Read by hosts through the exported ASSOCIATION_* offsets. */
+@unmanaged
+export class Association extends Exchange {
+  active: u8;
+  /** A request is under way. */
+  awaiting: u8;
+  /** The last eight requests, newest in the lowest bit: 1 where a usable reply came. */
+  reach: u8;
+  minPoll: i8;
+  maxPoll: i8;
+  /** Raised by RATE: the server wants no shorter poll. */
+  pollFloor: i8;
+  /** log2 s of the poll in force. */
+  hostPoll: i8;
+  /** Requests since the source was started or came back; a start is a burst. */
+  attempts: i32;
+  /** Requests in a row without a usable reply. */
+  silent: i32;
+  /** When the last request was due, and a share of the poll by which the next is moved. */
+  askedAt: u64;
+  spread: f64;
+  /** Counters since the association was opened. */
+  sent: u32;
+  used: u32;
+  unfit: u32;
+  ignored: u32;
+  kisses: u32;
+  /** Problems of the last reply, and its kiss code. */
+  lastProblems: u32;
+  lastKiss: u32;
+}
+
+/** Beside the bits that a call returns. */
+@unmanaged
+export class Action {
+  /** Octets to send, in slot 0. */
+  length: i32;
+  /** When to call associationTimer. */
+  timer: u64;
+}
+
+const associationsAt: usize = memory.data(SOURCES * offsetof<Association>(), 8);
+const actionAt: usize = memory.data(offsetof<Action>(), 8);
+const sampleAt: usize = memory.data(offsetof<Sample>(), 8);
+
+/** The last reply of any association, measured and judged. */
+export const lastSample = changetype<Sample>(sampleAt);
+const action = changetype<Action>(actionAt);
+let precision: Interval = 0;
+
+/** Address of association `index` (0..63), of the one Action and of the last Sample. */
+export function associationOut(index: i32): usize {
+  return associationsAt + <usize>(index & (SOURCES - 1)) * offsetof<Association>();
+}
+
+export function actionOut(): usize {
+  return actionAt;
+}
+
+export function associationSample(): usize {
+  return sampleAt;
+}
+
+function associationAt(index: i32): Association {
+  return changetype<Association>(associationOut(index));
+}
+
+/** Start asking: version 3 or 4, polls of 2^minPoll to 2^maxPoll s. The first associationTimer is due at once. */
+export function associationOpen(index: i32, version: i32, minPoll: i32, maxPoll: i32): void {
+  const association = associationAt(index);
+  memory.fill(changetype<usize>(association), 0, offsetof<Association>());
+  association.active = 1;
+  association.version = <u8>version;
+  association.mode = <u8>MODE_CLIENT;
+  association.minPoll = <i8>max(0, min(minPoll, POLL_LIMIT));
+  association.maxPoll = <i8>max(<i32>association.minPoll, min(maxPoll, POLL_LIMIT));
+  association.hostPoll = association.minPoll;
+  association.precision = precision;
+  disciplineAddSource(index);
+}
+
+/** Forget the source. */
+export function associationClose(index: i32): void {
+  associationAt(index).active = 0;
+  disciplineRemoveSource(index);
+}
+
+/** The clock was stepped: replies under way measure nothing any more, and are nobody's fault. */
+export function associationsDrop(): void {
+  for (let index = 0; index < SOURCES; index++) associationAt(index).awaiting = 0;
+}
+
+/** What was known is gone: replies under way are dropped and each source starts with a burst at its next timer. */
+export function associationsRestart(): void {
+  associationsDrop();
+  for (let index = 0; index < SOURCES; index++) associationAt(index).attempts = 0;
+}
+
+/** The time named has come: write the next request. `random`: 64 bits nobody can guess. */
+export function associationTimer(index: i32, now: u64, random: u64): i32 {
+  const association = associationAt(index);
+  if (!association.active) return 0;
+  if (association.awaiting) association.silent += 1;
+  association.reach = association.reach << 1;
+  const lost = loseSource(association, index);
+  association.attempts += 1;
+  association.sent += 1;
+  association.awaiting = 1;
+  association.origin = random != 0 ? random : 1;
+  association.t1 = 0;
+  association.askedAt = now;
+  // Polls of many clients must not fall into step; up to 1/32 earlier, from other bits than the origin shows.
+  association.spread = <f64>((random * 0x9e3779b97f4a7c15) >> 40) / <f64>(1 << 24) / 32;
+  association.poll = association.hostPoll;
+  action.length = requestWrite(slotPackets, association);
+  schedule(association);
+  return ACTION_SEND | ACTION_TIMER | lost;
+}
+
+/** A source that answered none of eight requests no longer counts, and may have moved. */
+function loseSource(association: Association, index: i32): i32 {
+  if (association.silent == 0 || association.silent % UNREACHABLE_AFTER != 0) return 0;
+  if (association.silent == UNREACHABLE_AFTER) disciplineRemoveSource(index);
+  return ACTION_RESOLVE;
+}
+
+/** When to ask next: as the discipline wants, as far as server and configuration allow, slower while nobody answers. */
+function schedule(association: Association): void {
+  const wanted = max(disciplinePoll(association.attempts), 0);
+  const burst = wanted < <i32>association.minPoll && association.silent < UNREACHABLE_AFTER;
+  const backOff = association.silent / UNREACHABLE_AFTER;
+  let poll = burst ? wanted : max(wanted, <i32>association.minPoll) + backOff;
+  poll = max(min(poll, <i32>association.maxPoll), <i32>association.pollFloor);
+  association.hostPoll = <i8>poll;
+  const seconds = <f64>(1 << poll) * (1 - association.spread);
+  action.timer = association.askedAt + <u64>(seconds * 4294967296.0);
+}
+
+/** When the request really left. MUST be told before its reply. */
+export function associationSent(index: i32, t1: Timestamp): void {
+  associationAt(index).t1 = t1;
+}
+
+/** The precision of the clock that is steered, for all associations. */
+export function associationPrecision(ofClock: Interval): void {
+  precision = ofClock;
+  for (let index = 0; index < SOURCES; index++) associationAt(index).precision = precision;
+}
+
+/** A datagram from the source's address lies in slot 0; it came at `t4`, monotonic time `now`. */
+export function associationReply(index: i32, length: i32, t4: Timestamp, now: u64): i32 {
+  const association = associationAt(index);
+  // Without a request under way nothing can be a reply, and the first reply ends the request: a duplicate is nobody's.
+  if (!association.active || !association.awaiting || association.t1 == 0) return 0;
+  association.t4 = t4;
+  const verdict = replyRead(slotPackets, length, association, lastSample);
+  if (verdict == VERDICT_IGNORE) {
+    association.ignored += 1;
+    return 0;
+  }
+  association.awaiting = 0;
+  association.lastProblems = lastSample.problems;
+  association.previousTransmit = lastSample.transmitTime;
+  if (verdict == VERDICT_KISS) return obeyKiss(association, index);
+  if (lastSample.problems != 0) {
+    association.unfit += 1;
+    association.silent += 1;
+    return 0;
+  }
+  return useSample(association, index, now);
+}
+
+/** RATE lengthens the poll and keeps it long; DENY and RSTR end the association (RFC 5905 §7.4). */
+function obeyKiss(association: Association, index: i32): i32 {
+  association.kisses += 1;
+  association.silent += 1;
+  association.lastKiss = lastSample.refid;
+  if ((lastSample.problems & TEST4_DENIED) != 0) {
+    associationClose(index);
+    return ACTION_STOP;
+  }
+  if (lastSample.refid != KISS_RATE) return 0;
+  // MUST NOT become shorter again, nor shorter than the server asks for in its poll field.
+  const longer = max(max(<i32>association.hostPoll, <i32>association.minPoll) + 1, <i32>lastSample.poll);
+  association.pollFloor = <i8>max(<i32>association.pollFloor, min(longer, POLL_LIMIT));
+  schedule(association);
+  return ACTION_TIMER;
+}
+
+const KISS_RATE: u32 = 0x52415445;
+
+function useSample(association: Association, index: i32, now: u64): i32 {
+  // Back from being unreachable: what was believed of it is gone, so it starts like a new source, with a burst.
+  if (association.silent >= UNREACHABLE_AFTER) {
+    disciplineAddSource(index);
+    association.attempts = 1;
+  }
+  association.silent = 0;
+  association.reach |= 1;
+  association.used += 1;
+  const measurement = changetype<Measurement>(measurementAt);
+  measurement.when = now;
+  measurement.offset = lastSample.offset;
+  measurement.delay = lastSample.delay;
+  measurement.dispersion = lastSample.dispersion;
+  measurement.rootDelay = lastSample.rootDelay;
+  measurement.rootDispersion = lastSample.rootDispersion;
+  measurement.stratum = lastSample.stratum;
+  measurement.leap = lastSample.leap;
+  disciplineSample(index);
+  schedule(association);
+  return ACTION_STEER | ACTION_TIMER;
+}

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/**
+ * Did somebody else step the wall clock, or did the machine sleep?
+ *
+ * Wall minus monotonic time stays put while a clock is only slewed (both are slewed alike). A jump of it that we did not
+ * make means one of two things that cannot be told apart from here when it goes forward: a step, or a suspend during
+ * which the monotonic clock stood still. Backwards it can only be a step.
+ *
+ * Tested in association.test.ts.
+ */
+
+import { associationsRestart } from "./association";
+import { disciplineForget, disciplineStepped } from "../discipline/index";
+import { Interval, Timestamp } from "../proto/timestamp";
+
+/** Far above what reading two clocks one after the other may differ by on a busy machine; 50 ms. */
+const LEAST_JUMP: Interval = 214748365;
+
+export const CLOCK_UNDISTURBED: i32 = 0;
+/** The wall clock was stepped back; all beliefs were moved along. */
+export const CLOCK_STEPPED: i32 = 1;
+/** The wall clock was stepped ahead or the machine slept; offsets are forgotten. */
+export const CLOCK_JUMPED: i32 = 2;
+
+let difference: u64 = 0;
+let watching: bool = false;
+
+/** Start anew: after a step that we made ourselves. */
+export function clockWatchReset(): void {
+  watching = false;
+}
+
+/** Compare the two clocks, read together. Returns CLOCK_*; when not 0, replies under way are dropped and bursts begin. */
+export function clockWatch(wall: Timestamp, monotonic: u64): i32 {
+  const now = wall - monotonic;
+  const jump = <i64>(now - difference);
+  const first = !watching;
+  watching = true;
+  difference = now;
+  if (first || (jump > -LEAST_JUMP && jump < LEAST_JUMP)) return CLOCK_UNDISTURBED;
+  associationsRestart();
+  if (jump < 0) {
+    disciplineStepped(jump, monotonic);
+    return CLOCK_STEPPED;
+  }
+  disciplineForget(monotonic);
+  return CLOCK_JUMPED;
+}

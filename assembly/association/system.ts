@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/**
+ * The system variables (RFC 5905 §11.1): what we, being synchronised, tell our own clients and operators.
+ *
+ * The system peer is the survivor of least root distance. Stratum, root delay and reference identifier are its; the leap
+ * indicator is what more than half of the survivors announce. Tested in association.test.ts.
+ */
+
+import { disciplineBound } from "../discipline/index";
+import { steering } from "../discipline/clock";
+import { SOURCES, Source, secondsBetween, sourceAt, toInterval } from "../discipline/memory";
+import { LEAP_NONE, LEAP_UNSYNCHRONISED, STRATUM_UNSYNCHRONISED } from "../proto/header";
+import { Interval } from "../proto/timestamp";
+
+/** Read by hosts through the exported SYSTEM_* offsets. */
+@unmanaged
+export class System {
+  /** The system peer's index, -1 when there is none. */
+  peer: i32;
+  stratum: i32;
+  leap: i32;
+  survivors: i32;
+  rootDelay: Interval;
+  rootDispersion: Interval;
+  /** When the system peer last told the time, on the monotonic clock. */
+  updated: u64;
+}
+
+/** PHI: what an unsteered clock may drift, s/s. */
+const PHI: f64 = 15e-6;
+/** Selection of a source that survived (discipline/memory.ts). */
+const SURVIVOR: i32 = 1;
+
+const systemAt: usize = memory.data(offsetof<System>(), 8);
+const system = changetype<System>(systemAt);
+
+export function systemOut(): usize {
+  return systemAt;
+}
+
+/** λ of a source at `now`, s. */
+function distanceAt(source: Source, now: u64): f64 {
+  const age = max(secondsBetween(source.when, now), 0);
+  return (source.rootDelay + source.floor) / 2 + source.rootDispersion + sqrt(max(source.varOffset, 0)) + PHI * age;
+}
+
+/** Bring {@link System} up to date for `now`. */
+export function systemUpdate(now: u64): void {
+  let peer = -1;
+  let nearest: f64 = Infinity;
+  let inserting = 0;
+  let deleting = 0;
+  let survivors = 0;
+  for (let index = 0; index < SOURCES; index++) {
+    const source = sourceAt(index);
+    if (!source.active || source.samples == 0 || source.selection != SURVIVOR) continue;
+    survivors += 1;
+    if (source.leap == 1) inserting += 1;
+    if (source.leap == 2) deleting += 1;
+    const distance = distanceAt(source, now);
+    if (distance < nearest) {
+      nearest = distance;
+      peer = index;
+    }
+  }
+  system.survivors = survivors;
+  if (peer < 0 || !steering().synchronised) return leaveSynchronised();
+  const source = sourceAt(peer);
+  system.peer = peer;
+  system.stratum = min(source.stratum + 1, STRATUM_UNSYNCHRONISED);
+  system.leap = 2 * inserting > survivors ? 1 : 2 * deleting > survivors ? 2 : LEAP_NONE;
+  system.rootDelay = toInterval(source.rootDelay + max(source.floor, 0));
+  // Everything that may be wrong beyond half of the root delay, so that the two together are the bound.
+  const bound = disciplineBound(now);
+  system.rootDispersion = toInterval(max(bound - (source.rootDelay + max(source.floor, 0)) / 2, 0));
+  system.updated = source.when;
+}
+
+function leaveSynchronised(): void {
+  system.peer = -1;
+  system.stratum = STRATUM_UNSYNCHRONISED;
+  system.leap = LEAP_UNSYNCHRONISED;
+  system.rootDelay = 0;
+  system.rootDispersion = 0;
+}

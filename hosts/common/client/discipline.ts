@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/**
+ * The typed face of the core's associations and discipline: events in, actions out. Decides nothing.
+ *
+ * Monotonic times cross as unsigned 32.32 s of the steered clock's own monotonic scale; outside they are bigint ns.
+ *
+ * @module
+ */
+
+import { Core, unsigned } from "../core/core.ts";
+import { kissMeaning, refidText } from "../core/cold.ts";
+import { problemsOf, type Problem } from "./problems.ts";
+
+/** How the core corrects the clock. */
+export type Algorithm = "estimator" | "pll-fll";
+
+/** What the core asks the host to do after an event. */
+export interface Actions {
+  /** The packet to send; a copy. */
+  readonly send?: Uint8Array;
+  /** When to call {@link DisciplineCore.timer} for this source again, monotonic ns. */
+  readonly timerNs?: bigint;
+  /** The steering may have changed: obey it. */
+  readonly steer: boolean;
+  /** The source's name may have moved. */
+  readonly resolve: boolean;
+  /** The server does not want to be asked. */
+  readonly stop: boolean;
+}
+
+/** What the clock is to do. */
+export interface Steering {
+  /** Relative rate to set. */
+  readonly rate: number;
+  /** Of it, the lasting frequency correction. */
+  readonly frequency: number;
+  /** Its standard deviation. */
+  readonly skew: number;
+  /** Offset still being slewed away, s. */
+  readonly remaining: number;
+  /** When to call {@link DisciplineCore.steeringTimer}, monotonic ns. */
+  readonly untilNs?: bigint;
+  /** Step by this at once, ns; 0n for none. */
+  readonly stepNs: bigint;
+  readonly poll: number;
+  readonly synchronised: boolean;
+  /** Bits: 1 a step was refused, 2 steps are mounting up. */
+  readonly flags: number;
+}
+
+/** RFC 5905's system variables. */
+export interface SystemVariables {
+  /** Index of the system peer, -1 for none. */
+  readonly peer: number;
+  readonly stratum: number;
+  readonly leap: number;
+  readonly survivors: number;
+  /** s */
+  readonly rootDelay: number;
+  readonly rootDispersion: number;
+}
+
+/** What the core knows of one source. */
+export interface SourceVariables {
+  readonly reach: number;
+  readonly poll: number;
+  readonly sent: number;
+  readonly used: number;
+  readonly unfit: number;
+  readonly ignored: number;
+  readonly kisses: number;
+  readonly lastKiss: string;
+  readonly lastProblems: readonly Problem[];
+  /** Samples held, and the selection's word. */
+  readonly samples: number;
+  readonly selection: "survivor" | "selectable" | "falseticker" | "unreachable";
+  readonly stratum: number;
+  readonly leap: number;
+  /** Offset that is believed of it and its standard deviation, s. */
+  readonly offset: number;
+  readonly offsetDeviation: number;
+  /** Frequency relative to us and its standard deviation, s/s. */
+  readonly frequency: number;
+  readonly frequencyDeviation: number;
+  /** Least delay and jitter of its delays above it, s. */
+  readonly delay: number;
+  readonly jitter: number;
+  readonly rootDelay: number;
+  readonly rootDispersion: number;
+  /** When it last told the time, monotonic ns. */
+  readonly lastSampleNs: bigint;
+}
+
+const ACTION_SEND = 1 << 0;
+const ACTION_TIMER = 1 << 1;
+const ACTION_STEER = 1 << 2;
+const ACTION_RESOLVE = 1 << 3;
+const ACTION_STOP = 1 << 4;
+const SURVIVOR = 1;
+const UNREACHABLE_AFTER = 8;
+
+/** One discipline over an instance of the core of its own. */
+export class DisciplineCore {
+  readonly #core = new Core();
+  readonly #slot = this.#core.constant("SLOTS");
+  readonly #slotSize = this.#core.constant("SLOT_STRIDE_OCTETS");
+
+  /** Begin. `frequency` and `skew` are what a drift file says; a skew of 0 means that nothing is known. */
+  reset({ algorithm, frequency, skew, precision }: { algorithm: Algorithm; frequency: number; skew: number; precision: number }): void {
+    const { exports } = this.#core;
+    exports.disciplineAlgorithm(algorithm === "estimator" ? 1 : 0);
+    exports.disciplineReset(frequency, skew);
+    exports.associationPrecision(exports.intervalFromSeconds(precision));
+    exports.clockWatchReset();
+  }
+
+  /** What the actuator can do, relative rates, and the poll exponents. */
+  limits(limits: { slew: number; frequency: number; minPoll: number; maxPoll: number }): void {
+    this.#core.exports.disciplineLimits(limits.slew, limits.frequency, limits.minPoll, limits.maxPoll);
+  }
+
+  /** Offsets beyond `least` s are stepped among the first `count` corrections (negative: always; 0: never). */
+  stepPolicy(least: number, count: number): void {
+    this.#core.exports.disciplineStepPolicy(least, count);
+  }
+
+  /** Greatest single, first and accumulated step, s; 0 for no limit. */
+  stepLimits(single: number, startup: number, sum: number): void {
+    this.#core.exports.disciplineStepLimits(single, startup, sum);
+  }
+
+  open(index: number, options: { version: number; minPoll: number; maxPoll: number }): void {
+    this.#core.exports.associationOpen(index, options.version, options.minPoll, options.maxPoll);
+  }
+
+  close(index: number): void {
+    this.#core.exports.associationClose(index);
+  }
+
+  /** The time that a source's timer named has come. */
+  timer(index: number, monotonicNs: bigint, random: bigint): Actions {
+    const { exports } = this.#core;
+    return this.#actions(exports.associationTimer(index, this.#time(monotonicNs), random));
+  }
+
+  /** When its request left, on the steered clock. */
+  sent(index: number, timeNs: bigint): void {
+    const { exports } = this.#core;
+    exports.associationSent(index, exports.timestampFromUnixNs(timeNs));
+  }
+
+  /** A datagram from its address, and when it came, on the steered clock and its monotonic scale. */
+  reply(index: number, data: Uint8Array, came: { time: bigint; monotonic: bigint }): Actions {
+    const { exports, bytes } = this.#core;
+    // Longer than any NTP packet: an empty one is passed over and counted alike.
+    const length = data.length > this.#slotSize ? 0 : data.length;
+    bytes.set(data.subarray(0, length), this.#slot);
+    return this.#actions(exports.associationReply(index, length, exports.timestampFromUnixNs(came.time), this.#time(came.monotonic)));
+  }
+
+  steeringTimer(monotonicNs: bigint): void {
+    this.#core.exports.disciplineTimer(this.#time(monotonicNs));
+  }
+
+  /** Forget requests under way: the clock has just been stepped by us. */
+  drop(): void {
+    this.#core.exports.associationsDrop();
+    this.#core.exports.clockWatchReset();
+  }
+
+  /** Compare wall and monotonic time, read together: 0 undisturbed, 1 stepped back, 2 stepped ahead or slept. */
+  watchClock(timeNs: bigint, monotonicNs: bigint): number {
+    const { exports } = this.#core;
+    return exports.clockWatch(exports.timestampFromUnixNs(timeNs), this.#time(monotonicNs));
+  }
+
+  /** The greatest error of the clock now, s; Infinity before any. */
+  bound(monotonicNs: bigint): number {
+    return this.#core.exports.disciplineBound(this.#time(monotonicNs));
+  }
+
+  steering(): Steering {
+    const { view, exports } = this.#core;
+    const at = (name: string) => exports.steeringOut() + this.#core.constant(`STEERING_${name}`);
+    const until = view.getBigUint64(at("UNTIL"), true);
+    const step = view.getBigInt64(at("STEP"), true);
+    return {
+      rate: view.getFloat64(at("RATE"), true),
+      frequency: view.getFloat64(at("FREQUENCY"), true),
+      skew: view.getFloat64(at("SD_FREQUENCY"), true),
+      remaining: view.getFloat64(at("REMAINING"), true),
+      ...(until === 0n ? {} : { untilNs: this.#nanoseconds(until) }),
+      stepNs: exports.intervalToNs(step),
+      poll: view.getInt32(at("POLL"), true),
+      synchronised: view.getInt32(at("SYNCHRONISED"), true) !== 0,
+      flags: view.getInt32(at("FLAGS"), true),
+    };
+  }
+
+  system(monotonicNs: bigint): SystemVariables {
+    const { view, exports } = this.#core;
+    exports.systemUpdate(this.#time(monotonicNs));
+    const at = (name: string) => exports.systemOut() + this.#core.constant(`SYSTEM_${name}`);
+    return {
+      peer: view.getInt32(at("PEER"), true),
+      stratum: view.getInt32(at("STRATUM"), true),
+      leap: view.getInt32(at("LEAP"), true),
+      survivors: view.getInt32(at("SURVIVORS"), true),
+      rootDelay: exports.intervalToSeconds(view.getBigInt64(at("ROOT_DELAY"), true)),
+      rootDispersion: exports.intervalToSeconds(view.getBigInt64(at("ROOT_DISPERSION"), true)),
+    };
+  }
+
+  source(index: number): SourceVariables {
+    const { view, exports } = this.#core;
+    const association = (name: string) => exports.associationOut(index) + this.#core.constant(`ASSOCIATION_${name}`);
+    const source = (name: string) => exports.sourceOut(index) + this.#core.constant(`SOURCE_${name}`);
+    const real = (name: string) => view.getFloat64(source(name), true);
+    const kiss = view.getUint32(association("LAST_KISS"), true);
+    const [leap, stratum] = [view.getInt32(source("LEAP"), true), view.getInt32(source("STRATUM"), true)];
+    const refid = kiss === 0 ? "" : refidText(kiss, 0);
+    const active = view.getInt32(source("ACTIVE"), true) !== 0 && view.getInt32(association("SILENT"), true) < UNREACHABLE_AFTER;
+    const selection = view.getInt32(source("SELECTION"), true);
+    return {
+      reach: view.getUint8(association("REACH")),
+      poll: view.getInt8(association("HOST_POLL")),
+      sent: view.getUint32(association("SENT"), true),
+      used: view.getUint32(association("USED"), true),
+      unfit: view.getUint32(association("UNFIT"), true),
+      ignored: view.getUint32(association("IGNORED"), true),
+      kisses: view.getUint32(association("KISSES"), true),
+      lastKiss: refid && `${refid}: ${kissMeaning(refid)}`,
+      lastProblems: problemsOf(view.getUint32(association("LAST_PROBLEMS"), true), { leap, stratum, refid }),
+      samples: view.getInt32(source("SAMPLES"), true),
+      selection: !active ? "unreachable" : selection === SURVIVOR ? "survivor" : selection === 0 ? "falseticker" : "selectable",
+      stratum,
+      leap,
+      offset: real("OFFSET"),
+      offsetDeviation: Math.sqrt(Math.max(0, real("VAR_OFFSET"))),
+      frequency: real("FREQUENCY"),
+      frequencyDeviation: Math.sqrt(Math.max(0, real("VAR_FREQUENCY"))),
+      delay: real("FLOOR"),
+      jitter: real("EXCESS"),
+      rootDelay: real("ROOT_DELAY"),
+      rootDispersion: real("ROOT_DISPERSION"),
+      lastSampleNs: this.#nanoseconds(view.getBigUint64(source("WHEN"), true)),
+    };
+  }
+
+  #actions(bits: number): Actions {
+    const { view, exports, bytes } = this.#core;
+    const at = exports.actionOut();
+    const length = view.getInt32(at + this.#core.constant("ACTION_LENGTH"), true);
+    return {
+      ...(bits & ACTION_SEND ? { send: bytes.slice(this.#slot, this.#slot + length) } : {}),
+      ...(bits & ACTION_TIMER ? { timerNs: this.#nanoseconds(view.getBigUint64(at + this.#core.constant("ACTION_TIMER"), true)) } : {}),
+      steer: (bits & ACTION_STEER) !== 0,
+      resolve: (bits & ACTION_RESOLVE) !== 0,
+      stop: (bits & ACTION_STOP) !== 0,
+    };
+  }
+
+  /** Monotonic ns to 32.32 s. The origin does not matter and era wraps are harmless, as only differences count. */
+  #time(ns: bigint): bigint {
+    return this.#core.exports.timestampFromUnixNs(ns);
+  }
+
+  #nanoseconds(time: bigint): bigint {
+    return this.#core.exports.timestampToUnixNs(unsigned(time), this.#pivotNs);
+  }
+
+  /** Monotonic clocks start near zero and live for less than 68 years. */
+  readonly #pivotNs = 0n;
+}

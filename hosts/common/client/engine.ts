@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/**
+ * The engine: several sources, one discipline, one clock. Sources' runners feed the core; the core's steering is obeyed
+ * here. It decides nothing.
+ *
+ * Tested in engine.test.ts and, over a simulated day, in tests/simulation.
+ *
+ * @module
+ */
+
+import { NtpError } from "../errors.ts";
+import type { Host } from "../host.ts";
+import type { SteeredClock } from "../clock/steered.ts";
+import { DisciplineCore, type Algorithm, type SourceVariables, type Steering, type SystemVariables } from "./discipline.ts";
+import { endpointsOf } from "./resolve.ts";
+import { SourceRunner } from "./runner.ts";
+import { formatEndpoint, parseSource } from "./source.ts";
+
+/** A source to follow. */
+export interface SourceOptions {
+  readonly source: string | URL;
+  /** Follow up to this many addresses of the name as sources of their own (a pool). Default: one address. */
+  readonly pool?: number;
+  readonly version?: 3 | 4;
+  /** log2 s, 0..17. Defaults of the engine. */
+  readonly minPoll?: number;
+  readonly maxPoll?: number;
+}
+
+export interface EngineOptions {
+  readonly sources: readonly SourceOptions[];
+  /** Default "estimator". */
+  readonly algorithm?: Algorithm;
+  /** log2 s. Defaults 6 and 10. */
+  readonly minPoll?: number;
+  readonly maxPoll?: number;
+  /** Frequency correction known from before and its standard deviation, relative (the drift file). */
+  readonly frequency?: number;
+  readonly skew?: number;
+  /** Step offsets beyond `least` s among the first `count` corrections; count -1: always, 0: never. Default 0.1 s, 3. */
+  readonly makeStep?: { readonly least: number; readonly count: number };
+  /** Refuse a greater step, s: a single one, the first one, all together. 0: no limit. Default 1000, 0, 0. */
+  readonly stepLimits?: { readonly single: number; readonly startup: number; readonly sum: number };
+}
+
+/** What happened, for logs and events. */
+export type EngineEvent =
+  | { readonly kind: "synchronised" }
+  | { readonly kind: "unsynchronised" }
+  | { readonly kind: "stepped"; readonly offsetNs: bigint }
+  /** The clock was stepped by somebody else, or the machine slept. */
+  | { readonly kind: "disturbed"; readonly how: "stepped back" | "stepped ahead or slept" }
+  /** A step beyond the limits was refused, or the sum of steps nears its limit. */
+  | { readonly kind: "step-limit"; readonly how: "refused" | "near" }
+  /** A server sent DENY or RSTR: it is not asked any more. */
+  | { readonly kind: "stopped"; readonly source: string }
+  | { readonly kind: "updated" };
+
+/** One source as `sources` shows it. */
+export interface SourceState extends SourceVariables {
+  readonly source: string;
+  readonly address: string | undefined;
+  readonly isPeer: boolean;
+  readonly lastError: string | undefined;
+  /** Seconds since its last sample; undefined before the first. */
+  readonly lastSample: number | undefined;
+}
+
+/** The clock as `tracking` shows it. */
+export interface TrackingState extends SystemVariables {
+  readonly synchronised: boolean;
+  /** Address of the system peer. */
+  readonly refid: string;
+  /** Offset still being slewed away, s; positive: our clock is behind. */
+  readonly offset: number;
+  /** The bound of the clock's error now, s; Infinity before it is known. */
+  readonly uncertainty: number;
+  readonly frequencyPpm: number;
+  readonly skewPpm: number;
+  readonly poll: number;
+}
+
+/** One instance of the core follows as many sources. */
+const SOURCE_LIMIT = 64;
+/** How often wall and monotonic time are compared, ms. */
+const WATCH_MS = 1000;
+const STEP_REFUSED = 1;
+const STEPS_MOUNTING = 2;
+
+export class Engine {
+  readonly #host: Host;
+  readonly #clock: SteeredClock;
+  readonly #core = new DisciplineCore();
+  readonly #options: EngineOptions;
+  readonly #listeners = new Set<(event: EngineEvent) => void>();
+  readonly #runners: (SourceRunner | undefined)[] = [];
+  #steerTimer: ReturnType<typeof setTimeout> | undefined;
+  #watchTimer: ReturnType<typeof setInterval> | undefined;
+  #synchronised = false;
+  #flags = 0;
+  #closed = false;
+
+  constructor(host: Host, clock: SteeredClock, options: EngineOptions) {
+    if (!host.openUdp) throw new NtpError("UNSUPPORTED", `${host.runtime} has no UDP sockets to follow sources with`);
+    if (options.sources.length === 0) throw new NtpError("INVALID_ARGUMENT", "expected at least one source to follow, got none");
+    for (const { source } of options.sources) parseSource(source);
+    this.#host = host;
+    this.#clock = clock;
+    this.#options = options;
+    const { algorithm = "estimator", frequency = 0, skew = 0, minPoll = 6, maxPoll = 10 } = options;
+    this.#core.reset({ algorithm, frequency, skew, precision: host.clock.precision });
+    const { maximumSlew, maximumFrequency } = clock.actuator;
+    this.#core.limits({ slew: maximumSlew, frequency: maximumFrequency, minPoll, maxPoll });
+    const { least, count } = options.makeStep ?? { least: 0.1, count: 3 };
+    this.#core.stepPolicy(least, count);
+    const { single, startup, sum } = options.stepLimits ?? { single: 1000, startup: 0, sum: 0 };
+    this.#core.stepLimits(single, startup, sum);
+    clock.actuator.setRate(frequency);
+  }
+
+  /** Be told what happens. Returns how to stop being told. */
+  listen(listener: (event: EngineEvent) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Begin to follow the sources. Resolves when their names were looked up; a name that fails is tried again later. */
+  async start(): Promise<void> {
+    this.#watchTimer = setInterval(() => this.#watch(), WATCH_MS);
+    await Promise.all(this.#options.sources.map((source) => this.#follow(source)));
+  }
+
+  /** Stop following. The clock keeps its frequency correction and ends its slew. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    clearTimeout(this.#steerTimer);
+    clearInterval(this.#watchTimer);
+    for (const runner of this.#runners) runner?.close();
+    this.#clock.actuator.setRate(this.#core.steering().frequency);
+  }
+
+  /** Ask every source now. */
+  askNow(): void {
+    for (const runner of this.#runners) runner?.askNow();
+  }
+
+  tracking(): TrackingState {
+    const now = this.#clock.monotonic();
+    const { remaining, frequency, skew, poll, synchronised } = this.#core.steering();
+    const system = this.#core.system(now);
+    return {
+      ...system,
+      synchronised,
+      refid: this.#runners[system.peer]?.endpoint?.address ?? "",
+      offset: remaining,
+      uncertainty: this.#core.bound(now),
+      frequencyPpm: frequency * 1e6,
+      skewPpm: skew * 1e6,
+      poll,
+    };
+  }
+
+  sources(): SourceState[] {
+    const now = this.#clock.monotonic();
+    const { peer } = this.#core.system(now);
+    return this.#runners.flatMap((runner, index) => {
+      if (!runner) return [];
+      const variables = this.#core.source(index);
+      const { endpoint, lastError, options } = runner;
+      return [{
+        ...variables,
+        source: options.source.text,
+        address: endpoint && formatEndpoint(endpoint.address, endpoint.port),
+        isPeer: index === peer,
+        lastError,
+        lastSample: variables.used === 0 ? undefined : Number(now - variables.lastSampleNs) / 1e9,
+      }];
+    });
+  }
+
+  async #follow({ source, pool = 1, version = 4, minPoll, maxPoll }: SourceOptions): Promise<void> {
+    const parsed = parseSource(source);
+    const endpoints = pool > 1 ? (await endpointsOf(this.#host, parsed).catch(() => [])).slice(0, pool) : [];
+    const members = endpoints.length > 0 ? endpoints.map((endpoint) => ({ endpoint })) : [{}];
+    await Promise.all(members.map((member) => {
+      const index = this.#freeIndex();
+      const polls = { minPoll: minPoll ?? this.#options.minPoll ?? 6, maxPoll: maxPoll ?? this.#options.maxPoll ?? 10 };
+      const runner = new SourceRunner(this.#context, { index, source: parsed, version, ...polls, ...member });
+      this.#runners[index] = runner;
+      return runner.start();
+    }));
+  }
+
+  #freeIndex(): number {
+    const free = Array.from({ length: SOURCE_LIMIT }, (_, index) => index).find((index) => this.#runners[index] === undefined);
+    if (free === undefined) throw new NtpError("INVALID_ARGUMENT", `expected at most ${SOURCE_LIMIT} sources, got more`);
+    return free;
+  }
+
+  get #context() {
+    return {
+      host: this.#host,
+      core: this.#core,
+      clock: this.#clock,
+      steer: () => this.#steer(),
+      stopped: (runner: SourceRunner) => {
+        this.#runners[runner.options.index] = undefined;
+        this.#tell({ kind: "stopped", source: runner.options.source.text });
+      },
+    };
+  }
+
+  /** Obey the core's steering, and call it back when it wants. */
+  #steer(): void {
+    if (this.#closed) return;
+    const steering = this.#core.steering();
+    if (steering.stepNs !== 0n) this.#step(steering.stepNs);
+    this.#clock.actuator.setRate(steering.rate);
+    clearTimeout(this.#steerTimer);
+    if (steering.untilNs !== undefined) {
+      const delay = Number(steering.untilNs - this.#clock.monotonic()) / 1e6;
+      this.#steerTimer = setTimeout(() => {
+        this.#core.steeringTimer(this.#clock.monotonic());
+        this.#steer();
+      }, Math.max(0, delay));
+    }
+    this.#tellChanges(steering);
+  }
+
+  #step(offsetNs: bigint): void {
+    this.#clock.actuator.step(offsetNs);
+    this.#core.drop();
+    this.#tell({ kind: "stepped", offsetNs });
+  }
+
+  #tellChanges({ synchronised, flags }: Steering): void {
+    if (synchronised !== this.#synchronised) this.#tell({ kind: synchronised ? "synchronised" : "unsynchronised" });
+    this.#synchronised = synchronised;
+    const raised = flags & ~this.#flags;
+    this.#flags = flags;
+    if (raised & STEP_REFUSED) this.#tell({ kind: "step-limit", how: "refused" });
+    if (raised & STEPS_MOUNTING) this.#tell({ kind: "step-limit", how: "near" });
+    this.#tell({ kind: "updated" });
+  }
+
+  /** Did somebody else move the clock, or did the machine sleep? */
+  #watch(): void {
+    const disturbed = this.#core.watchClock(this.#clock.now(), this.#clock.monotonic());
+    if (disturbed === 0) return;
+    this.#tell({ kind: "disturbed", how: disturbed === 1 ? "stepped back" : "stepped ahead or slept" });
+    this.#steer();
+    this.askNow();
+  }
+
+  #tell(event: EngineEvent): void {
+    for (const listener of this.#listeners) listener(event);
+  }
+}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/**
+ * The clock that an engine steers, whichever it is: readings, the host's stamps carried over to it, and its actuator.
+ *
+ * @module
+ */
+
+import type { HostClock } from "../host.ts";
+import type { ClockActuator } from "../steering.ts";
+import { VirtualClock } from "./virtual.ts";
+
+export interface SteeredClock {
+  readonly actuator: ClockActuator;
+  /** Its time, ns since 1970. */
+  now(): bigint;
+  /** A monotonic clock that runs at its rate, ns. */
+  monotonic(): bigint;
+  /** A stamp of the host's wall clock, taken lately, on both. */
+  carry(wallNs: bigint): { time: bigint; monotonic: bigint };
+}
+
+/** A virtual clock over the host's timer. */
+export function steeredVirtual(host: HostClock): SteeredClock {
+  const clock = new VirtualClock(host);
+  return {
+    actuator: clock,
+    now: () => clock.now(),
+    monotonic: () => clock.monotonic(),
+    carry: (wallNs) => clock.carry(wallNs),
+  };
+}
+
+/** The system clock: stamps are its own readings, and its monotonic clock is slewed along with it. */
+export function steeredSystem(host: HostClock, actuator: ClockActuator): SteeredClock {
+  return {
+    actuator,
+    now: () => host.now(),
+    monotonic: () => host.monotonic(),
+    carry(wallNs) {
+      const age = host.now() - wallNs;
+      return { time: wallNs, monotonic: host.monotonic() - age };
+    },
+  };
+}

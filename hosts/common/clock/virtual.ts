@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/**
+ * A clock that anybody may steer: virtual time over the monotonic timer, for processes without privileges.
+ *
+ * It runs at (1 + rate) times the timer's speed, in pieces: each change of the rate begins a piece, each step moves it. Time
+ * stamps of the host (its wall clock, kernel stamps among them) are carried over to it through the timer, in the piece
+ * they fall into.
+ *
+ * Tested in virtual.test.ts.
+ *
+ * @module
+ */
+
+import type { HostClock } from "../host.ts";
+import type { ClockActuator, ClockStatus } from "../steering.ts";
+
+/** A stretch of constant rate. Times in ns. */
+interface Piece {
+  /** The timer at its start. */
+  readonly from: bigint;
+  /** Virtual time, and virtual time without its steps, there. */
+  readonly time: bigint;
+  readonly elapsed: bigint;
+  readonly rate: number;
+}
+
+/** Stamps older than this many pieces are carried over by the oldest one kept. */
+const PIECES = 8;
+/** As far as Linux goes with its tick; a faster slew would make intervals useless. */
+const MAXIMUM_SLEW = 0.1;
+const MAXIMUM_FREQUENCY = 500e-6;
+
+export class VirtualClock implements ClockActuator {
+  readonly description = "virtual";
+  readonly maximumSlew = MAXIMUM_SLEW;
+  readonly maximumFrequency = MAXIMUM_FREQUENCY;
+  readonly #host: HostClock;
+  /** Newest last; never empty. */
+  readonly #pieces: Piece[];
+
+  constructor(host: HostClock) {
+    this.#host = host;
+    this.#pieces = [{ from: host.monotonic(), time: host.now(), elapsed: 0n, rate: 0 }];
+  }
+
+  /** Virtual time, ns since 1970. */
+  now(): bigint {
+    return this.#at(this.#host.monotonic()).time;
+  }
+
+  /** Virtual time without its steps, ns: the monotonic clock that runs at our rate. */
+  monotonic(): bigint {
+    return this.#at(this.#host.monotonic()).elapsed;
+  }
+
+  /** The virtual time, and the same without its steps, at which the host's wall clock read `wallNs` lately. */
+  carry(wallNs: bigint): { time: bigint; monotonic: bigint } {
+    // The timer between two readings of the wall clock: their middle halves the error of a pause.
+    const before = this.#host.monotonic();
+    const wall = this.#host.now();
+    const after = this.#host.monotonic();
+    const { time, elapsed } = this.#at(wallNs - wall + (before + after) / 2n);
+    return { time, monotonic: elapsed };
+  }
+
+  rate(): number {
+    return this.#pieces.at(-1)!.rate;
+  }
+
+  setRate(rate: number): void {
+    const limit = MAXIMUM_SLEW + MAXIMUM_FREQUENCY;
+    this.#begin({ rate: Math.max(-limit, Math.min(limit, rate)) }, 0n);
+  }
+
+  step(offsetNs: bigint): void {
+    this.#begin({ rate: this.rate() }, offsetNs);
+  }
+
+  /** Nobody but its owner reads this clock, and the owner knows. */
+  setStatus(_status: ClockStatus): void {}
+
+  restore(): void {}
+
+  #begin({ rate }: { rate: number }, stepNs: bigint): void {
+    const from = this.#host.monotonic();
+    const { time, elapsed } = this.#at(from);
+    this.#pieces.push({ from, time: time + stepNs, elapsed, rate });
+    if (this.#pieces.length > PIECES) this.#pieces.shift();
+  }
+
+  #at(timer: bigint): { time: bigint; elapsed: bigint } {
+    const piece = this.#pieces.findLast(({ from }) => from <= timer) ?? this.#pieces[0]!;
+    const span = timer - piece.from;
+    // The timer's part is exact; only the correction, at most a tenth of it, is a double.
+    const advanced = span + BigInt(Math.round(Number(span) * piece.rate));
+    return { time: piece.time + advanced, elapsed: piece.elapsed + advanced };
+  }
+}

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/**
+ * What can be steered: the system clock where the process may, or the virtual clock of clock/virtual.ts where it may not.
+ *
+ * The discipline in the core says rate and step; an actuator only obeys. hosts/native has one for each system.
+ *
+ * @module
+ */
+
+/** Why a clock cannot be steered, for people; said once. */
+export interface SteeringRefusal {
+  readonly reason: string;
+}
+
+/** What the kernel or the virtual clock is told about its own quality. Seconds. */
+export interface ClockStatus {
+  /** Whether anybody may rely on it. */
+  readonly synchronised: boolean;
+  /** Expected error. */
+  readonly estimatedError: number;
+  /** Bound of the error. */
+  readonly maximumError: number;
+  /** Leap second at the end of the UTC day: 0 none, 1 insert, 2 delete. */
+  readonly leap: 0 | 1 | 2;
+}
+
+/** A clock that can be steered. No method throws for what a peer or the network did; a system call that fails throws an NtpError. */
+export interface ClockActuator {
+  /** How it steers, for people: "clock_adjtime (koffi)", "virtual". */
+  readonly description: string;
+  /** The fastest slew as a relative rate, for instance 0.1 for Linux with tick. */
+  readonly maximumSlew: number;
+  /** Largest lasting frequency correction, relative: 500e-6 on most systems. */
+  readonly maximumFrequency: number;
+  /** The relative rate in force now, on top of the oscillator's own: 20e-6 makes the clock gain 20 µs each second. */
+  rate(): number;
+  /** Set it; it takes effect at once and stays until the next call. Clamped to the limits. */
+  setRate(rate: number): void;
+  /** Add to the clock at once. */
+  step(offsetNs: bigint): void;
+  /** Tell the kernel how good the clock is. */
+  setStatus(status: ClockStatus): void;
+  /** Put everything back as it was when the actuator was opened (frequency, tick, status), but not the time. Idempotent. */
+  restore(): void;
+}

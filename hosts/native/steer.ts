@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/**
+ * The system clock for steering, whatever the platform; and its restoration when the process ends.
+ *
+ * Tested by tests/native/steering.test.ts and steering-exit.test.ts.
+ *
+ * @module
+ */
+
+import type { ClockActuator, SteeringRefusal } from "../common/steering.ts";
+import type { Ffi } from "./ffi.ts";
+import { openLinuxActuator } from "./steer-linux.ts";
+import { openMacosActuator } from "./steer-macos.ts";
+import { openWindowsActuator } from "./steer-windows.ts";
+
+type Open = (ffi: Ffi) => ClockActuator | SteeringRefusal;
+
+const PLATFORMS: Readonly<Record<string, Open>> = {
+  linux: openLinuxActuator,
+  darwin: openMacosActuator,
+  win32: openWindowsActuator,
+};
+
+/** 64-bit and little-endian: all layouts hold there and nowhere else. */
+const ARCHITECTURES = ["x64", "arm64", "riscv64"];
+
+/** Whether there is a clock to steer. */
+export function isActuator(opened: ClockActuator | SteeringRefusal): opened is ClockActuator {
+  return !("reason" in opened);
+}
+
+/** The system clock for steering, or why it cannot be steered. Changes nothing yet, never throws. */
+export function openSystemClock(
+  ffi: Ffi | undefined,
+  { platform, arch }: { platform: string; arch: string } = process,
+): ClockActuator | SteeringRefusal {
+  const open = PLATFORMS[platform];
+  if (open === undefined) return { reason: `steering is not implemented for ${platform}` };
+  if (!ARCHITECTURES.includes(arch)) return { reason: `steering is not implemented for ${platform} on ${arch}` };
+  if (ffi === undefined) {
+    return { reason: "no FFI: on Node install koffi (or run with --experimental-ffi), on Deno run with --allow-ffi" };
+  }
+  return open(ffi);
+}
+
+/** What ends a process unless somebody listens. Not SIGQUIT: who sends it wants a core, now. */
+const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
+
+/** How long a process may survive the signal that it sends itself. */
+const LAST_RESORT_MS = 1000;
+
+/**
+ * Restore the clock when the process ends: by itself, by SIGHUP, SIGINT or SIGTERM, by an error that nobody caught.
+ *
+ * A signal that others listen for is theirs: they end the process in their own way, and the restoration comes with its
+ * exit. MUST be called in the main thread, workers hear no signals. SIGKILL and a crash of the runtime leave the clock
+ * at its last rate; steer-linux.ts says what follows from that.
+ *
+ * @returns a function that takes it back, without restoring
+ */
+export function restoreOnExit(actuator: Pick<ClockActuator, "restore">): () => void {
+  const restore = (): void => {
+    try {
+      actuator.restore();
+    } catch {
+      // The process ends. What it could say, nobody would hear; the clock keeps its rate.
+    }
+  };
+  const removers = [onExit(restore), ...Object.keys(SIGNALS).map((name) => onSignal(name as keyof typeof SIGNALS, restore))];
+  return () => {
+    for (const remove of removers) remove();
+  };
+}
+
+/** Deno emits no `exit` for an uncaught error, but events of its global; Node and Bun emit `exit`. */
+function onExit(restore: () => void): () => void {
+  process.on("exit", restore);
+  const target = globalThis as Partial<Pick<EventTarget, "addEventListener" | "removeEventListener">>;
+  const events = "Deno" in globalThis ? ["error", "unhandledrejection"] : [];
+  for (const event of events) target.addEventListener?.(event, restore);
+  return () => {
+    process.removeListener("exit", restore);
+    for (const event of events) target.removeEventListener?.(event, restore);
+  };
+}
+
+/** To listen for a signal is to forgo its effect, so it is sent once more after the restoration: the parent sees the truth. */
+function onSignal(signal: keyof typeof SIGNALS, restore: () => void): () => void {
+  const handle = (): void => {
+    if (process.listenerCount(signal) > 1) return;
+    restore();
+    remove();
+    process.kill(process.pid, signal);
+    setTimeout(() => process.exit(128 + SIGNALS[signal]), LAST_RESORT_MS);
+  };
+  const remove = (): void => {
+    process.removeListener(signal, handle);
+  };
+  process.on(signal, handle);
+  return remove;
+}
