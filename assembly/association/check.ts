@@ -21,7 +21,7 @@
 
 import { Header, LEAP_UNSYNCHRONISED, MODE_CLIENT, MODE_SERVER, MODE_SYMMETRIC_PASSIVE } from "../proto/header";
 import { STRATUM_UNSYNCHRONISED } from "../proto/header";
-import { Interval, elapsed, shortToInterval } from "../proto/timestamp";
+import { Interval, elapsed } from "../proto/timestamp";
 
 export const TEST1_DUPLICATE: u32 = 1 << 0;
 export const TEST2_BOGUS: u32 = 1 << 1;
@@ -74,18 +74,22 @@ export function checkKiss(header: Header): u32 {
   return TESTA_KISS | (denied ? TEST4_DENIED : 0);
 }
 
-/** test6, test7 and testB: is this a server one can learn the time from? */
+/** test6 and the times of test7: is this a server one can learn the time from? */
 export function checkServer(header: Header): u32 {
   let problems: u32 = 0;
   const stratum = <i32>header.stratum;
   if (<i32>header.leap == LEAP_UNSYNCHRONISED || stratum == 0 || stratum >= STRATUM_UNSYNCHRONISED) {
     problems |= TEST6_UNSYNCHRONISED;
   }
-  const rootDelay = shortToInterval(header.rootDelayShort);
-  const rootDispersion = shortToInterval(header.rootDispersionShort);
-  if ((rootDelay >> 1) + rootDispersion >= MAXIMUM_DISPERSION) problems |= TEST7_HEADER;
   // A reference time of zero says "unknown"; it is before every transmit time.
   if (header.referenceTime != 0 && elapsed(header.transmitTime, header.referenceTime) > 0) problems |= TEST7_HEADER;
+  return problems;
+}
+
+/** test7's distance and testB, on the values that will be used, whichever field told them. */
+export function checkRoot(rootDelay: Interval, rootDispersion: Interval): u32 {
+  let problems: u32 = 0;
+  if ((rootDelay >> 1) + rootDispersion >= MAXIMUM_DISPERSION) problems |= TEST7_HEADER;
   if (rootDelay >= RFC4330_INFINITY || rootDispersion >= RFC4330_INFINITY) problems |= TESTB_ROOT;
   return problems;
 }

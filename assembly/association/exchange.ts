@@ -10,7 +10,7 @@
  */
 
 import { NOT_AN_ANSWER, TEST5_AUTHENTICATION, TESTA_KISS, TESTC_DELAY, TESTD_MALFORMED } from "./check";
-import { checkKiss, checkMode, checkServer, checkTimestamps } from "./check";
+import { checkKiss, checkMode, checkRoot, checkServer, checkTimestamps } from "./check";
 import { Sample, delayOf, driftOver, offsetOf, rootDistanceOf } from "./sample";
 import { AT_POLL, AT_PRECISION, AT_TRANSMIT, HEADER_LENGTH, flagsOf, readHeader, write64 } from "../proto/header";
 import { Trailer, readTrailer } from "../proto/extension";
@@ -104,14 +104,15 @@ function measure(exchange: Exchange, sample: Sample): void {
   sample.delay = delayOf(sample.t1, sample.t2, sample.t3, sample.t4);
   const precisions = addSaturating(intervalFromLog2(sample.precision), exchange.precision);
   sample.dispersion = addSaturating(precisions, driftOver(elapsed(sample.t1, sample.t4)));
-  readRoot(sample);
+  readRoot(sample, exchange.wants);
+  sample.problems |= checkRoot(sample.rootDelay, sample.rootDispersion);
   sample.rootDistance = rootDistanceOf(sample, exchange.precision);
   if (sample.delay < -precisions) sample.problems |= TESTC_DELAY;
 }
 
-/** Root delay and dispersion, from the finer field where the server sent it. */
-function readRoot(sample: Sample): void {
-  const fine = replyMonoRoot.present != 0;
+/** Root delay and dispersion, from the finer field where the server sent it and we had asked for it. */
+function readRoot(sample: Sample, wants: u32): void {
+  const fine = replyMonoRoot.present != 0 && (wants & WANT_MONO_ROOT) != 0;
   sample.rootDelay = fine ? replyMonoRoot.rootDelay : shortToInterval(sample.rootDelayShort);
   sample.rootDispersion = fine ? replyMonoRoot.rootDispersion : shortToInterval(sample.rootDispersionShort);
   sample.monoEpoch = fine ? replyMonoRoot.epoch : 0;

@@ -260,8 +260,13 @@ describe("which fields a client reads", () => {
   const NOW = 0xeb000000_00000000n;
 
   function read(...fields: Uint8Array[]) {
+    return readWanting(1, ...fields);
+  }
+
+  function readWanting(wants: number, ...fields: Uint8Array[]) {
     core.view.setUint8(exchange.VERSION, 4);
     core.view.setUint8(exchange.MODE, 3);
+    core.setU32(exchange.WANTS, wants);
     core.setU64(exchange.ORIGIN, 99n);
     for (const place of [exchange.T1, exchange.T4]) core.setU64(place, NOW);
     const header = { mode: 4, stratum: 1, refid: ascii("GPS"), originTime: 99n, receiveTime: NOW, transmitTime: NOW };
@@ -280,9 +285,17 @@ describe("which fields a client reads", () => {
   const plain = { verdict: 1, problems: 0, rootDelay: 3n << 16n, rootDispersion: 5n << 16n, epoch: 0, receive: 0n };
 
   it("takes root delay and dispersion from the finer field, and forgets them with the next reply", () => {
-    const fine = { verdict: 1, problems: 0, rootDelay: 0x1234n << 4n, rootDispersion: 0xffffffffn << 4n, epoch: 0x80000001, receive: 1n << 63n };
-    expect(read(monoRoot({ delay: 0x1234, dispersion: 0xffffffff, epoch: 0x80000001, receive: 1n << 63n }))).toEqual(fine);
+    const fine = { verdict: 1, problems: 0, rootDelay: 0x1234n << 4n, rootDispersion: 0xabcdefn << 4n, epoch: 0x80000001, receive: 1n << 63n };
+    const told = monoRoot({ delay: 0x1234, dispersion: 0xabcdef, epoch: 0x80000001, receive: 1n << 63n });
+    expect(read(told)).toEqual(fine);
     expect(read()).toEqual(plain);
+    // Nobody asked: the header's word holds.
+    expect(readWanting(0, told)).toEqual(plain);
+  });
+
+  it("judges the finer values like the header's: 16 s cannot hide behind a header of zero", () => {
+    expect(read(monoRoot({ delay: 0xffffffff, dispersion: 0xffffffff })).problems).toBe((1 << 6) | (1 << 8));
+    expect(read(monoRoot({ delay: 0, dispersion: 1 << 28 })).problems).toBe(1 << 8);
   });
 
   it("passes unknown fields over, and what only has the type", () => {
