@@ -43,6 +43,7 @@ export {
   associationClose,
   associationTimer,
   associationSent,
+  associationCame,
   associationReply,
   associationPrecision,
   associationsDrop,

@@ -5,7 +5,7 @@
  * It touches no socket and no clock. The host calls in with events and obeys the actions that come back:
  *
  *   associationTimer(i, now, random) ──▶ SEND the packet in slot 0, then tell associationSent(i, t1)
- *   associationReply(i, length, t4, now) ──▶ STEER: obey the discipline's steering
+ *   associationCame(i, t4, came), associationReply(i, length, now) ──▶ STEER: obey the discipline's steering, from `now` on
  *                                            STOP: the server does not want us (DENY, RSTR)
  *   either ──▶ TIMER: call associationTimer at `action.timer`;  RESOLVE: its name may have moved: look it up anew
  *
@@ -19,11 +19,12 @@ import { TEST4_DENIED } from "./check";
 import { Exchange, VERDICT_IGNORE, VERDICT_KISS, replyRead, requestWrite } from "./exchange";
 import { Sample } from "./sample";
 import { disciplineAddSource, disciplinePoll, disciplineRemoveSource, disciplineSample } from "../discipline/index";
+import { slewRate } from "../discipline/clock";
 import { Measurement, measurementAt } from "../discipline/measurement";
 import { SOURCES } from "../discipline/memory";
 import { MODE_CLIENT } from "../proto/header";
 import { slotPackets } from "../server/batch";
-import { Interval, Timestamp } from "../proto/timestamp";
+import { Interval, Timestamp, intervalFromSeconds, intervalToSeconds } from "../proto/timestamp";
 
 // What the host is to do; bits of what the calls return.
 export const ACTION_SEND: i32 = 1 << 0;
@@ -57,6 +58,8 @@ export class Association extends Exchange {
   silent: i32;
   /** When the last request was due, and a share of the poll by which the next is moved. */
   askedAt: u64;
+  /** When the datagram being looked at came, on the monotonic clock. */
+  came: u64;
   spread: f64;
   /** Counters since the association was opened. */
   sent: u32;
@@ -186,12 +189,18 @@ export function associationPrecision(ofClock: Interval): void {
   for (let index = 0; index < SOURCES; index++) associationAt(index).precision = precision;
 }
 
-/** A datagram from the source's address lies in slot 0; it came at `t4`, monotonic time `now`. */
-export function associationReply(index: i32, length: i32, t4: Timestamp, now: u64): i32 {
+/** When the datagram came that associationReply is to look at: t4, and the same moment on the monotonic clock. */
+export function associationCame(index: i32, t4: Timestamp, came: u64): void {
+  const association = associationAt(index);
+  association.t4 = t4;
+  association.came = came;
+}
+
+/** A datagram from the source's address lies in slot 0; associationCame has told when it came. */
+export function associationReply(index: i32, length: i32, now: u64): i32 {
   const association = associationAt(index);
   // Without a request under way nothing can be a reply, and the first reply ends the request: a duplicate is nobody's.
   if (!association.active || !association.awaiting || association.t1 == 0) return 0;
-  association.t4 = t4;
   const verdict = replyRead(slotPackets, length, association, lastSample);
   if (verdict == VERDICT_IGNORE) {
     association.ignored += 1;
@@ -238,8 +247,10 @@ function useSample(association: Association, index: i32, now: u64): i32 {
   association.reach |= 1;
   association.used += 1;
   const measurement = changetype<Measurement>(measurementAt);
+  // The discipline takes the sample as of now, when its steering takes effect: not a moment of a fast slew is lost, though
+  // the host looked late. Until now the slew has taken its part of the offset away.
   measurement.when = now;
-  measurement.offset = lastSample.offset;
+  measurement.offset = lastSample.offset - intervalFromSeconds(slewRate() * intervalToSeconds(<i64>(now - association.came)));
   measurement.delay = lastSample.delay;
   measurement.dispersion = lastSample.dispersion;
   measurement.rootDelay = lastSample.rootDelay;

@@ -13,7 +13,7 @@ import { Filter, MODELS, Source, WANDERS, filterAt, logLikelihood, setLogLikelih
 import { BOX, density, meanAfter, varianceAfter, weigh } from "./noise";
 
 /** Random walk of the frequency, s/s per √s: a good oven, a good crystal, a PC, a warm PC, a thing gone wild. */
-const WANDER_LEVELS: usize = memory.data<f64>([1e-10, 5e-10, 2.5e-9, 1.25e-8, 1e-7]);
+const WANDER_LEVELS: usize = memory.data<f64>([2e-10, 8e-10, 3.2e-9, 1.3e-8, 1e-7]);
 /** How likely each wander is before anything is known, and after a change. */
 const WANDER_ODDS: usize = memory.data<f64>([0.2, 0.3, 0.27, 0.2, 0.03]);
 /** Probability that an oscillator changes its ways between two samples. */

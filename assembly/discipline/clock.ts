@@ -88,7 +88,7 @@ export function reckon(now: u64): void {
   if (<i64>(now - reckoned) > 0 || reckoned == 0) reckoned = now;
 }
 
-function endSlew(): void {
+export function endSlew(): void {
   slew = 0;
   slewEnd = 0;
   steering().until = 0;
@@ -99,7 +99,7 @@ function endSlew(): void {
 export function shiftAll(offset: f64, frequency: f64, now: u64): void {
   for (let index = 0; index < SOURCES; index++) {
     const source = sourceAt(index);
-    if (source.active && source.samples > 0) shiftSource(source, offset, frequency, now);
+    if (source.active) shiftSource(source, offset, frequency, now);
   }
 }
 

@@ -14,6 +14,8 @@ import { Candidate, candidates, intersect } from "./intersection";
 import { Filter, SOURCES, Source, secondsBetween, sourceAt, toInterval } from "./memory";
 import { varianceAfter } from "./source";
 
+/** MAXSTRAT: this stratum and above mean unsynchronised. */
+const MAX_STRATUM: i32 = 16;
 /** Samples before a source may steer the clock: chrony and ntpd, too, wait for a burst of four. */
 const FEWEST_SAMPLES: i32 = 4;
 /** Share of the round trip that is expected to be asymmetric, as an sd. */
@@ -24,6 +26,9 @@ const SILENCE: f64 = 8192;
 const combinedAt: usize = memory.data(offsetof<Filter>(), 8);
 /** Which source each candidate is. */
 const numbers: usize = memory.data(SOURCES, 1);
+
+/** Which of the sources that agree knows best. */
+export let bestSource: i32 = -1;
 
 /** The belief about our clock at the time asked for. */
 export const combined = changetype<Filter>(combinedAt);
@@ -38,7 +43,7 @@ export function combine(now: u64): bool {
     if (!source.active || source.samples == 0) continue;
     const elapsed = max(secondsBetween(source.when, now), 0);
     if (elapsed > SILENCE) continue;
-    if (source.leap == 3) continue;
+    if (source.leap == 3 || source.stratum >= MAX_STRATUM) continue;
     heard++;
     if (source.samples < FEWEST_SAMPLES) continue;
     nominate(count, source, elapsed);
@@ -90,6 +95,7 @@ function average(count: i32, now: u64): void {
   let frequencyWeights: f64 = 0;
   let offset: f64 = 0;
   let frequency: f64 = 0;
+  let least = Infinity;
   for (let place = 0; place < count; place++) {
     if (!candidateAt(place).truechimer) continue;
     const source = sourceAt(load<u8>(numbers + place));
@@ -99,6 +105,10 @@ function average(count: i32, now: u64): void {
     const asymmetry = ASYMMETRY * (source.floor + source.rootDelay);
     const weight = 1 / (variance + asymmetry * asymmetry);
     const frequencyWeight = 1 / (source.varFrequency + 1e-24);
+    if (variance < least) {
+      least = variance;
+      bestSource = load<u8>(numbers + place);
+    }
     weights += weight;
     sureties += 1 / variance;
     frequencyWeights += frequencyWeight;

@@ -9,7 +9,7 @@
 import { combine, combined } from "./combine";
 import { startSlew, startStep, steering, turnFrequency } from "./clock";
 import { Past, SOURCES, Source, sourceAt, toInterval } from "./memory";
-import { adjustPoll } from "./pace";
+import { adjustPoll, hastenPoll } from "./pace";
 import { forget, learn } from "./source";
 import { allowStep, believable, wantsStep } from "./steps";
 
@@ -23,6 +23,8 @@ const SHORTEST_SLEW: f64 = 1;
 export function estimatorSample(source: Source, now: u64, sample: Past): void {
   learn(source, now, sample.offset, sample.delay, sample.dispersion);
   if (steer(now)) adjustPoll(source);
+  // Something happened: three samples shall tell what, and soon.
+  if (source.surprises != 0 && source.selection == 1) hastenPoll();
 }
 
 /** Turns what is believed at `now` into rate, slew and step. False when there is no majority to believe. */

@@ -10,7 +10,7 @@
  * (disciplinePoll for the first requests). Everything is f64 seconds or s/s except where said.
  */
 
-import { limitClock, reckon, resetClock, shiftAll, slewRate, steering } from "./clock";
+import { endSlew, limitClock, reckon, resetClock, shiftAll, slewRate, steering } from "./clock";
 import { distanceBound } from "./combine";
 import { estimatorForget, estimatorSample, steer } from "./estimator";
 import { Measurement, measurementAt } from "./measurement";
@@ -122,6 +122,7 @@ export function disciplineStepped(interval: i64, now: u64): void {
 export function disciplineForget(now: u64): void {
   steering().step = 0;
   reckon(now);
+  endSlew();
   estimatorForget();
   if (algorithm == PLL_FLL) pllReset(true);
 }

@@ -2,7 +2,7 @@
 /**
  * The discipline's fixed memory: one clock, up to 64 sources, all of it known at compile time. Nothing here allocates.
  *
- *   Source (header) │ 64 past samples │ 8 noise models × 5 wanders of Filter      one per source
+ *   Source (header), and behind it:  64 past samples │ 8 likelihoods │ 8 noise models × 5 wanders of Filter   4.2 KB
  *
  * Units: seconds and s/s as f64 unless said otherwise; `when` is the host's monotonic clock as unsigned 32.32 seconds
  * (its origin does not matter, only differences count). A positive offset means that the server is ahead of us.
@@ -55,11 +55,11 @@ export class Source {
   floorSamples: i32;
   /** Consecutive samples that lie outside all that was believed: signed by side. */
   surprises: i32;
-  /** 1 when intersection and cluster kept it, 2 when it is merely selectable; 0 a falseticker or unfit. */
+  /** 1: it has a say. 2: a truechimer that cluster cast off. 0: a falseticker, unfit, or too young. */
   selection: i32;
   stratum: i32;
   leap: i32;
-  /** When the last sample was taken. */
+  /** When the last sample was taken that is part of the belief. */
   when: u64;
   /** Least delay since the floor was (re)started. */
   floor: f64;

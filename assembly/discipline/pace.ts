@@ -5,7 +5,8 @@
  */
 
 import { steering } from "./clock";
-import { Source } from "./memory";
+import { bestSource } from "./combine";
+import { Source, sourceAt } from "./memory";
 import { varianceAfter } from "./source";
 
 /** Poll faster above, slower below these shares of a typical sample's variance. */
@@ -21,12 +22,18 @@ export function limitPoll(least: i32, most: i32): void {
   steering().poll = minPoll;
 }
 
+/** By the source that knows best, after one of its samples. */
 export function adjustPoll(source: Source): void {
+  if (source != sourceAt(bestSource)) return;
   const typical = source.excessVariance / 4 + 1e-18;
   const poll = steering().poll;
   if (source.samples < 8) return;
   if (varianceAfter(source, <f64>(2 << poll)) < SLOWER * typical) steering().poll = min(poll + 1, maxPoll);
   else if (varianceAfter(source, <f64>(1 << poll)) > FASTER * typical) steering().poll = max(poll - 1, minPoll);
+}
+
+export function hastenPoll(): void {
+  steering().poll = minPoll;
 }
 
 /** Requests that are followed by the next after 2 s. */

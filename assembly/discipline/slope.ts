@@ -53,7 +53,9 @@ function fitAround(source: Source, count: i32, time: f64, offset: f64): void {
   if (!(squares > 0)) return;
   slope = products / squares;
   residuals = max(residuals - slope * products, 0);
-  slopeDoubt = sqrt(residuals / (<f64>(count - 2) * squares));
+  // A few samples may fit too well by luck; what their delays allow (a twelfth of the square, noise.ts) bounds that.
+  const scatter = max(residuals / <f64>(count - 2), (usual * usual) / 12);
+  slopeDoubt = sqrt(scatter / squares);
 }
 
 function learnDelays(source: Source, count: i32): void {

@@ -25,7 +25,7 @@ export function learn(source: Source, when: u64, offset: f64, delay: f64, disper
   if (source.samples > YOUNG && surprising(source, elapsed)) {
     // Believed only when others say the same: one alone would bend the frequency, too.
     if (abs(source.surprises) < JUMP_SAMPLES) return;
-    restart(source);
+    restart(source, growth(source));
   }
   if (source.samples <= YOUNG || (lower && source.samples <= HISTORY)) replay(source);
   else take(source, pastBack(source, 0), elapsed);
@@ -59,12 +59,21 @@ function surprising(source: Source, elapsed: f64): bool {
   return true;
 }
 
-/** Keeps the frequency, a little less sure of it, and the samples since the jump. */
-function restart(source: Source): void {
+/** s/s by which the last samples move away from what was believed: a step keeps its distance, a frequency does not. */
+function growth(source: Source): f64 {
+  const first = pastBack(source, JUMP_SAMPLES - 1);
+  const last = pastBack(source, 0);
+  const span = secondsBetween(first.when, last.when);
+  return span > 0 ? (last.offset - first.offset) / span - source.frequency : 0;
+}
+
+/** Keeps the frequency, less sure of it, and the samples since the jump. */
+function restart(source: Source, change: f64): void {
   source.samples = JUMP_SAMPLES;
   source.surprises = 0;
   source.priorFrequency = source.frequency;
-  source.priorVarFrequency = source.varFrequency + JUMP_FREQUENCY * JUMP_FREQUENCY;
+  const doubt = JUMP_FREQUENCY + abs(change);
+  source.priorVarFrequency = source.varFrequency + doubt * doubt;
 }
 
 /** A belief in numbers: finite, and with positive variances. NaN fails every comparison. */
@@ -85,7 +94,7 @@ export function forget(source: Source): void {
   source.peerWhen = 0;
 }
 
-/** A step of the offset tells little of the frequency; a step of the frequency looks like one of the offset: 1 ppm. */
+/** What a step of the offset, or an hour asleep, may do to the frequency besides: 1 ppm. */
 const JUMP_FREQUENCY: f64 = 1e-6;
 
 /** Variance of the offset `elapsed` seconds after the last sample, without wander. */

@@ -34,8 +34,11 @@ export interface ClockActuator {
   readonly maximumFrequency: number;
   /** The relative rate in force now, on top of the oscillator's own: 20e-6 makes the clock gain 20 µs each second. */
   rate(): number;
-  /** Set it; it takes effect at once and stays until the next call. Clamped to the limits. */
-  setRate(rate: number): void;
+  /**
+   * Set it; it takes effect at once and stays until the next call. Clamped to the limits. `monotonicNs` is the moment, just
+   * past, for which it was worked out: a clock that can begin the new rate then, does; the others begin now.
+   */
+  setRate(rate: number, monotonicNs?: bigint): void;
   /** Add to the clock at once. */
   step(offsetNs: bigint): void;
   /** Tell the kernel how good the clock is. */

@@ -12,9 +12,8 @@ import { SystemError } from "./errno.ts";
 import type { Ffi } from "./ffi.ts";
 import { Block } from "./memory.ts";
 
-/** The clock calls fail with these three only; Linux and Darwin number them alike. */
+/** Linux and Darwin number these alike. */
 export const EPERM = 1;
-export const EFAULT = 14;
 export const EINVAL = 22;
 
 /** NTP_PHASE_LIMIT of both kernels: an error of 16 s or more says "unknown". In µs. */

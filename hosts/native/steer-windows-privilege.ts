@@ -28,43 +28,36 @@ const TOKEN_ADJUST_PRIVILEGES = 0x0020;
 const SE_PRIVILEGE_ENABLED = 2;
 const PRIVILEGE_SET_ALL_NECESSARY = 1;
 
+/**
+ * Where things are in one block. One, and used to the end, because a block of which only the address is left in use
+ * may be collected before C reads it.
+ */
+const AT = { name: 0, luid: 64, token: 72, wanted: 80, set: 96, result: 116 } as const;
+const LUID_BYTES = 8;
+
 /** Whether the privilege is on now. Throws only where the functions are missing. */
 export function enablePrivilege(ffi: Ffi, name: string): boolean {
-  const { OpenProcessToken, LookupPrivilegeValueW, ...token } = ffi.open("advapi32.dll", SYMBOLS);
+  const c = ffi.open("advapi32.dll", SYMBOLS);
   const { CloseHandle } = ffi.open("kernel32.dll", { CloseHandle: ["i32", "i64"] });
+  const { address, bytes, view } = new Block(ffi, 120);
+  for (let i = 0; i < name.length; i++) view.setUint16(AT.name + i * 2, name.charCodeAt(i), true);
+  if (c.LookupPrivilegeValueW(0, address + AT.name, address + AT.luid) === 0) return false;
+  if (c.OpenProcessToken(CURRENT_PROCESS, TOKEN_ADJUST_PRIVILEGES | TOKEN_QUERY, address + AT.token) === 0) return false;
+  const token = Number(view.getBigInt64(AT.token, true));
 
-  const wide = new Block(ffi, (name.length + 1) * 2);
-  for (let i = 0; i < name.length; i++) wide.view.setUint16(i * 2, name.charCodeAt(i), true);
-  const luid = new Block(ffi, 8);
-  if (LookupPrivilegeValueW(0, wide.address, luid.address) === 0) return false;
+  view.setUint32(AT.wanted, 1, true);
+  bytes.copyWithin(AT.wanted + 4, AT.luid, AT.luid + LUID_BYTES);
+  view.setUint32(AT.wanted + 12, SE_PRIVILEGE_ENABLED, true);
+  view.setUint32(AT.set, 1, true);
+  view.setUint32(AT.set + 4, PRIVILEGE_SET_ALL_NECESSARY, true);
+  bytes.copyWithin(AT.set + 8, AT.luid, AT.luid + LUID_BYTES);
+  view.setUint32(AT.set + 16, SE_PRIVILEGE_ENABLED, true);
 
-  const handle = new Block(ffi, 8);
-  if (OpenProcessToken(CURRENT_PROCESS, TOKEN_ADJUST_PRIVILEGES | TOKEN_QUERY, handle.address) === 0) return false;
-  const open = Number(handle.view.getBigInt64(0, true));
-  try {
-    const wanted = new Block(ffi, 16);
-    wanted.view.setUint32(0, 1, true);
-    wanted.bytes.set(luid.bytes, 4);
-    wanted.view.setUint32(12, SE_PRIVILEGE_ENABLED, true);
-    // It succeeds also when the token does not hold the privilege, and tells so only by GetLastError, which the runtime
-    // may have overwritten by the time it is asked. So the token is asked.
-    if (token.AdjustTokenPrivileges(open, 0, wanted.address, 0, 0, 0) === 0) return false;
-    return isEnabled(ffi, token.PrivilegeCheck, { open, luid });
-  } finally {
-    CloseHandle(open);
-  }
-}
-
-function isEnabled(
-  ffi: Ffi,
-  privilegeCheck: (...args: number[]) => number,
-  { open, luid }: { open: number; luid: Block },
-): boolean {
-  const set = new Block(ffi, 20);
-  set.view.setUint32(0, 1, true);
-  set.view.setUint32(4, PRIVILEGE_SET_ALL_NECESSARY, true);
-  set.bytes.set(luid.bytes, 8);
-  set.view.setUint32(16, SE_PRIVILEGE_ENABLED, true);
-  const result = new Block(ffi, 4);
-  return privilegeCheck(open, set.address, result.address) !== 0 && result.view.getInt32(0, true) !== 0;
+  // Adjusting succeeds also when the token does not hold the privilege, and tells so only by GetLastError, which the
+  // runtime may have overwritten by the time it is asked. So the token is asked.
+  const asked =
+    c.AdjustTokenPrivileges(token, 0, address + AT.wanted, 0, 0, 0) !== 0 &&
+    c.PrivilegeCheck(token, address + AT.set, address + AT.result) !== 0;
+  CloseHandle(token);
+  return asked && view.getInt32(AT.result, true) !== 0;
 }

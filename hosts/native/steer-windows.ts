@@ -34,7 +34,7 @@ const FILETIME_EPOCH_MS = 11_644_473_600_000n;
 /** FILETIME counts 100 ns. */
 const UNITS_PER_MS = 10_000n;
 /** A clock that does not come to its next millisecond within so many readings (≥ 20 ns each) stands still. */
-const MAXIMUM_READINGS = 10_000_000;
+const MAXIMUM_READINGS = 1_000_000;
 
 const CLOCK = {
   GetSystemTimePreciseAsFileTime: ["void", "pointer"],

@@ -49,6 +49,10 @@ const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
 /** How long a process may survive the signal that it sends itself. */
 const LAST_RESORT_MS = 1000;
 
+/** What is to be done at the end. One set and one listener for all: two listeners would each leave a signal to the other. */
+const restorations = new Set<() => void>();
+let uninstall: (() => void) | undefined;
+
 /**
  * Restore the clock when the process ends: by itself, by SIGHUP, SIGINT or SIGTERM, by an error that nobody caught.
  *
@@ -59,36 +63,46 @@ const LAST_RESORT_MS = 1000;
  * @returns a function that takes it back, without restoring
  */
 export function restoreOnExit(actuator: Pick<ClockActuator, "restore">): () => void {
-  const restore = (): void => {
+  const restoration = (): void => {
     try {
       actuator.restore();
     } catch {
       // The process ends. What it could say, nobody would hear; the clock keeps its rate.
     }
   };
-  const removers = [onExit(restore), ...Object.keys(SIGNALS).map((name) => onSignal(name as keyof typeof SIGNALS, restore))];
+  restorations.add(restoration);
+  uninstall ??= install();
   return () => {
-    for (const remove of removers) remove();
+    restorations.delete(restoration);
+    if (restorations.size > 0) return;
+    uninstall?.();
+    uninstall = undefined;
   };
 }
 
+function restoreAll(): void {
+  for (const restoration of restorations) restoration();
+}
+
 /** Deno emits no `exit` for an uncaught error, but events of its global; Node and Bun emit `exit`. */
-function onExit(restore: () => void): () => void {
-  process.on("exit", restore);
+function install(): () => void {
   const target = globalThis as Partial<Pick<EventTarget, "addEventListener" | "removeEventListener">>;
   const events = "Deno" in globalThis ? ["error", "unhandledrejection"] : [];
-  for (const event of events) target.addEventListener?.(event, restore);
+  for (const event of events) target.addEventListener?.(event, restoreAll);
+  process.on("exit", restoreAll);
+  const signals = Object.keys(SIGNALS).map((signal) => onSignal(signal as keyof typeof SIGNALS));
   return () => {
-    process.removeListener("exit", restore);
-    for (const event of events) target.removeEventListener?.(event, restore);
+    for (const event of events) target.removeEventListener?.(event, restoreAll);
+    process.removeListener("exit", restoreAll);
+    for (const remove of signals) remove();
   };
 }
 
 /** To listen for a signal is to forgo its effect, so it is sent once more after the restoration: the parent sees the truth. */
-function onSignal(signal: keyof typeof SIGNALS, restore: () => void): () => void {
+function onSignal(signal: keyof typeof SIGNALS): () => void {
   const handle = (): void => {
     if (process.listenerCount(signal) > 1) return;
-    restore();
+    restoreAll();
     remove();
     process.kill(process.pid, signal);
     setTimeout(() => process.exit(128 + SIGNALS[signal]), LAST_RESORT_MS);

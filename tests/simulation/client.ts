@@ -39,7 +39,7 @@ export class Client implements Process {
     this.window = new Window(core);
     this.epochNs = BigInt(scenario.epoch) * 1000000000n;
     core.disciplineAlgorithm(ALGORITHMS[algorithm]);
-    core.disciplineReset(0, 0);
+    core.disciplineReset(scenario.drift.frequency, scenario.drift.doubt);
     core.disciplineStepPolicy(scenario.steps.least, scenario.steps.count);
     core.disciplineLimits(TICK_LIMIT, FREQUENCY_LIMIT, scenario.minPoll, scenario.maxPoll);
     this.associations = paths.map((path, index) => {
@@ -48,6 +48,7 @@ export class Client implements Process {
       return { index, path, error, sent: 0, next: 0 };
     });
     this.steering = this.window.read();
+    this.obey();
     this.schedule();
   }
 

@@ -7,7 +7,6 @@ import type { Scenario } from "./scenario.ts";
 const WIDTH = 960;
 const STRIP = 120;
 const LEFT = 190;
-const TRACE_EVERY = 60;
 const COLOURS: Record<Algorithm, string> = { "pll-fll": "#c96", estimator: "#069" };
 
 export function plot(scenarios: readonly Scenario[], seed: number): string {
@@ -23,11 +22,13 @@ export function plot(scenarios: readonly Scenario[], seed: number): string {
 }
 
 function strip(scenario: Scenario, seed: number, top: number): string {
+  // A point a pixel; the strip would not show more.
+  const traceEvery = Math.ceil(scenario.duration / (WIDTH - LEFT - 10));
   const traces = (["pll-fll", "estimator"] as const).map((algorithm) => {
-    const { trace } = run(scenario, { algorithm, seed, traceEvery: TRACE_EVERY });
+    const { trace } = run(scenario, { algorithm, seed, traceEvery });
     return { algorithm, trace };
   });
-  const from = Math.floor(scenario.statisticsFrom / TRACE_EVERY / 4);
+  const from = Math.floor(scenario.statisticsFrom / traceEvery / 4);
   const scale = Math.max(...traces.map(({ trace }) => extent(trace.subarray(from))), 1e-6);
   const middle = top + STRIP / 2;
   const half = STRIP / 2 - 8;

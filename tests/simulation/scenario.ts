@@ -38,6 +38,8 @@ export interface Scenario {
   readonly utc: (time: number) => number;
   /** makestep: step offsets beyond `least` seconds among the first `count` corrections. */
   readonly steps: { readonly least: number; readonly count: number };
+  /** What a drift file says at the start, and its sd, s/s; a doubt of 0: there is none. */
+  readonly drift: { readonly frequency: number; readonly doubt: number };
   /** Seconds of the NTP era at which the simulation starts. */
   readonly epoch: number;
   readonly chrony: Partial<Figures>;
@@ -79,6 +81,7 @@ export const DEFAULTS: Scenario = {
   asleep: null,
   utc: perfect,
   steps: { least: 0, count: 0 },
+  drift: { frequency: 0, doubt: 0 },
   epoch: 3990000000, // June 2026
   chrony: {},
   ntpd: {},

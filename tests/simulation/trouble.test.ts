@@ -165,9 +165,31 @@ describe("a cold start", () => {
     expect(outcome.settling).toBeLessThanOrEqual(10);
   });
 
+  it.each(BOTH)("with a drift file is within 1 ms after the burst, despite 0.3 ms of jitter: %s", (algorithm) => {
+    const drift = { frequency: -100 * PPM, doubt: 0.1 * PPM };
+    const path = { base: 10 * MS, jitter: 0.3 * MS };
+    expect(simulate({ path, initialFrequency: 100 * PPM, drift }, algorithm).settling).toBeLessThanOrEqual(12);
+  });
+
   it("the PLL/FLL steps beyond 128 ms once, not again after the stepout", () => {
     expect(simulate({ initialOffset: 1 }, "pll-fll").steps).toBe(1);
     expect(simulate({ initialOffset: 0.1 }, "pll-fll").steps).toBe(0);
+  });
+});
+
+describe("the oscillator", () => {
+  it("jumps by 30 ppm, as when a fan starts: within 1 ms after ten minutes", () => {
+    const temperature = (time: number): number => (time >= 3 * HOUR ? 30 * PPM : 0);
+    const outcome = simulate({ temperature });
+    expect(worst(outcome, 3 * HOUR, 3 * HOUR + 600)).toBeGreaterThan(1000);
+    expect(worst(outcome, 3 * HOUR + 600, 6 * HOUR)).toBeLessThan(1000);
+    expect(worst(outcome, 4 * HOUR, 6 * HOUR)).toBeLessThan(200);
+  });
+
+  it("jumps by 30 ppm at slow polls, which become fast", () => {
+    const temperature = (time: number): number => (time >= 20 * HOUR ? 30 * PPM : 0);
+    const outcome = simulate({ temperature, maxPoll: 10, duration: 24 * HOUR });
+    expect(worst(outcome, 21.5 * HOUR, 24 * HOUR)).toBeLessThan(300);
   });
 });
 

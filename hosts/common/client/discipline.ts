@@ -149,13 +149,14 @@ export class DisciplineCore {
     exports.associationSent(index, exports.timestampFromUnixNs(timeNs));
   }
 
-  /** A datagram from its address, and when it came, on the steered clock and its monotonic scale. */
-  reply(index: number, data: Uint8Array, came: { time: bigint; monotonic: bigint }): Actions {
+  /** A datagram from its address; when it came, on the steered clock and its monotonic scale, and the latter now. */
+  reply(index: number, data: Uint8Array, came: { time: bigint; monotonic: bigint }, nowNs: bigint): Actions {
     const { exports, bytes } = this.#core;
     // Longer than any NTP packet: an empty one is passed over and counted alike.
     const length = data.length > this.#slotSize ? 0 : data.length;
     bytes.set(data.subarray(0, length), this.#slot);
-    return this.#actions(exports.associationReply(index, length, exports.timestampFromUnixNs(came.time), this.#time(came.monotonic)));
+    exports.associationCame(index, exports.timestampFromUnixNs(came.time), this.#time(came.monotonic));
+    return this.#actions(exports.associationReply(index, length, this.#time(nowNs)));
   }
 
   steeringTimer(monotonicNs: bigint): void {

@@ -203,7 +203,7 @@ export class Engine {
       host: this.#host,
       core: this.#core,
       clock: this.#clock,
-      steer: () => this.#steer(),
+      steer: (nowNs: bigint) => this.#steer(nowNs),
       stopped: (runner: SourceRunner) => {
         this.#runners[runner.options.index] = undefined;
         this.#tell({ kind: "stopped", source: runner.options.source.text });
@@ -211,18 +211,19 @@ export class Engine {
     };
   }
 
-  /** Obey the core's steering, and call it back when it wants. */
-  #steer(): void {
+  /** Obey the steering that the core made of what it was told at `nowNs`, and call it back when it wants. */
+  #steer(nowNs: bigint): void {
     if (this.#closed) return;
     const steering = this.#core.steering();
     if (steering.stepNs !== 0n) this.#step(steering.stepNs);
-    this.#clock.actuator.setRate(steering.rate);
+    this.#clock.actuator.setRate(steering.rate, nowNs);
     clearTimeout(this.#steerTimer);
     if (steering.untilNs !== undefined) {
       const delay = Number(steering.untilNs - this.#clock.monotonic()) / 1e6;
       this.#steerTimer = setTimeout(() => {
-        this.#core.steeringTimer(this.#clock.monotonic());
-        this.#steer();
+        const now = this.#clock.monotonic();
+        this.#core.steeringTimer(now);
+        this.#steer(now);
       }, Math.max(0, delay));
     }
     this.#tellChanges(steering);
@@ -246,10 +247,11 @@ export class Engine {
 
   /** Did somebody else move the clock, or did the machine sleep? */
   #watch(): void {
-    const disturbed = this.#core.watchClock(this.#clock.now(), this.#clock.monotonic());
+    const now = this.#clock.monotonic();
+    const disturbed = this.#core.watchClock(this.#clock.now(), now);
     if (disturbed === 0) return;
     this.#tell({ kind: "disturbed", how: disturbed === 1 ? "stepped back" : "stepped ahead or slept" });
-    this.#steer();
+    this.#steer(now);
     this.askNow();
   }
 

@@ -21,8 +21,8 @@ export interface RunnerContext {
   readonly host: Host;
   readonly core: DisciplineCore;
   readonly clock: SteeredClock;
-  /** The core asked for steering. */
-  steer(): void;
+  /** The core asked for steering, at this monotonic time. */
+  steer(nowNs: bigint): void;
   /** The server does not want us. */
   stopped(runner: SourceRunner): void;
 }
@@ -99,8 +99,9 @@ export class SourceRunner {
     if (this.#closed) return;
     const { core, clock, host } = this.#context;
     const random = new DataView(host.random(new Uint8Array(8)).buffer).getBigUint64(0);
-    const actions = core.timer(this.options.index, clock.monotonic(), random);
-    this.#obey(actions);
+    const now = clock.monotonic();
+    const actions = core.timer(this.options.index, now, random);
+    this.#obey(actions, now);
     if (actions.send) void this.#send(actions.send).catch((error: Error) => (this.lastError = error.message));
   }
 
@@ -129,10 +130,12 @@ export class SourceRunner {
     if (this.#closed || socket !== this.#socket) return;
     if (datagram.from.port !== endpoint.port || !sameAddress(datagram.from.address, endpoint.address)) return;
     const { core, clock } = this.#context;
-    this.#obey(core.reply(this.options.index, datagram.data, clock.carry(datagram.receivedNs)));
+    const came = clock.carry(datagram.receivedNs);
+    const now = clock.monotonic();
+    this.#obey(core.reply(this.options.index, datagram.data, came, now), now);
   }
 
-  #obey(actions: Actions): void {
+  #obey(actions: Actions, nowNs: bigint): void {
     const { clock } = this.#context;
     if (actions.timerNs !== undefined) {
       clearTimeout(this.#timer);
@@ -140,7 +143,7 @@ export class SourceRunner {
       this.#timer = setTimeout(() => this.#ask(), Math.max(0, Math.min(delay, LONGEST_TIMER_MS)));
     }
     if (actions.resolve) void this.#resolve();
-    if (actions.steer) this.#context.steer();
+    if (actions.steer) this.#context.steer(nowNs);
     if (actions.stop) {
       this.close();
       this.#context.stopped(this);

@@ -67,13 +67,15 @@ export class VirtualClock implements ClockActuator {
     return this.#pieces.at(-1)!.rate;
   }
 
-  setRate(rate: number): void {
+  /** `monotonicNs`, on this clock's own monotonic scale, may lie back as far as the last change. */
+  setRate(rate: number, monotonicNs?: bigint): void {
     const limit = MAXIMUM_SLEW + MAXIMUM_FREQUENCY;
-    this.#begin({ rate: Math.max(-limit, Math.min(limit, rate)) }, 0n);
+    const from = monotonicNs === undefined ? this.#host.monotonic() : this.#timerAt(monotonicNs);
+    this.#begin(from, Math.max(-limit, Math.min(limit, rate)), 0n);
   }
 
   step(offsetNs: bigint): void {
-    this.#begin({ rate: this.rate() }, offsetNs);
+    this.#begin(this.#host.monotonic(), this.rate(), offsetNs);
   }
 
   /** Nobody but its owner reads this clock, and the owner knows. */
@@ -81,11 +83,19 @@ export class VirtualClock implements ClockActuator {
 
   restore(): void {}
 
-  #begin({ rate }: { rate: number }, stepNs: bigint): void {
-    const from = this.#host.monotonic();
+  #begin(from: bigint, rate: number, stepNs: bigint): void {
     const { time, elapsed } = this.#at(from);
     this.#pieces.push({ from, time: time + stepNs, elapsed, rate });
     if (this.#pieces.length > PIECES) this.#pieces.shift();
+  }
+
+  /** The timer when this clock's monotonic scale read `elapsed`; within the piece in force, and not in the future. */
+  #timerAt(elapsed: bigint): bigint {
+    const piece = this.#pieces.at(-1)!;
+    const span = Number(elapsed - piece.elapsed);
+    const from = piece.from + BigInt(Math.round(Math.max(0, span) / (1 + piece.rate)));
+    const now = this.#host.monotonic();
+    return from < now ? from : now;
   }
 
   #at(timer: bigint): { time: bigint; elapsed: bigint } {

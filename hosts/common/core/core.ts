@@ -48,7 +48,8 @@ export interface CoreExports {
   associationClose(index: number): void;
   associationTimer(index: number, now: bigint, random: bigint): number;
   associationSent(index: number, t1: bigint): void;
-  associationReply(index: number, length: number, t4: bigint, now: bigint): number;
+  associationCame(index: number, t4: bigint, came: bigint): void;
+  associationReply(index: number, length: number, now: bigint): number;
   associationPrecision(precision: bigint): void;
   associationsDrop(): void;
   associationsRestart(): void;
