@@ -168,6 +168,7 @@ export const SYSTEM_SURVIVORS: usize = offsetof<System>("survivors");
 export const SYSTEM_ROOT_DELAY: usize = offsetof<System>("rootDelay");
 export const SYSTEM_ROOT_DISPERSION: usize = offsetof<System>("rootDispersion");
 export const SYSTEM_UPDATED: usize = offsetof<System>("updated");
+export const SYSTEM_BOUND: usize = offsetof<System>("bound");
 
 // --- cold surface (as-bind) ---
 export { explainPacket, leapText, modeText } from "./proto/explain";

@@ -4,8 +4,8 @@
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import process from "node:process";
-import { build } from "esbuild";
 import { prepare } from "./prepare.mjs";
+import { bundle } from "./run-source.mjs";
 
 const BENCHES = ["core", "latency"];
 
@@ -17,18 +17,7 @@ for (const name of wanted.length > 0 ? wanted : BENCHES) {
     console.error(`bench: expected one of ${BENCHES.join(", ")}, got "${name}"`);
     process.exit(2);
   }
-  const outfile = `.cache/bench/${name}.mjs`;
-  await build({
-    entryPoints: [source],
-    outfile,
-    bundle: true,
-    format: "esm",
-    platform: "neutral",
-    target: "es2022",
-    external: ["node:*", "bun:*", "koffi"],
-    alias: { "#wasm": "./dist/wasm/base64.js", "#as-bind": "./dist/wasm/as-bind.js", "#host": "./hosts/node/index.ts" },
-    logLevel: "warning",
-  });
+  const outfile = await bundle(source);
   const { status } = spawnSync(process.execPath, [outfile], { stdio: "inherit" });
   if (status !== 0) process.exit(status ?? 1);
 }

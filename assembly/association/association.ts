@@ -174,7 +174,9 @@ function schedule(association: Association): void {
   let poll = burst ? wanted : max(wanted, <i32>association.minPoll) + backOff;
   poll = max(min(poll, <i32>association.maxPoll), <i32>association.pollFloor);
   association.hostPoll = <i8>poll;
-  const seconds = <f64>(1 << poll) * (1 - association.spread);
+  // A server that named its least interval gets no less than that.
+  const spread = poll <= <i32>association.pollFloor ? association.spread : -association.spread;
+  const seconds = <f64>(1 << poll) * (1 + spread);
   action.timer = association.askedAt + <u64>(seconds * 4294967296.0);
 }
 

@@ -10,6 +10,7 @@
  */
 
 import { associationsRestart } from "./association";
+import { systemForget, systemMoved } from "./system";
 import { disciplineForget, disciplineStepped } from "../discipline/index";
 import { Interval, Timestamp } from "../proto/timestamp";
 
@@ -40,9 +41,11 @@ export function clockWatch(wall: Timestamp, monotonic: u64): i32 {
   if (first || (jump > -LEAST_JUMP && jump < LEAST_JUMP)) return CLOCK_UNDISTURBED;
   associationsRestart();
   if (jump < 0) {
+    systemMoved(jump);
     disciplineStepped(jump, monotonic);
     return CLOCK_STEPPED;
   }
+  systemForget();
   disciplineForget(monotonic);
   return CLOCK_JUMPED;
 }

@@ -3,12 +3,13 @@
  * The system variables (RFC 5905 §11.1): what we, being synchronised, tell our own clients and operators.
  *
  * The system peer is the survivor of least root distance. Stratum, root delay and reference identifier are its; the leap
- * indicator is what more than half of the survivors announce. Tested in association.test.ts.
+ * indicator is what more than half of the survivors announce. Without survivors nobody may rely on us, but what was known
+ * is not forgotten: the bound grows from where it stood. Tested in association.test.ts.
  */
 
 import { disciplineBound } from "../discipline/index";
 import { steering } from "../discipline/clock";
-import { SOURCES, Source, secondsBetween, sourceAt, toInterval } from "../discipline/memory";
+import { SOURCES, Source, secondsBetween, sourceAt, toInterval, toSeconds } from "../discipline/memory";
 import { LEAP_NONE, LEAP_UNSYNCHRONISED, STRATUM_UNSYNCHRONISED } from "../proto/header";
 import { Interval } from "../proto/timestamp";
 
@@ -24,6 +25,8 @@ export class System {
   rootDispersion: Interval;
   /** When the system peer last told the time, on the monotonic clock. */
   updated: u64;
+  /** Greatest error of the clock, s; Infinity before anything is known. */
+  bound: f64;
 }
 
 /** PHI: what an unsteered clock may drift, s/s. */
@@ -33,6 +36,10 @@ const SURVIVOR: i32 = 1;
 
 const systemAt: usize = memory.data(offsetof<System>(), 8);
 const system = changetype<System>(systemAt);
+
+/** The last bound that survivors vouched for, s, and when; it grows from there while there are none. */
+let heldBound: f64 = Infinity;
+let heldAt: u64 = 0;
 
 export function systemOut(): usize {
   return systemAt;
@@ -64,6 +71,7 @@ export function systemUpdate(now: u64): void {
     }
   }
   system.survivors = survivors;
+  holdBound(now);
   if (peer < 0 || !steering().synchronised) return leaveSynchronised();
   const source = sourceAt(peer);
   system.peer = peer;
@@ -71,9 +79,29 @@ export function systemUpdate(now: u64): void {
   system.leap = 2 * inserting > survivors ? 1 : 2 * deleting > survivors ? 2 : LEAP_NONE;
   system.rootDelay = toInterval(source.rootDelay + max(source.floor, 0));
   // Everything that may be wrong beyond half of the root delay, so that the two together are the bound.
-  const bound = disciplineBound(now);
-  system.rootDispersion = toInterval(max(bound - (source.rootDelay + max(source.floor, 0)) / 2, 0));
+  system.rootDispersion = toInterval(max(system.bound - (source.rootDelay + max(source.floor, 0)) / 2, 0));
   system.updated = source.when;
+}
+
+/** While there are survivors the discipline knows; without, our own doubt of the frequency and its wander add up. */
+function holdBound(now: u64): void {
+  const bound = disciplineBound(now);
+  if (bound < Infinity) {
+    heldBound = bound;
+    heldAt = now;
+  }
+  const drift = PHI + 3 * max(steering().sdFrequency, 0);
+  system.bound = heldBound + drift * max(secondsBetween(heldAt, now), 0);
+}
+
+/** The clock was moved behind our back by `interval`: as much worse is what is held, until survivors tell anew. */
+export function systemMoved(interval: i64): void {
+  heldBound += abs(toSeconds(interval));
+}
+
+/** Nothing is known of the clock any more: the machine slept. */
+export function systemForget(): void {
+  heldBound = Infinity;
 }
 
 function leaveSynchronised(): void {

@@ -10,8 +10,8 @@ import { Source, sourceAt } from "./memory";
 import { varianceAfter } from "./source";
 
 /** Poll faster above, slower below these shares of a typical sample's variance. */
-const SLOWER: f64 = 0.08;
-const FASTER: f64 = 0.2;
+const SLOWER: f64 = 0.25;
+const FASTER: f64 = 0.6;
 
 export let minPoll: i32 = 6;
 export let maxPoll: i32 = 10;

@@ -30,17 +30,5 @@ export async function lendHost({ native = true }: { native?: boolean } = {}): Pr
   };
 }
 
-const api = createApi(lendHost);
-
-/** {@inheritDoc Escapement.now} */
-export const now: Escapement["now"] = api.now;
-/** {@inheritDoc Escapement.query} */
-export const query: Escapement["query"] = api.query;
-/** {@inheritDoc Escapement.survey} */
-export const survey: Escapement["survey"] = api.survey;
-/** {@inheritDoc Escapement.startClock} */
-export const startClock: Escapement["startClock"] = api.startClock;
-/** {@inheritDoc Escapement.watch} */
-export const watch: Escapement["watch"] = api.watch;
-/** {@inheritDoc Escapement.serve} */
-export const serve: Escapement["serve"] = api.serve;
+/** The public functions; {@link Escapement} documents each. */
+export const { now, query, survey, startClock, watch, serve }: Escapement = createApi(lendHost);

@@ -177,7 +177,7 @@ class LinuxActuator implements ClockActuator {
   #resetLoop(status: number): void {
     const modes = T.ADJ_STATUS | T.ADJ_OFFSET | T.ADJ_NANO;
     // An offset of 0 does not change the frequency, and with FREQHOLD not even a rounding can.
-    
+    this.#adjust({ modes, status: status | T.STA_PLL | T.STA_FREQHOLD, offset: 0 });
     this.#adjust({ modes: T.ADJ_STATUS, status });
   }
 

@@ -5,8 +5,8 @@
  *
  * Rate: Get… tells a nominal clock update frequency (the "increment", in practice the performance counter's
  * 10 MHz) and the adjusted one in force; their ratio is the clock's rate, in steps of 0.1 ppm at 10 MHz. While the
- * adjustment is "disabled" Windows goes its own way and the adjustment counts for nothing. Microsoft's sample takes more than
- * 1000 ppm for a mistake; so does this file.
+ * adjustment is "disabled" Windows goes its own way and the adjustment counts for nothing. Microsoft's sample takes
+ * more than 1000 ppm for a mistake; so does this file.
  *
  * Steps: SetSystemTime takes whole milliseconds. So the step is made at the moment when the new time is one: up to 1 ms
  * of reading the clock, for an error of a few µs.

@@ -98,7 +98,7 @@ function install(): () => void {
   };
 }
 
-/** To listen for a signal is to forgo its effect, so it is sent once more after the restoration: the parent sees the truth. */
+/** To listen for a signal is to forgo its effect, so it is sent again after the restoration: the parent sees the truth. */
 function onSignal(signal: keyof typeof SIGNALS): () => void {
   const handle = (): void => {
     if (process.listenerCount(signal) > 1) return;

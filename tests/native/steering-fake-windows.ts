@@ -33,7 +33,11 @@ export class FakeWindows {
   readonly #memory = new FakeMemory();
 
   constructor(apiSet = "api-ms-win-core-sysinfo-l1-2-4.dll") {
-    this.ffi = fakeFfi(this.#memory, { "kernel32.dll": this.#kernel32(), "advapi32.dll": this.#advapi32(), [apiSet]: this.#adjusting() });
+    this.ffi = fakeFfi(this.#memory, {
+      "kernel32.dll": this.#kernel32(),
+      "advapi32.dll": this.#advapi32(),
+      [apiSet]: this.#adjusting(),
+    });
   }
 
   /** Let seconds of true time pass. */

@@ -58,7 +58,10 @@ export function fakeFfi(memory: FakeMemory, libraries: Libraries): Ffi {
 }
 
 /** A C library's errno: its place, and memcpy to read it with. */
-export function fakeErrno(memory: FakeMemory, locate: string): { functions: Record<string, CFunction>; fail(errno: number): -1 } {
+export function fakeErrno(
+  memory: FakeMemory,
+  locate: string,
+): { functions: Record<string, CFunction>; fail(errno: number): -1 } {
   const place = new Uint8Array(4);
   const address = memory.address(place);
   return {

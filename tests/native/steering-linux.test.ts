@@ -104,7 +104,8 @@ describe("steering the Linux clock", () => {
     expect(kernel.nowNs - start).toBeGreaterThan(10_035_000_000n);
   });
 
-  it.each([1n, -1n, 999_999_999n, -1_000_000_000n, -1_000_000_001n, 86_400_000_000_123n])("steps by %d ns exactly", (offset) => {
+  const steps = [1n, -1n, 999_999_999n, -1_000_000_000n, -1_000_000_001n, 86_400_000_000_123n];
+  it.each(steps)("steps by %d ns exactly", (offset) => {
     const kernel = new FakeLinux();
     const clock = open(kernel);
     clock.setRate(33e-6);
@@ -149,7 +150,10 @@ describe("the status told to Linux", () => {
     expect(kernel.status & UNSYNC).toBe(UNSYNC);
   });
 
-  it.each([[1, "inserted", -1n], [2, "deleted", 1n]] as const)("leap %i: one second %s at the day's end, once", (leap, _word, change) => {
+  it.each([
+    [1, "inserted", -1n],
+    [2, "deleted", 1n],
+  ] as const)("leap %i: one second %s at the day's end, once", (leap, _word, change) => {
     const kernel = new FakeLinux();
     const clock = open(kernel);
     clock.setStatus({ ...GOOD, leap });

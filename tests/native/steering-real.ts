@@ -35,7 +35,7 @@ export function settings({ freq, tick, status, constant, offset }: Timex): objec
 }
 
 /** 1 ppm away from what is in force, read back, restored. */
-export function nudge(ffi: Ffi, clock: ClockActuator): { before: Timex; during: Timex; after: Timex; asked: number; told: number } {
+export function nudge(ffi: Ffi, clock: ClockActuator): Record<"before" | "during" | "after", Timex> & Record<"asked" | "told", number> {
   const before = readKernel(ffi);
   const asked = clock.rate() + (clock.rate() > 0 ? -NUDGE : NUDGE);
   try {

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/**
+ * The configuration's keys: which there are, and what each may be. Everything that is wrong is found, not only the first.
+ *
+ * docs/daemon.md describes every key; a test holds the two together. Tested in config.test.ts.
+ *
+ * @module
+ */
+
+import { isIP } from "node:net";
+import { isAbsolute } from "node:path";
+import { parseSource } from "../hosts/common/client/source.ts";
+import type { Path } from "./locate.ts";
+import { nearest } from "./nearest.ts";
+
+/** What is wrong with one key. */
+export interface Fault {
+  readonly path: Path;
+  /** Whether the key itself is wrong, or its value. */
+  readonly about: "key" | "value";
+  readonly message: string;
+}
+
+/** What a value may be. */
+export type Rule =
+  | { readonly kind: "choice"; readonly of: readonly (string | number)[] }
+  | { readonly kind: "number"; readonly min: number; readonly max: number; readonly integer?: true; readonly unit: string }
+  | { readonly kind: "flag" }
+  /** `wrong` says what is wrong with a text, in a sentence of "expected …, got …". */
+  | { readonly kind: "text"; readonly wrong: (text: string) => string | undefined }
+  | { readonly kind: "list"; readonly of: Rule }
+  | { readonly kind: "table" | "tables"; readonly keys: Keys; readonly required?: readonly string[] };
+
+export type Keys = Readonly<Record<string, Rule>>;
+
+/** log2 s. Beyond 17 (36 hours) RFC 5905 §7.2 does not go. */
+const POLL: Rule = { kind: "number", min: 0, max: 17, integer: true, unit: "log2 s" };
+const STEP_LIMIT: Rule = { kind: "number", min: 0, max: 1e9, unit: "s" };
+const PATH: Rule = { kind: "text", wrong: (text) => (isAbsolute(text) ? undefined : `expected an absolute path, got ${shown(text)}`) };
+/** The shortest `sun_path` in use, macOS', less its final zero. */
+const SOCKET_PATH_OCTETS = 103;
+
+/** All keys there are. */
+export const KEYS: Keys = {
+  source: {
+    kind: "tables",
+    required: ["address"],
+    keys: {
+      address: { kind: "text", wrong: wrongSource },
+      pool: { kind: "number", min: 1, max: 16, integer: true, unit: "addresses" },
+      version: { kind: "choice", of: [3, 4] },
+      "min-poll": POLL,
+      "max-poll": POLL,
+    },
+  },
+  clock: {
+    kind: "table",
+    keys: {
+      mode: { kind: "choice", of: ["system", "virtual", "observe"] },
+      algorithm: { kind: "choice", of: ["estimator", "pll-fll"] },
+      "drift-file": PATH,
+      "make-step": {
+        kind: "table",
+        keys: {
+          threshold: { kind: "number", min: 0.001, max: 1e6, unit: "s" },
+          limit: { kind: "number", min: -1, max: 1e6, integer: true, unit: "corrections" },
+        },
+      },
+      "step-limits": { kind: "table", keys: { single: STEP_LIMIT, startup: STEP_LIMIT, sum: STEP_LIMIT } },
+    },
+  },
+  observe: { kind: "table", keys: { enabled: { kind: "flag" }, socket: { kind: "text", wrong: wrongSocket } } },
+  server: {
+    kind: "table",
+    keys: {
+      listen: { kind: "list", of: { kind: "text", wrong: (text) => (isIP(text) ? undefined : `expected an IP address, got ${shown(text)}`) } },
+      port: { kind: "number", min: 1, max: 65535, integer: true, unit: "UDP port" },
+    },
+  },
+  log: { kind: "table", keys: { level: { kind: "choice", of: ["error", "warning", "info", "debug"] } } },
+};
+
+function wrongSource(text: string): string | undefined {
+  try {
+    parseSource(text);
+    return undefined;
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
+function wrongSocket(text: string): string | undefined {
+  const octets = new TextEncoder().encode(text).length;
+  if (isAbsolute(text) && octets <= SOCKET_PATH_OCTETS) return undefined;
+  return `expected an absolute path of at most ${SOCKET_PATH_OCTETS} octets, got ${isAbsolute(text) ? `${octets}` : shown(text)}`;
+}
+
+/** Every fault of `table`, which stands at `path`. */
+export function faultsOf(table: object, keys: Keys, path: Path = []): Fault[] {
+  return Object.entries(table).flatMap(([name, value]) => {
+    const here = [...path, name];
+    const rule = Object.hasOwn(keys, name) ? keys[name] : undefined;
+    return rule ? judge(value, rule, here) : [unknownKey(name, keys, here)];
+  });
+}
+
+function unknownKey(name: string, keys: Keys, path: Path): Fault {
+  const meant = nearest(name, Object.keys(keys));
+  const hint = meant ? `did you mean ${shown(meant)}?` : `there are ${Object.keys(keys).join(", ")}`;
+  return { path, about: "key", message: `expected a key that is known, got ${shown(name)}; ${hint}` };
+}
+
+function judge(value: unknown, rule: Rule, path: Path): Fault[] {
+  const expected = (what: string): Fault[] => [{ path, about: "value", message: `expected ${what}, got ${shown(value)}` }];
+  switch (rule.kind) {
+    case "choice":
+      return rule.of.some((allowed) => allowed === value) ? [] : expected(`${listed(rule.of)}${meantChoice(value, rule.of)}`);
+    case "number": {
+      const inRange = typeof value === "number" && value >= rule.min && value <= rule.max && (!rule.integer || Number.isInteger(value));
+      return inRange ? [] : expected(`a ${rule.integer ? "whole number" : "number"} of ${rule.min}..${rule.max} (${rule.unit})`);
+    }
+    case "flag":
+      return typeof value === "boolean" ? [] : expected("true or false");
+    case "text": {
+      if (typeof value !== "string") return expected("a text in quotes");
+      const message = rule.wrong(value);
+      return message === undefined ? [] : [{ path, about: "value", message }];
+    }
+    case "list":
+      if (!Array.isArray(value) || value.length === 0) return expected("a list in brackets of at least one member");
+      return value.flatMap((member, index) => judge(member, rule.of, [...path, index]));
+    case "table":
+      return isTable(value) ? faultsOf(value, rule.keys, path) : expected(path.length > 1 ? "a table in braces" : `a section [${path[0]}]`);
+    case "tables":
+      if (!Array.isArray(value) || !value.every(isTable)) return expected(`sections [[${path[0]}]], in double brackets`);
+      return value.flatMap((member, index) => [...missing(member, rule.required ?? [], [...path, index]), ...faultsOf(member, rule.keys, [...path, index])]);
+  }
+}
+
+function missing(table: object, required: readonly string[], path: Path): Fault[] {
+  return required.filter((name) => !Object.hasOwn(table, name)).map((name) => ({ path, about: "key", message: `expected a key ${shown(name)} here, got none` }));
+}
+
+function isTable(value: unknown): value is object {
+  return typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Date);
+}
+
+function listed(values: readonly (string | number)[]): string {
+  const texts = values.map((value) => JSON.stringify(value));
+  return `${texts.slice(0, -1).join(", ")} or ${texts.at(-1)}`;
+}
+
+function meantChoice(value: unknown, of: readonly (string | number)[]): string {
+  const meant = typeof value === "string" ? nearest(value, of.map(String)) : undefined;
+  return meant ? ` (did you mean ${shown(meant)}?)` : "";
+}
+
+const LONGEST_SHOWN = 60;
+
+/** A value for a message: recognisable, but never longer than the message itself. */
+export function shown(value: unknown): string {
+  if (isTable(value)) return "a table";
+  if (Array.isArray(value)) return "a list";
+  if (value instanceof Date) return "a date";
+  const text = typeof value === "string" ? JSON.stringify(value) : String(value);
+  return text.length > LONGEST_SHOWN ? `${text.slice(0, LONGEST_SHOWN)}…` : text;
+}
