@@ -6,7 +6,7 @@
  */
 
 /** Further off than this share of its length a word is another word, not a mistyped one. */
-const FARTHEST = 0.4;
+const FARTHEST = 0.5;
 /** Longer words than any of ours are compared with nothing: the work grows with the square. */
 const LONGEST = 40;
 

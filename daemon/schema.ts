@@ -111,10 +111,10 @@ function unknownKey(name: string, keys: Keys, path: Path): Fault {
 }
 
 function judge(value: unknown, rule: Rule, path: Path): Fault[] {
-  const expected = (what: string): Fault[] => [{ path, about: "value", message: `expected ${what}, got ${shown(value)}` }];
+  const expected = (what: string, hint = ""): Fault[] => [{ path, about: "value", message: `expected ${what}, got ${shown(value)}${hint}` }];
   switch (rule.kind) {
     case "choice":
-      return rule.of.some((allowed) => allowed === value) ? [] : expected(`${listed(rule.of)}${meantChoice(value, rule.of)}`);
+      return rule.of.some((allowed) => allowed === value) ? [] : expected(listed(rule.of), meantChoice(value, rule.of));
     case "number": {
       const inRange = typeof value === "number" && value >= rule.min && value <= rule.max && (!rule.integer || Number.isInteger(value));
       return inRange ? [] : expected(`a ${rule.integer ? "whole number" : "number"} of ${rule.min}..${rule.max} (${rule.unit})`);
@@ -152,7 +152,7 @@ function listed(values: readonly (string | number)[]): string {
 
 function meantChoice(value: unknown, of: readonly (string | number)[]): string {
   const meant = typeof value === "string" ? nearest(value, of.map(String)) : undefined;
-  return meant ? ` (did you mean ${shown(meant)}?)` : "";
+  return meant ? `; did you mean ${shown(meant)}?` : "";
 }
 
 const LONGEST_SHOWN = 60;

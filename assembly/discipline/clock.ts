@@ -27,7 +27,7 @@ export class Steering {
   poll: i32;
   /** 1 once the clock is being steered. */
   synchronised: i32;
-  /** sd of what is known of our offset and frequency (s, s/s); the estimator's only. */
+  /** sd of what is known of our offset and frequency (s, s/s). The PLL/FLL tells its system jitter, and no sdFrequency. */
   sdOffset: f64;
   sdFrequency: f64;
   /** STEP_REFUSED, STEPS_MOUNTING of steps.ts. */

@@ -14,11 +14,13 @@
  */
 
 import { ALLAN, filterClock } from "./clockfilter";
-import { reckon, startSlew, startStep, steering, turnFrequency } from "./clock";
+import { startSlew, startStep, steering, turnFrequency } from "./clock";
 import { Past, Source, secondsBetween, toInterval } from "./memory";
 import { allowStep, believable } from "./steps";
 import { maxPoll, minPoll } from "./pace";
-import { combineSlopes, selectClock, systemOffset, systemSlope, systemSlopeDoubt, systemWhen } from "./selection";
+import {
+  combineSlopes, selectClock, systemJitter, systemOffset, systemSlope, systemSlopeDoubt, systemWhen,
+} from "./selection";
 import { remember } from "./source";
 
 const NSET: i32 = 0;
@@ -82,6 +84,7 @@ export function pllSample(source: Source, now: u64, sample: Past): void {
   source.when = now;
   if (!filterClock(source, state == NSET || state == FREQ)) return;
   if (!selectClock(now)) return;
+  steering().sdOffset = systemJitter;
   const since = updated == 0 ? 0 : secondsBetween(updated, state == FREQ ? now : systemWhen);
   if (updated != 0 && since <= 0 && state != FREQ) return;
   update(systemOffset, since, now);

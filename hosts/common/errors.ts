@@ -14,6 +14,8 @@
 export type NtpErrorCode =
   /** The caller's `AbortSignal` fired. */
   | "ABORTED"
+  /** The system clock refused to be steered. */
+  | "CLOCK"
   /** Too few sources agreed to tell the time. */
   | "NO_AGREEMENT"
   /** The name has no address. */

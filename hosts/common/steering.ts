@@ -24,7 +24,7 @@ export interface ClockStatus {
   readonly leap: 0 | 1 | 2;
 }
 
-/** A clock that can be steered. No method throws for what a peer or the network did; a system call that fails throws an NtpError. */
+/** A clock that can be steered. A system call that fails throws an NtpError of code `CLOCK`. */
 export interface ClockActuator {
   /** How it steers, for people: "clock_adjtime (koffi)", "virtual". */
   readonly description: string;
@@ -39,9 +39,9 @@ export interface ClockActuator {
    * past, for which it was worked out: a clock that can begin the new rate then, does; the others begin now.
    */
   setRate(rate: number, monotonicNs?: bigint): void;
-  /** Add to the clock at once. */
+  /** Add to the clock at once. The kernel then forgets its status and an armed leap second: tell it again. */
   step(offsetNs: bigint): void;
-  /** Tell the kernel how good the clock is. */
+  /** Tell the kernel how good the clock is; to be renewed, as its idea of the error grows by 500 µs each second. */
   setStatus(status: ClockStatus): void;
   /** Put everything back as it was when the actuator was opened (frequency, tick, status), but not the time. Idempotent. */
   restore(): void;

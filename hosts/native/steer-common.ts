@@ -42,7 +42,7 @@ export function errnoReader(ffi: Ffi, locate: "__errno_location" | "__error"): (
 /** The error of a steering call that failed after the clock had been opened for steering. */
 export function steeringError(call: string, cause: Error): NtpError {
   const message = `expected ${call} to be obeyed, it failed: ${cause.message}; the clock keeps the rate it had`;
-  return new NtpError("UNSUPPORTED", message, { cause });
+  return new NtpError("CLOCK", message, { cause });
 }
 
 /** The same for a call that left its reason in errno. */

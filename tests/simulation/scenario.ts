@@ -172,7 +172,7 @@ export const TABLE: readonly Scenario[] = [
   }),
 ];
 
-/** Kin of the table's scenarios that nothing was tuned on, and for which nobody else's figures are known. */
+/** Kin of the table's scenarios: faults were found with them, constants not fitted to them. Others' figures are unknown. */
 export const VARIATIONS: readonly Scenario[] = [
   scenario("J 30 µs", { path: { base: 0.3 * MS, jitter: 30 * US } }),
   scenario("J 300 µs, wander 3e-9", { wander: 3e-9, path: { base: 5 * MS, jitter: 300 * US } }),

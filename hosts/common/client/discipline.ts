@@ -58,6 +58,8 @@ export interface SystemVariables {
   /** s */
   readonly rootDelay: number;
   readonly rootDispersion: number;
+  /** Greatest error of the clock, s; Infinity before anything is known. */
+  readonly bound: number;
 }
 
 /** What the core knows of one source. */
@@ -71,9 +73,11 @@ export interface SourceVariables {
   readonly kisses: number;
   readonly lastKiss: string;
   readonly lastProblems: readonly Problem[];
-  /** Samples held, and the selection's word. */
+  /** The server sent RATE: its poll stays at least this long, log2 s; 0 where it did not. */
+  readonly pollFloor: number;
+  /** Samples held, and the selection's word; undecided: too few samples, or no majority to agree with. */
   readonly samples: number;
-  readonly selection: "survivor" | "selectable" | "falseticker" | "unreachable";
+  readonly selection: "survivor" | "selectable" | "falseticker" | "undecided" | "unreachable";
   readonly stratum: number;
   readonly leap: number;
   /** Offset that is believed of it and its standard deviation, s. */
@@ -98,6 +102,8 @@ const ACTION_RESOLVE = 1 << 3;
 const ACTION_STOP = 1 << 4;
 const SURVIVOR = 1;
 const UNREACHABLE_AFTER = 8;
+/** Samples before a source takes part in the selection (assembly/discipline/combine.ts). */
+const FEWEST_SAMPLES = 4;
 
 /** One discipline over an instance of the core of its own. */
 export class DisciplineCore {
@@ -175,11 +181,6 @@ export class DisciplineCore {
     return exports.clockWatch(exports.timestampFromUnixNs(timeNs), this.#time(monotonicNs));
   }
 
-  /** The greatest error of the clock now, s; Infinity before any. */
-  bound(monotonicNs: bigint): number {
-    return this.#core.exports.disciplineBound(this.#time(monotonicNs));
-  }
-
   steering(): Steering {
     const { view, exports } = this.#core;
     const at = (name: string) => exports.steeringOut() + this.#core.constant(`STEERING_${name}`);
@@ -209,6 +210,7 @@ export class DisciplineCore {
       survivors: view.getInt32(at("SURVIVORS"), true),
       rootDelay: exports.intervalToSeconds(view.getBigInt64(at("ROOT_DELAY"), true)),
       rootDispersion: exports.intervalToSeconds(view.getBigInt64(at("ROOT_DISPERSION"), true)),
+      bound: view.getFloat64(at("BOUND"), true),
     };
   }
 
@@ -221,7 +223,9 @@ export class DisciplineCore {
     const [leap, stratum] = [view.getInt32(source("LEAP"), true), view.getInt32(source("STRATUM"), true)];
     const refid = kiss === 0 ? "" : refidText(kiss, 0);
     const active = view.getInt32(source("ACTIVE"), true) !== 0 && view.getInt32(association("SILENT"), true) < UNREACHABLE_AFTER;
-    const selection = view.getInt32(source("SELECTION"), true);
+    const samples = view.getInt32(source("SAMPLES"), true);
+    const survivors = view.getInt32(exports.steeringOut() + this.#core.constant("STEERING_SURVIVORS"), true);
+    const selection = selectionOf(view.getInt32(source("SELECTION"), true), samples >= FEWEST_SAMPLES && survivors > 0);
     return {
       reach: view.getUint8(association("REACH")),
       poll: view.getInt8(association("HOST_POLL")),
@@ -232,8 +236,9 @@ export class DisciplineCore {
       kisses: view.getUint32(association("KISSES"), true),
       lastKiss: refid && `${refid}: ${kissMeaning(refid)}`,
       lastProblems: problemsOf(view.getUint32(association("LAST_PROBLEMS"), true), { leap, stratum, refid }),
-      samples: view.getInt32(source("SAMPLES"), true),
-      selection: !active ? "unreachable" : selection === SURVIVOR ? "survivor" : selection === 0 ? "falseticker" : "selectable",
+      pollFloor: view.getInt8(association("POLL_FLOOR")),
+      samples,
+      selection: active ? selection : "unreachable",
       stratum,
       leap,
       offset: real("OFFSET"),
@@ -272,4 +277,11 @@ export class DisciplineCore {
 
   /** Monotonic clocks start near zero and live for less than 68 years. */
   readonly #pivotNs = 0n;
+}
+
+/** The core's word for people. `judged`: there was something to judge the source by. */
+function selectionOf(selection: number, judged: boolean): SourceVariables["selection"] {
+  if (selection === SURVIVOR) return "survivor";
+  if (selection !== 0) return "selectable";
+  return judged ? "falseticker" : "undecided";
 }

@@ -54,7 +54,8 @@ export type EngineEvent =
   | { readonly kind: "step-limit"; readonly how: "refused" | "near" }
   /** A server sent DENY or RSTR: it is not asked any more. */
   | { readonly kind: "stopped"; readonly source: string }
-  | { readonly kind: "updated" };
+  /** `offset`: what the sources' latest sample showed the clock to be off by, s; absent when only the steering's timer fired. */
+  | { readonly kind: "updated"; readonly offset?: number };
 
 /** One source as `sources` shows it. */
 export interface SourceState extends SourceVariables {
@@ -67,7 +68,7 @@ export interface SourceState extends SourceVariables {
 }
 
 /** The clock as `tracking` shows it. */
-export interface TrackingState extends SystemVariables {
+export interface TrackingState extends Omit<SystemVariables, "bound"> {
   readonly synchronised: boolean;
   /** Address of the system peer. */
   readonly refid: string;
@@ -84,6 +85,8 @@ export interface TrackingState extends SystemVariables {
 const SOURCE_LIMIT = 64;
 /** How often wall and monotonic time are compared, ms. */
 const WATCH_MS = 1000;
+/** Wall and monotonic time are to be read together; well below the jump that counts, 50 ms. */
+const LONGEST_LOOK_NS = 10_000_000n;
 const STEP_REFUSED = 1;
 const STEPS_MOUNTING = 2;
 
@@ -93,7 +96,8 @@ export class Engine {
   readonly #core = new DisciplineCore();
   readonly #options: EngineOptions;
   readonly #listeners = new Set<(event: EngineEvent) => void>();
-  readonly #runners: (SourceRunner | undefined)[] = [];
+  /** In the order of the core's indices; one whose server sent DENY stays, closed, to be shown. */
+  readonly #runners: SourceRunner[] = [];
   #steerTimer: ReturnType<typeof setTimeout> | undefined;
   #watchTimer: ReturnType<typeof setInterval> | undefined;
   #synchronised = false;
@@ -102,8 +106,7 @@ export class Engine {
 
   constructor(host: Host, clock: SteeredClock, options: EngineOptions) {
     if (!host.openUdp) throw new NtpError("UNSUPPORTED", `${host.runtime} has no UDP sockets to follow sources with`);
-    if (options.sources.length === 0) throw new NtpError("INVALID_ARGUMENT", "expected at least one source to follow, got none");
-    for (const { source } of options.sources) parseSource(source);
+    checkSources(options.sources);
     this.#host = host;
     this.#clock = clock;
     this.#options = options;
@@ -126,7 +129,10 @@ export class Engine {
 
   /** Begin to follow the sources. Resolves when their names were looked up; a name that fails is tried again later. */
   async start(): Promise<void> {
-    this.#watchTimer = setInterval(() => this.#watch(), WATCH_MS);
+    this.#watchTimer = setInterval(() => {
+      this.#watch();
+      this.#tellSynchronised();
+    }, WATCH_MS);
     await Promise.all(this.#options.sources.map((source) => this.#follow(source)));
   }
 
@@ -136,25 +142,27 @@ export class Engine {
     this.#closed = true;
     clearTimeout(this.#steerTimer);
     clearInterval(this.#watchTimer);
-    for (const runner of this.#runners) runner?.close();
+    // What is known is kept before the sources go: the bound grows from here.
+    this.#core.system(this.#clock.monotonic());
+    for (const runner of this.#runners) runner.close();
     this.#clock.actuator.setRate(this.#core.steering().frequency);
   }
 
   /** Ask every source now. */
   askNow(): void {
-    for (const runner of this.#runners) runner?.askNow();
+    for (const runner of this.#runners) runner.askNow();
   }
 
   tracking(): TrackingState {
     const now = this.#clock.monotonic();
-    const { remaining, frequency, skew, poll, synchronised } = this.#core.steering();
-    const system = this.#core.system(now);
+    const { remaining, frequency, skew, poll } = this.#core.steering();
+    const { bound, ...system } = this.#core.system(now);
     return {
       ...system,
-      synchronised,
+      synchronised: system.peer >= 0,
       refid: this.#runners[system.peer]?.endpoint?.address ?? "",
       offset: remaining,
-      uncertainty: this.#core.bound(now),
+      uncertainty: bound,
       frequencyPpm: frequency * 1e6,
       skewPpm: skew * 1e6,
       poll,
@@ -164,38 +172,32 @@ export class Engine {
   sources(): SourceState[] {
     const now = this.#clock.monotonic();
     const { peer } = this.#core.system(now);
-    return this.#runners.flatMap((runner, index) => {
-      if (!runner) return [];
+    return this.#runners.map((runner, index) => {
       const variables = this.#core.source(index);
       const { endpoint, lastError, options } = runner;
-      return [{
+      return {
         ...variables,
         source: options.source.text,
         address: endpoint && formatEndpoint(endpoint.address, endpoint.port),
         isPeer: index === peer,
         lastError,
         lastSample: variables.used === 0 ? undefined : Number(now - variables.lastSampleNs) / 1e9,
-      }];
+      };
     });
   }
 
   async #follow({ source, pool = 1, version = 4, minPoll, maxPoll }: SourceOptions): Promise<void> {
     const parsed = parseSource(source);
     const endpoints = pool > 1 ? (await endpointsOf(this.#host, parsed).catch(() => [])).slice(0, pool) : [];
+    if (this.#closed) return;
     const members = endpoints.length > 0 ? endpoints.map((endpoint) => ({ endpoint })) : [{}];
     await Promise.all(members.map((member) => {
-      const index = this.#freeIndex();
+      const index = this.#runners.length;
       const polls = { minPoll: minPoll ?? this.#options.minPoll ?? 6, maxPoll: maxPoll ?? this.#options.maxPoll ?? 10 };
       const runner = new SourceRunner(this.#context, { index, source: parsed, version, ...polls, ...member });
-      this.#runners[index] = runner;
+      this.#runners.push(runner);
       return runner.start();
     }));
-  }
-
-  #freeIndex(): number {
-    const free = Array.from({ length: SOURCE_LIMIT }, (_, index) => index).find((index) => this.#runners[index] === undefined);
-    if (free === undefined) throw new NtpError("INVALID_ARGUMENT", `expected at most ${SOURCE_LIMIT} sources, got more`);
-    return free;
   }
 
   get #context() {
@@ -203,16 +205,17 @@ export class Engine {
       host: this.#host,
       core: this.#core,
       clock: this.#clock,
-      steer: (nowNs: bigint) => this.#steer(nowNs),
-      stopped: (runner: SourceRunner) => {
-        this.#runners[runner.options.index] = undefined;
-        this.#tell({ kind: "stopped", source: runner.options.source.text });
-      },
+      watch: () => this.#watch(),
+      steer: (nowNs: bigint) => this.#steer(nowNs, true),
+      stopped: (runner: SourceRunner) => this.#tell({ kind: "stopped", source: runner.options.source.text }),
     };
   }
 
-  /** Obey the steering that the core made of what it was told at `nowNs`, and call it back when it wants. */
-  #steer(nowNs: bigint): void {
+  /**
+   * Obey the steering that the core made of what it was told at `nowNs`, and call it back when it wants. `sampled`: it was
+   * told a source's sample.
+   */
+  #steer(nowNs: bigint, sampled = false): void {
     if (this.#closed) return;
     const steering = this.#core.steering();
     if (steering.stepNs !== 0n) this.#step(steering.stepNs);
@@ -226,36 +229,70 @@ export class Engine {
         this.#steer(now);
       }, Math.max(0, delay));
     }
-    this.#tellChanges(steering);
+    // Last, as a listener may close the engine.
+    this.#tellChanges(steering, sampled);
   }
 
   #step(offsetNs: bigint): void {
     this.#clock.actuator.step(offsetNs);
     this.#core.drop();
-    this.#tell({ kind: "stepped", offsetNs });
   }
 
-  #tellChanges({ synchronised, flags }: Steering): void {
-    if (synchronised !== this.#synchronised) this.#tell({ kind: synchronised ? "synchronised" : "unsynchronised" });
+  /** Sources that fall silent, or disagree, are noticed within a second. */
+  #tellSynchronised(): void {
+    const { synchronised } = this.tracking();
+    if (synchronised === this.#synchronised) return;
     this.#synchronised = synchronised;
+    this.#tell({ kind: synchronised ? "synchronised" : "unsynchronised" });
+  }
+
+  #tellChanges({ flags, remaining, stepNs }: Steering, sampled: boolean): void {
+    if (stepNs !== 0n) this.#tell({ kind: "stepped", offsetNs: stepNs });
+    this.#tellSynchronised();
     const raised = flags & ~this.#flags;
     this.#flags = flags;
     if (raised & STEP_REFUSED) this.#tell({ kind: "step-limit", how: "refused" });
     if (raised & STEPS_MOUNTING) this.#tell({ kind: "step-limit", how: "near" });
-    this.#tell({ kind: "updated" });
+    this.#tell({ kind: "updated", ...(sampled ? { offset: remaining + Number(stepNs) / 1e9 } : {}) });
   }
 
   /** Did somebody else move the clock, or did the machine sleep? */
   #watch(): void {
+    this.#clock.followHost?.();
+    const before = this.#clock.monotonic();
+    const time = this.#clock.now();
     const now = this.#clock.monotonic();
-    const disturbed = this.#core.watchClock(this.#clock.now(), now);
+    // Held up between the readings, they say nothing of each other: the next look will tell.
+    if (now - before > LONGEST_LOOK_NS) return;
+    const disturbed = this.#core.watchClock(time, now);
     if (disturbed === 0) return;
-    this.#tell({ kind: "disturbed", how: disturbed === 1 ? "stepped back" : "stepped ahead or slept" });
     this.#steer(now);
     this.askNow();
+    this.#tell({ kind: "disturbed", how: disturbed === 1 ? "stepped back" : "stepped ahead or slept" });
   }
 
   #tell(event: EngineEvent): void {
-    for (const listener of this.#listeners) listener(event);
+    for (const listener of [...this.#listeners]) {
+      try {
+        listener(event);
+      } catch (error) {
+        // A listener's fault is its own: it MUST NOT stop the steering of the clock, nor pass unseen.
+        queueMicrotask(() => {
+          throw error;
+        });
+      }
+    }
   }
+}
+
+/** @throws {NtpError} for what cannot be followed. */
+function checkSources(sources: readonly SourceOptions[]): void {
+  if (sources.length === 0) throw new NtpError("INVALID_ARGUMENT", "expected at least one source to follow, got none");
+  let count = 0;
+  for (const { source, pool = 1 } of sources) {
+    parseSource(source);
+    if (!(Number.isInteger(pool) && pool >= 1)) throw new NtpError("INVALID_ARGUMENT", `expected a pool of 1 or more members, got ${pool}`, { source: String(source) });
+    count += pool;
+  }
+  if (count > SOURCE_LIMIT) throw new NtpError("INVALID_ARGUMENT", `expected at most ${SOURCE_LIMIT} sources, all members of pools counted, got ${count}`);
 }

@@ -2,9 +2,10 @@
 /**
  * One source kept running: its timer, its socket, its addresses. Obeys the core and hands datagrams to it.
  *
- * Each request has a socket of its own (a fresh port, RFC 9109), kept until the next. A name is looked up again when the core
- * says so, and the next of its addresses is asked. Whatever fails here is a request without an answer, which the core knows
- * how to live with. Tested in engine.test.ts.
+ * Each request has a socket of its own (a fresh port, RFC 9109), kept until the next; what of a request is still being opened
+ * or sent when the next is due is dropped. Until one of a name's addresses answers, each request goes to the next of them. The
+ * name is looked up again when the core says so. Whatever fails here is a request without an answer, which the core knows how
+ * to live with. Tested in engine.test.ts.
  *
  * @module
  */
@@ -21,6 +22,8 @@ export interface RunnerContext {
   readonly host: Host;
   readonly core: DisciplineCore;
   readonly clock: SteeredClock;
+  /** Look whether somebody moved the clock: what was measured across that is no measurement. */
+  watch(): void;
   /** The core asked for steering, at this monotonic time. */
   steer(nowNs: bigint): void;
   /** The server does not want us. */
@@ -38,6 +41,9 @@ export interface RunnerOptions {
 }
 
 const NS_PER_MS = 1e6;
+const NS_PER_SECOND = 1_000_000_000n;
+/** No two requests of ours are closer than those of a burst, 2 s (BTIME, RFC 5905 §13.2): log2 s. */
+const BURST_POLL = 1;
 /** setTimeout takes no more than 2^31 - 1 ms. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 /** Datagrams before the send stamp is known; more are dropped. */
@@ -47,7 +53,14 @@ export class SourceRunner {
   readonly options: RunnerOptions;
   readonly #context: RunnerContext;
   #endpoints: Endpoint[] = [];
-  #turn = 0;
+  /** Which of the endpoints is asked, and whether it has answered since the name was last looked up. */
+  #turn = -1;
+  #answered = false;
+  #lookup: Promise<void> | undefined;
+  /** Numbers the requests: an earlier one has nothing to say any more. */
+  #request = 0;
+  /** When the last one was due, monotonic ns. */
+  #askedNs: bigint | undefined;
   #socket: UdpSocket | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #closed = false;
@@ -62,7 +75,7 @@ export class SourceRunner {
 
   /** The address asked now. */
   get endpoint(): Endpoint | undefined {
-    return this.#endpoints[this.#turn % Math.max(1, this.#endpoints.length)];
+    return this.#endpoints[Math.max(0, this.#turn) % Math.max(1, this.#endpoints.length)];
   }
 
   /** Look the name up and ask for the first time. */
@@ -71,9 +84,12 @@ export class SourceRunner {
     this.#ask();
   }
 
-  /** Ask now instead of when the timer says, for instance after the clock jumped. */
+  /** Ask now instead of when the timer says, for instance after the clock jumped; but no sooner than servers bear. */
   askNow(): void {
-    if (!this.#closed) this.#ask();
+    // The first request waits for the name.
+    if (this.#askedNs === undefined) return;
+    const poll = Math.max(BURST_POLL, this.#context.core.source(this.options.index).pollFloor);
+    this.#schedule(this.#askedNs + NS_PER_SECOND * BigInt(2 ** poll));
   }
 
   close(): void {
@@ -84,66 +100,105 @@ export class SourceRunner {
     this.#context.core.close(this.options.index);
   }
 
-  async #resolve(): Promise<void> {
+  /** One look-up at a time. Never rejects. */
+  #resolve(): Promise<void> {
+    this.#answered = false;
+    return (this.#lookup ??= this.#lookUp().finally(() => (this.#lookup = undefined)));
+  }
+
+  async #lookUp(): Promise<void> {
     const { endpoint, source } = this.options;
     try {
       this.#endpoints = endpoint ? [endpoint] : await endpointsOf(this.#context.host, source);
-      this.#turn += 1;
     } catch (error) {
       // The old addresses, if any, are better than none.
       this.lastError = (error as Error).message;
     }
   }
 
+  /** The timer's time has come. */
+  #due(): void {
+    if (this.#endpoints.length === 0) void this.#resolve();
+    this.#ask();
+  }
+
   #ask(): void {
     if (this.#closed) return;
     const { core, clock, host } = this.#context;
+    if (!this.#answered) this.#turn += 1;
     const random = new DataView(host.random(new Uint8Array(8)).buffer).getBigUint64(0);
     const now = clock.monotonic();
+    this.#askedNs = now;
     const actions = core.timer(this.options.index, now, random);
     this.#obey(actions, now);
-    if (actions.send) void this.#send(actions.send).catch((error: Error) => (this.lastError = error.message));
+    if (actions.send) void this.#send(actions.send, ++this.#request);
   }
 
-  async #send(packet: Uint8Array): Promise<void> {
-    const { host, core, clock } = this.#context;
-    const endpoint = this.endpoint;
+  /** Whether `request` is still the one under way. */
+  #current(request: number): boolean {
+    return !this.#closed && request === this.#request;
+  }
+
+  /** Never rejects. */
+  async #send(packet: Uint8Array, request: number): Promise<void> {
     this.#socket?.close();
     this.#socket = undefined;
-    if (!endpoint) return;
+    try {
+      if (this.endpoint) await this.#sendTo(this.endpoint, packet, request);
+    } catch (error) {
+      this.#failed(request, error as Error);
+    }
+  }
+
+  #failed(request: number, error: Error): void {
+    if (this.#current(request)) this.lastError = error.message;
+  }
+
+  async #sendTo(endpoint: Endpoint, packet: Uint8Array, request: number): Promise<void> {
+    const { host, core, clock } = this.#context;
     const early: Datagram[] = [];
     let take = (datagram: Datagram) => {
       if (early.length < EARLY_LIMIT) early.push({ ...datagram, data: datagram.data.slice() });
     };
-    const handlers = { onDatagram: (datagram: Datagram) => take(datagram), onError: (error: Error) => void (this.lastError = error.message) };
+    const handlers = { onDatagram: (datagram: Datagram) => take(datagram), onError: (error: Error) => this.#failed(request, error) };
     const socket = await host.openUdp!({ family: endpoint.address.includes(":") ? 6 : 4, connect: endpoint }, handlers, "kernel");
-    if (this.#closed) return socket.close();
+    if (!this.#current(request)) return socket.close();
     this.#socket = socket;
     const { sentNs } = await socket.send(packet, endpoint);
+    // Its t1 belongs to no later request.
+    if (!this.#current(request)) return;
     core.sent(this.options.index, clock.carry(sentNs).time);
-    take = (datagram) => this.#take(datagram, endpoint, socket);
+    take = (datagram) => {
+      if (this.#current(request)) this.#take(datagram, endpoint);
+    };
     for (const datagram of early) take(datagram);
   }
 
-  #take(datagram: Datagram, endpoint: Endpoint, socket: UdpSocket): void {
-    // Only the socket of the request under way, and only from whom it was asked.
-    if (this.#closed || socket !== this.#socket) return;
+  /** Only from whom it was asked. */
+  #take(datagram: Datagram, endpoint: Endpoint): void {
     if (datagram.from.port !== endpoint.port || !sameAddress(datagram.from.address, endpoint.address)) return;
-    const { core, clock } = this.#context;
+    const { core, clock, watch } = this.#context;
+    watch();
     const came = clock.carry(datagram.receivedNs);
     const now = clock.monotonic();
     this.#obey(core.reply(this.options.index, datagram.data, came, now), now);
   }
 
+  #schedule(timeNs: bigint): void {
+    clearTimeout(this.#timer);
+    if (this.#closed) return;
+    const delay = Number(timeNs - this.#context.clock.monotonic()) / NS_PER_MS;
+    this.#timer = setTimeout(() => this.#due(), Math.max(0, Math.min(delay, LONGEST_TIMER_MS)));
+  }
+
   #obey(actions: Actions, nowNs: bigint): void {
-    const { clock } = this.#context;
-    if (actions.timerNs !== undefined) {
-      clearTimeout(this.#timer);
-      const delay = Number(actions.timerNs - clock.monotonic()) / NS_PER_MS;
-      this.#timer = setTimeout(() => this.#ask(), Math.max(0, Math.min(delay, LONGEST_TIMER_MS)));
-    }
+    if (actions.timerNs !== undefined) this.#schedule(actions.timerNs);
     if (actions.resolve) void this.#resolve();
-    if (actions.steer) this.#context.steer(nowNs);
+    if (actions.steer) {
+      this.#answered = true;
+      this.lastError = undefined;
+      this.#context.steer(nowNs);
+    }
     if (actions.stop) {
       this.close();
       this.#context.stopped(this);

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
  * The clock that an engine steers, whichever it is: readings, the host's stamps carried over to it, and its actuator.
+ * Tested in steered.test.ts.
  *
  * @module
  */
 
 import type { HostClock } from "../host.ts";
 import type { ClockActuator } from "../steering.ts";
-import { VirtualClock } from "./virtual.ts";
+import { VirtualClock, ageOf } from "./virtual.ts";
 
 export interface SteeredClock {
   readonly actuator: ClockActuator;
@@ -17,6 +18,8 @@ export interface SteeredClock {
   monotonic(): bigint;
   /** A stamp of the host's wall clock, taken lately, on both. */
   carry(wallNs: bigint): { time: bigint; monotonic: bigint };
+  /** Take over what the host's wall clock did behind our back, where this clock is another one. To be called each second. */
+  followHost?(): void;
 }
 
 /** A virtual clock over the host's timer. */
@@ -27,6 +30,7 @@ export function steeredVirtual(host: HostClock): SteeredClock {
     now: () => clock.now(),
     monotonic: () => clock.monotonic(),
     carry: (wallNs) => clock.carry(wallNs),
+    followHost: () => clock.followHost(),
   };
 }
 
@@ -37,8 +41,9 @@ export function steeredSystem(host: HostClock, actuator: ClockActuator): Steered
     now: () => host.now(),
     monotonic: () => host.monotonic(),
     carry(wallNs) {
-      const age = host.now() - wallNs;
-      return { time: wallNs, monotonic: host.monotonic() - age };
+      const before = host.monotonic();
+      const age = ageOf(wallNs, host.now());
+      return { time: wallNs, monotonic: (before + host.monotonic()) / 2n - age };
     },
   };
 }

@@ -24,6 +24,22 @@ interface Piece {
   readonly rate: number;
 }
 
+const NS_PER_MS = 1_000_000n;
+/** Wall clock and timer are read together; held up for longer in between, they say nothing of each other. */
+const LONGEST_LOOK_NS = 10n * NS_PER_MS;
+/** A jump of the wall clock against the timer, far above what slews make of it in a second. */
+const LEAST_JUMP_NS = 50n * NS_PER_MS;
+/** As near as this to us, the wall clock was set right. */
+const AGREEMENT_NS = 100n * NS_PER_MS;
+/** Stamps by another way of reading the clock may be ahead of ours by its coarseness. */
+const LATEST_STAMP_NS = 20n * NS_PER_MS;
+
+/** How long ago the wall clock, now at `nowNs`, read `wallNs`. A stamp from the future was taken before a step back. */
+export function ageOf(wallNs: bigint, nowNs: bigint): bigint {
+  const age = nowNs - wallNs;
+  return age < -LATEST_STAMP_NS ? 0n : age;
+}
+
 /** Stamps older than this many pieces are carried over by the oldest one kept. */
 const PIECES = 8;
 /** As far as Linux goes with its tick; a faster slew would make intervals useless. */
@@ -37,10 +53,16 @@ export class VirtualClock implements ClockActuator {
   readonly #host: HostClock;
   /** Newest last; never empty. */
   readonly #pieces: Piece[];
+  /** The host's wall clock less its timer when last looked at. */
+  #difference: bigint;
 
   constructor(host: HostClock) {
     this.#host = host;
-    this.#pieces = [{ from: host.monotonic(), time: host.now(), elapsed: 0n, rate: 0 }];
+    // The first reading of a wall clock may take its time (clock/anchored.ts), so that the timer is read after it.
+    const time = host.now();
+    const from = host.monotonic();
+    this.#pieces = [{ from, time, elapsed: 0n, rate: 0 }];
+    this.#difference = time - from;
   }
 
   /** Virtual time, ns since 1970. */
@@ -59,8 +81,27 @@ export class VirtualClock implements ClockActuator {
     const before = this.#host.monotonic();
     const wall = this.#host.now();
     const after = this.#host.monotonic();
-    const { time, elapsed } = this.#at(wallNs - wall + (before + after) / 2n);
+    const { time, elapsed } = this.#at((before + after) / 2n - ageOf(wallNs, wall));
     return { time, monotonic: elapsed };
+  }
+
+  /**
+   * Where the host's wall clock jumped ahead of the timer, so does this clock: on most systems the timer stands still while
+   * the machine sleeps. A jump that brings the wall clock to where this one is was somebody setting it right, and one back
+   * is nothing to us.
+   */
+  followHost(): void {
+    const before = this.#host.monotonic();
+    const wall = this.#host.now();
+    const after = this.#host.monotonic();
+    if (after - before > LONGEST_LOOK_NS) return;
+    const difference = wall - (before + after) / 2n;
+    const jump = difference - this.#difference;
+    this.#difference = difference;
+    if (jump < LEAST_JUMP_NS) return;
+    const apart = wall - this.now();
+    if (apart < AGREEMENT_NS && apart > -AGREEMENT_NS) return;
+    this.step(jump);
   }
 
   rate(): number {
@@ -71,7 +112,7 @@ export class VirtualClock implements ClockActuator {
   setRate(rate: number, monotonicNs?: bigint): void {
     const limit = MAXIMUM_SLEW + MAXIMUM_FREQUENCY;
     const from = monotonicNs === undefined ? this.#host.monotonic() : this.#timerAt(monotonicNs);
-    this.#begin(from, Math.max(-limit, Math.min(limit, rate)), 0n);
+    this.#begin(from, Math.max(-limit, Math.min(limit, rate || 0)), 0n);
   }
 
   step(offsetNs: bigint): void {

@@ -32,6 +32,14 @@ export interface ServeOptions {
   kiss?: string;
 }
 
+/** What a server says of its clock; what is absent is as in {@link ServeOptions}. */
+export interface ServerUpdate extends Pick<ServeOptions, "stratum" | "leap" | "rootDelay" | "rootDispersion"> {
+  /** As a text, or its 32 bits. */
+  refid?: string | number;
+  /** When the clock was last compared with its source, ns since 1970. */
+  referenceNs?: bigint;
+}
+
 /** What the server has seen since its start. */
 export interface ServerStats {
   /** Datagrams received. */
@@ -49,6 +57,8 @@ export interface Server extends AsyncDisposable {
   /** Where it listens. */
   readonly addresses: readonly Endpoint[];
   readonly stats: ServerStats;
+  /** Say something else of the clock from now on. @throws {NtpError} `INVALID_ARGUMENT` */
+  update(update: ServerUpdate): void;
   /** Stop listening; idempotent. */
   close(): Promise<void>;
 }
@@ -86,6 +96,10 @@ class RunningServer implements Server {
 
   get stats(): ServerStats {
     return { ...this.#counts };
+  }
+
+  update(update: ServerUpdate): void {
+    this.#state.update(checkedState(update, this.#host));
   }
 
   /** Bind all addresses to one port. `lenient`: a family that this host lacks is left out, as long as one remains. */
@@ -159,7 +173,7 @@ function isMissingFamily(cause: unknown): boolean {
 }
 
 /** @throws {NtpError} `INVALID_ARGUMENT` */
-function checkedState(options: ServeOptions, host: Host): ServerState {
+function checkedState(options: Omit<ServeOptions, "refid"> & ServerUpdate, host: Host): ServerState {
   const { stratum, leap = 0, rootDelay = 0, rootDispersion = 0.01, kiss, refid } = options;
   const wrong = (what: string, got: unknown) => new NtpError("INVALID_ARGUMENT", `expected ${what}, got ${String(got)}`);
   if (stratum !== undefined && !(Number.isInteger(stratum) && stratum >= 1 && stratum <= 15)) throw wrong("a stratum of 1..15", stratum);
@@ -170,5 +184,5 @@ function checkedState(options: ServeOptions, host: Host): ServerState {
   if (options.listen?.length === 0) throw wrong("at least one address to listen on", "none");
   const port = options.port ?? 123;
   if (!(Number.isInteger(port) && port >= 0 && port <= 65535)) throw wrong("a port of 0..65535", port);
-  return { stratum, leap, rootDelay, rootDispersion, kiss, refid, precision: host.clock.precision };
+  return { stratum, leap, rootDelay, rootDispersion, kiss, refid, precision: host.clock.precision, referenceNs: options.referenceNs };
 }

@@ -18,8 +18,11 @@ export interface ServerState {
   readonly rootDispersion: number;
   /** s */
   readonly precision: number;
-  readonly refid: string | undefined;
+  /** As a text, or its 32 bits. */
+  readonly refid: string | number | undefined;
   readonly kiss: string | undefined;
+  /** When its clock was last set or corrected, ns since 1970; absent: it is right by decree, always. */
+  readonly referenceNs?: bigint | undefined;
 }
 
 /** How often the reference time of a clock that is right by decree is renewed. */
@@ -35,29 +38,39 @@ export class ServerCore {
   readonly #slot: number;
   readonly #server: number;
   readonly #slotSize: number;
-  readonly #referenceTime: number;
+  readonly #at: Record<(typeof SERVER_FIELDS)[number], number>;
   readonly #kiss: number | undefined;
+  #decreed = true;
   #referenceNs = 0n;
 
   constructor(state: ServerState, clock: () => bigint) {
     const core = this.#core;
-    const { view, exports } = core;
+    const { view } = core;
     this.#clock = clock;
     this.#slot = core.constant("SLOTS");
     this.#slotSize = core.constant("SLOT_STRIDE_OCTETS");
     this.#server = core.constant("SERVER");
     this.#kiss = state.kiss === undefined ? undefined : refidFromText(state.kiss);
-    const at = core.fields("SERVER", SERVER_FIELDS);
-    this.#referenceTime = at.REFERENCE_TIME;
+    this.#at = core.fields("SERVER", SERVER_FIELDS);
+    // This server's clock may be stepped by others unseen, so its "monotonic" time makes no promise: epoch 0.
+    view.setUint32(this.#at.MONO_EPOCH, 0, true);
+    view.setBigInt64(this.#at.MONO_OFFSET, 0n, true);
+    this.update(state);
+  }
+
+  /** What the replies from now on say. @throws {NtpError} `INVALID_ARGUMENT` */
+  update(state: Omit<ServerState, "kiss">): void {
+    const { view, exports } = this.#core;
+    const at = this.#at;
+    const refid = refidOf(state);
     view.setUint8(at.LEAP, state.leap);
     view.setUint8(at.STRATUM, state.stratum ?? UNSYNCHRONISED);
     view.setInt8(at.PRECISION, Math.max(-32, Math.min(0, Math.round(Math.log2(state.precision)))));
-    view.setUint32(at.REFID, refidOf(state), true);
+    view.setUint32(at.REFID, refid, true);
     view.setBigInt64(at.ROOT_DELAY, exports.intervalFromSeconds(state.rootDelay), true);
     view.setBigInt64(at.ROOT_DISPERSION, exports.intervalFromSeconds(state.rootDispersion), true);
-    // This server's clock may be stepped by others unseen, so its "monotonic" time makes no promise: epoch 0.
-    view.setUint32(at.MONO_EPOCH, 0, true);
-    view.setBigInt64(at.MONO_OFFSET, 0n, true);
+    this.#decreed = state.referenceNs === undefined;
+    if (state.referenceNs !== undefined) this.#refer(state.referenceNs);
   }
 
   /** The reply to a datagram, valid until the next call, or undefined where none is due. `receivedNs`: when it came. */
@@ -65,7 +78,8 @@ export class ServerCore {
     const { bytes, exports } = this.#core;
     if (data.length > this.#slotSize) return undefined;
     bytes.set(data, this.#slot);
-    if (receivedNs - this.#referenceNs > REFERENCE_INTERVAL_NS || receivedNs < this.#referenceNs) this.#renewReference(receivedNs);
+    const stale = receivedNs - this.#referenceNs > REFERENCE_INTERVAL_NS || receivedNs < this.#referenceNs;
+    if (this.#decreed && stale) this.#refer(receivedNs);
     const length =
       this.#kiss === undefined
         ? exports.respond(this.#slot, data.length, exports.timestampFromUnixNs(receivedNs), this.#server)
@@ -75,15 +89,16 @@ export class ServerCore {
     return bytes.subarray(this.#slot, this.#slot + length);
   }
 
-  #renewReference(nowNs: bigint): void {
-    this.#referenceNs = nowNs;
-    this.#core.setI64(this.#referenceTime, this.#core.exports.timestampFromUnixNs(nowNs));
+  #refer(timeNs: bigint): void {
+    this.#referenceNs = timeNs;
+    this.#core.setI64(this.#at.REFERENCE_TIME, this.#core.exports.timestampFromUnixNs(timeNs));
   }
 }
 
 /** @throws {NtpError} `INVALID_ARGUMENT` */
-function refidOf({ refid, stratum }: ServerState): number {
+function refidOf({ refid, stratum }: Pick<ServerState, "refid" | "stratum">): number {
   if (stratum === undefined) return 0;
+  if (typeof refid === "number") return refid >>> 0;
   if (stratum === 1) {
     const text = refid ?? "LOCL";
     if (!/^[\x21-\x7e]{1,4}$/.test(text)) throw new NtpError("INVALID_ARGUMENT", `expected a refid of one to four ASCII characters at stratum 1, got "${text}"`);

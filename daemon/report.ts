@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/**
+ * What the daemon knows, as plain data: what the observation socket tells and `--json` prints, and what our server says.
+ *
+ * Names are the vocabulary's. Seconds, except where the name has a unit; positive offsets: the source is ahead, the clock
+ * is behind. What is not known is null. Tested in report.test.ts.
+ *
+ * @module
+ */
+
+import type { Engine, SourceState, TrackingState } from "../hosts/common/client/engine.ts";
+import type { ClockMode } from "./config.ts";
+import type { UpdateHistory } from "./history.ts";
+import { refidHex, refidOfAddress } from "./refid.ts";
+
+/** The clock. */
+export interface TrackingReport {
+  /** What is steered: the system clock, a virtual one, or nothing ("observe"). */
+  readonly mode: ClockMode;
+  readonly synchronised: boolean;
+  /** Eight hexadecimal digits; "00000000" while not synchronised. */
+  readonly refid: string;
+  /** Whom the clock follows: the system peer's address, and how it was configured. */
+  readonly address: string | null;
+  readonly source: string | null;
+  /** 1..15, 16 while not synchronised. */
+  readonly stratum: number;
+  /** 0 none, 1 insert, 2 delete, 3 not synchronised. */
+  readonly leap: number;
+  /** When the clock was last compared with the system peer, ns since 1970. */
+  readonly referenceTime: string | null;
+  /** What the clock is still off by; in mode "observe" what the system clock is off by. */
+  readonly offset: number | null;
+  readonly lastOffset: number | null;
+  readonly rmsOffset: number | null;
+  /** What makes up for the oscillator: positive where it runs slow. */
+  readonly frequencyPpm: number;
+  /** What the system peer says is still missing of it. */
+  readonly residualFrequencyPpm: number | null;
+  /** Its standard deviation. */
+  readonly skewPpm: number;
+  readonly rootDelay: number;
+  readonly rootDispersion: number;
+  readonly updateInterval: number | null;
+  /** No error of the clock is greater. */
+  readonly uncertainty: number | null;
+  readonly survivors: number;
+  /** log2 s */
+  readonly poll: number;
+}
+
+/** A source's part in it. */
+export interface SourceReport {
+  readonly source: string;
+  readonly address: string | null;
+  /** chrony's: "*" system peer, "+" combined with it, "-" not combined, "x" falseticker, "?" not (yet) usable. */
+  readonly state: "*" | "+" | "-" | "x" | "?";
+  readonly selection: string;
+  readonly stratum: number;
+  readonly leap: number;
+  readonly poll: number;
+  /** The last eight requests, a bit each, the newest lowest. */
+  readonly reach: number;
+  /** s since it last told the time. */
+  readonly lastSample: number | null;
+  /** What is believed of it, and its bound. */
+  readonly offset: number | null;
+  readonly rootDistance: number | null;
+  readonly delay: number | null;
+  readonly rootDelay: number;
+  readonly rootDispersion: number;
+  readonly sent: number;
+  readonly used: number;
+  readonly unfit: number;
+  readonly ignored: number;
+  readonly kisses: number;
+  readonly lastKiss: string;
+  /** Why its last answer was unfit: "test1: …". */
+  readonly problems: readonly string[];
+  readonly lastError: string | null;
+}
+
+/** What its samples say. */
+export interface SourcestatsReport {
+  readonly source: string;
+  readonly address: string | null;
+  readonly samples: number;
+  /** Relative to our clock, and its standard deviation. */
+  readonly frequencyPpm: number | null;
+  readonly skewPpm: number | null;
+  readonly offset: number | null;
+  readonly offsetDeviation: number | null;
+  /** Least delay, and what delays exceed it by on average. */
+  readonly delay: number | null;
+  readonly jitter: number | null;
+}
+
+/** What our server says of the clock. */
+export interface ServedState {
+  readonly leap: 0 | 1 | 2;
+  /** Undefined: not synchronised. */
+  readonly stratum: number | undefined;
+  readonly refid: number;
+  readonly rootDelay: number;
+  readonly rootDispersion: number;
+  readonly referenceNs: bigint;
+}
+
+/** Everything at one moment. */
+export interface Snapshot {
+  readonly tracking: TrackingReport;
+  readonly sources: readonly SourceReport[];
+  readonly sourcestats: readonly SourcestatsReport[];
+  readonly served: ServedState;
+}
+
+/** What a snapshot is made from. */
+export interface Watched {
+  readonly mode: ClockMode;
+  readonly engine: Pick<Engine, "tracking" | "sources">;
+  readonly history: UpdateHistory;
+  /** The steered clock, and the host's own, ns since 1970. */
+  readonly now: () => bigint;
+  readonly wallNow: () => bigint;
+}
+
+const STRATUM_UNSYNCHRONISED = 16;
+const PPM = 1e6;
+
+export function takeSnapshot({ mode, engine, history, now, wallNow }: Watched): Snapshot {
+  const state = engine.tracking();
+  const sources = engine.sources();
+  const peer = sources.find(({ isPeer }) => isPeer);
+  const nowNs = now();
+  const referenceNs = state.synchronised && peer?.lastSample !== undefined ? nowNs - BigInt(Math.round(peer.lastSample * 1e9)) : undefined;
+  const offset = mode === "observe" ? Number(nowNs - wallNow()) / 1e9 + state.offset : state.offset;
+  const refid = state.synchronised ? refidOfAddress(state.refid) : 0;
+  return {
+    tracking: {
+      mode,
+      synchronised: state.synchronised,
+      refid: refidHex(refid),
+      address: state.refid || null,
+      source: peer?.source ?? null,
+      stratum: state.stratum,
+      leap: state.leap,
+      referenceTime: referenceNs === undefined ? null : String(referenceNs),
+      offset: state.synchronised ? offset : null,
+      lastOffset: history.lastOffset ?? null,
+      rmsOffset: history.rmsOffset ?? null,
+      frequencyPpm: state.frequencyPpm,
+      residualFrequencyPpm: peer ? peer.frequency * PPM : null,
+      skewPpm: state.skewPpm,
+      rootDelay: state.rootDelay,
+      rootDispersion: state.rootDispersion,
+      updateInterval: history.updateInterval ?? null,
+      uncertainty: finite(state.uncertainty),
+      survivors: state.survivors,
+      poll: state.poll,
+    },
+    sources: sources.map(sourceReport),
+    sourcestats: sources.map(sourcestatsReport),
+    served: servedState(state, refid, referenceNs),
+  };
+}
+
+/** JSON knows no Infinity. */
+function finite(value: number): number | null {
+  return Number.isFinite(value) ? value : null;
+}
+
+function sourceReport(source: SourceState): SourceReport {
+  const { samples, offset, offsetDeviation, delay, rootDelay, rootDispersion } = source;
+  const measured = samples > 0;
+  return {
+    source: source.source,
+    address: source.address ?? null,
+    state: stateOf(source),
+    selection: source.selection,
+    stratum: source.stratum,
+    leap: source.leap,
+    poll: source.poll,
+    reach: source.reach,
+    lastSample: source.lastSample ?? null,
+    offset: measured ? finite(offset) : null,
+    rootDistance: measured ? finite((rootDelay + delay) / 2 + rootDispersion + offsetDeviation) : null,
+    delay: measured ? finite(delay) : null,
+    rootDelay,
+    rootDispersion,
+    sent: source.sent,
+    used: source.used,
+    unfit: source.unfit,
+    ignored: source.ignored,
+    kisses: source.kisses,
+    lastKiss: source.lastKiss,
+    problems: source.lastProblems.map(({ test, message }) => `${test}: ${message}`),
+    lastError: source.lastError ?? null,
+  };
+}
+
+function stateOf({ isPeer, selection, samples }: SourceState): SourceReport["state"] {
+  if (samples === 0) return "?";
+  if (selection === "survivor") return isPeer ? "*" : "+";
+  return selection === "selectable" ? "-" : selection === "falseticker" ? "x" : "?";
+}
+
+function sourcestatsReport({ source, address, samples, ...known }: SourceState): SourcestatsReport {
+  const told = (value: number) => (samples > 0 ? finite(value) : null);
+  return {
+    source,
+    address: address ?? null,
+    samples,
+    frequencyPpm: told(known.frequency * PPM),
+    skewPpm: told(known.frequencyDeviation * PPM),
+    offset: told(known.offset),
+    offsetDeviation: told(known.offsetDeviation),
+    delay: told(known.delay),
+    jitter: told(known.jitter),
+  };
+}
+
+/** A clock that has lost its sources stays synchronised, ever less certain, until its root dispersion cannot be told. */
+function servedState({ synchronised, stratum, leap, rootDelay, rootDispersion }: TrackingState, refid: number, referenceNs: bigint | undefined): ServedState {
+  const told = synchronised && stratum < STRATUM_UNSYNCHRONISED && referenceNs !== undefined && rootDelay < 16 && rootDispersion < 16;
+  return {
+    leap: leap === 1 || leap === 2 ? leap : 0,
+    stratum: told ? stratum : undefined,
+    refid,
+    rootDelay: told ? Math.max(0, rootDelay) : 0,
+    rootDispersion: told ? Math.max(0, rootDispersion) : 0,
+    referenceNs: referenceNs ?? 0n,
+  };
+}
