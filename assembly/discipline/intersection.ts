@@ -3,9 +3,9 @@
  * Who agrees: the largest set of sources whose intervals of correctness have a point in common (RFC 5905 §11.2.1, after
  * Marzullo).
  *
- * Candidate i says that the truth lies in [mid - distance, mid + distance]. Assuming `falsetickers` = 0, 1, … of the m
- * candidates wrong, look for points that at least m - falsetickers of them contain; stop when the falsetickers would be
- * half or more. There is no answer without a true majority, and never a fall-back to a lone source.
+ * Candidate i says that the truth lies in [mid - distance, mid + distance]. The intersection is made of the points that most
+ * candidates contain, which is what the RFC finds by assuming 0, 1, … falsetickers in turn. Unless more than half of all
+ * contain them there is no answer: a true majority, and never a fall-back to a lone source.
  *
  * Every candidate whose interval reaches into the intersection is a truechimer: one with a large distance is imprecise,
  * not wrong. RFC 5905 also wants most midpoints inside it; we do not, as three honest sources whose delays differ may
@@ -14,7 +14,8 @@
  * The intersection is where most agree; the bound is wider: all that any majority contains. It holds the truth as long
  * as a majority is honest, wherever the others hide.
  *
- * Fixed memory, O(m²) for m ≤ 64. Tested in intersection.test.ts.
+ * Lower and upper ends are sorted once and walked with two fingers: m log m in spirit, and for the few sources of real
+ * life an insertion sort is the fastest way there. Fixed memory. Tested in intersection.test.ts; measured in bench/discipline.ts.
  */
 
 import { Interval, addSaturating } from "../proto/timestamp";
@@ -33,6 +34,9 @@ export class Candidate {
 }
 
 export const candidates: usize = memory.data(CANDIDATE_LIMIT * offsetof<Candidate>(), 8);
+/** The ends of all intervals, ascending. */
+const lows: usize = memory.data(CANDIDATE_LIMIT * sizeof<Interval>(), 8);
+const highs: usize = memory.data(CANDIDATE_LIMIT * sizeof<Interval>(), 8);
 
 /** The intersection found last. */
 let low: Interval = 0;
@@ -62,28 +66,61 @@ export function intersectionHigh(): Interval {
   return boundHigh;
 }
 
-/** How many intervals contain `point`. */
-function support(point: Interval, count: i32): i32 {
-  let holders = 0;
-  for (let i = 0; i < count; i++) {
-    const candidate = candidateAt(i);
-    if (lowOf(candidate) <= point && point <= highOf(candidate)) holders += 1;
-  }
-  return holders;
+function endAt(ends: usize, index: i32): Interval {
+  return load<Interval>(ends + (<usize>index << 3));
 }
 
-/** The least lower end and the greatest upper end that at least `needed` intervals contain. */
-function findBounds(needed: i32, count: i32): bool {
-  low = i64.MAX_VALUE;
-  high = i64.MIN_VALUE;
+/** Put `value` among the first `count` ends, which are in order. */
+function insert(ends: usize, count: i32, value: Interval): void {
+  let at = ends + (<usize>count << 3);
+  while (at > ends && load<Interval>(at - 8) > value) {
+    store<Interval>(at, load<Interval>(at - 8));
+    at -= 8;
+  }
+  store<Interval>(at, value);
+}
+
+function sortEnds(count: i32): void {
   for (let i = 0; i < count; i++) {
     const candidate = candidateAt(i);
-    const bottom = lowOf(candidate);
-    const top = highOf(candidate);
-    if (bottom < low && support(bottom, count) >= needed) low = bottom;
-    if (top > high && support(top, count) >= needed) high = top;
+    candidate.truechimer = 0;
+    insert(lows, i, lowOf(candidate));
+    insert(highs, i, highOf(candidate));
   }
-  return low <= high;
+}
+
+/** How many intervals contain the point that most contain. It is one of the lower ends. */
+function greatestSupport(count: i32): i32 {
+  let greatest = 0;
+  let ended = 0;
+  for (let begun = 1; begun <= count; begun++) {
+    const point = endAt(lows, begun - 1);
+    while (endAt(highs, ended) < point) ended += 1;
+    greatest = max(greatest, begun - ended);
+  }
+  return greatest;
+}
+
+/** The first lower end that at least `needed` intervals contain. There MUST be one. */
+function firstPoint(needed: i32, count: i32): Interval {
+  let ended = 0;
+  for (let begun = 1; begun < count; begun++) {
+    const point = endAt(lows, begun - 1);
+    while (endAt(highs, ended) < point) ended += 1;
+    if (begun - ended >= needed) return point;
+  }
+  return endAt(lows, count - 1);
+}
+
+/** The last upper end that at least `needed` intervals contain, by the same walk from above. */
+function lastPoint(needed: i32, count: i32): Interval {
+  let begun = count;
+  for (let ended = count - 1; ended > 0; ended--) {
+    const point = endAt(highs, ended);
+    while (endAt(lows, begun - 1) > point) begun -= 1;
+    if (begun - ended >= needed) return point;
+  }
+  return endAt(highs, 0);
 }
 
 /**
@@ -92,19 +129,18 @@ function findBounds(needed: i32, count: i32): bool {
  */
 export function intersect(count: i32): i32 {
   count = min(count, CANDIDATE_LIMIT);
-  for (let i = 0; i < count; i++) candidateAt(i).truechimer = 0;
-  for (let falsetickers = 0; 2 * falsetickers < count; falsetickers++) {
-    // A majority contains whatever most contain, so the bound is found whenever the intersection is.
-    if (!findBounds(count / 2 + 1, count)) break;
-    boundLow = low;
-    boundHigh = high;
-    if (findBounds(count - falsetickers, count)) return markTruechimers(count);
+  sortEnds(count);
+  const most = greatestSupport(count);
+  if (2 * most <= count) {
+    low = high = boundLow = boundHigh = 0;
+    return 0;
   }
-  low = 0;
-  high = 0;
-  boundLow = 0;
-  boundHigh = 0;
-  return 0;
+  low = firstPoint(most, count);
+  high = lastPoint(most, count);
+  const majority = count / 2 + 1;
+  boundLow = firstPoint(majority, count);
+  boundHigh = lastPoint(majority, count);
+  return markTruechimers(count);
 }
 
 /** Mark every candidate whose interval reaches into the intersection. */

@@ -92,6 +92,9 @@ const FILTERS_AT: usize = LIKELIHOODS_AT + <usize>MODELS * 8;
 /** What lies behind each source's header. */
 const TAIL_SIZE: usize = FILTERS_AT + <usize>(MODELS * WANDERS) * offsetof<Filter>();
 
+/** All that one source takes, in octets. */
+export const SOURCE_OCTETS: usize = offsetof<Source>() + TAIL_SIZE;
+
 const headers: usize = memory.data(SOURCES * offsetof<Source>(), 16);
 const tails: usize = memory.data(
   SOURCES * (HISTORY * offsetof<Past>() + MODELS * 8 + MODELS * WANDERS * offsetof<Filter>()),

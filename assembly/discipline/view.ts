@@ -29,6 +29,8 @@ export const STEERING_SD_FREQUENCY: usize = offsetof<Steering>("sdFrequency");
 export const STEERING_FLAGS: usize = offsetof<Steering>("flags");
 export const STEERING_SURVIVORS: usize = offsetof<Steering>("survivors");
 
+export { SOURCE_OCTETS } from "./memory";
+
 /** Address of source `index`. */
 export function sourceOut(index: i32): usize {
   return changetype<usize>(sourceAt(index));

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // The thin client of the simulator: sends requests on time, hands every sample to the core, obeys
 // its steering. What association/ and a host do in earnest, without packets' contents.
 

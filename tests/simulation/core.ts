@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // The real core.wasm, seen by the simulator: raw exports over linear memory, as a host uses them.
 
 import { existsSync, readFileSync } from "node:fs";

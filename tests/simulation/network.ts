@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // Paths between the client and its servers: one-way delays, losses, and what the servers believe
 // the time to be. Delays are drawn per packet when it is sent. Test: network.test.ts.
 

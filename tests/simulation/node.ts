@@ -1,6 +1,6 @@
-// One simulated computer's clock: an oscillator with an error, and the kernel's ways to steer it
-// (facts/discipline.md, "The simulation model"). Seconds since the start; no absolute time.
-// Test: node.test.ts.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// One simulated computer's clock: an oscillator with an error, and the kernel's ways to steer it.
+// Seconds since the start; no absolute time. Tested in world.test.ts.
 
 /** Kernel limits: adjtimex(2) clamps `freq` to ±500 ppm and refuses ticks outside 9000..11000. */
 export const FREQUENCY_LIMIT_PPM = 500;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // The offset plot: one strip a scenario, our two algorithms over each other, chrony's rms as a band. Plain SVG 1.1.
 
 import type { Algorithm } from "./core.ts";

@@ -1,4 +1,5 @@
-// `npm run sim`: the table of facts/discipline.md, ours beside the others', and an offset plot.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// `npm run sim`: the table of scenarios, ours beside the others', and an offset plot.
 //   report.js [--seeds 1,2,3,4,5] [--only WORDS] [--variations] [--svg FILE]
 // Figures: rms error µs / greatest error µs / rms frequency error ppb / seconds until it stays < 1 ms.
 

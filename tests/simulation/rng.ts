@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // Seeded random numbers for the simulator: one generator per purpose, so that adding a draw in one
 // place (a delay, the wander) never changes what another purpose draws.
 // Refuses: Math.random, and any state shared between generators.

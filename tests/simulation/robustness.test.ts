@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // The core as such: no imports, no growth, the same bits every time, and no input that traps it.
 
 import { describe, expect, it } from "vitest";

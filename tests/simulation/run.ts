@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // One run of one scenario with one seed: figures in the table's units. Test: table.test.ts.
 
 import { Client } from "./client.ts";

@@ -1,4 +1,5 @@
-// What is simulated: one block of defaults, and the table of facts/discipline.md as differences
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// What is simulated: one block of defaults, and the table of scenarios as differences
 // from it. Others' figures stand beside each scenario so that a report can print them.
 
 import type { PathSettings } from "./network.ts";

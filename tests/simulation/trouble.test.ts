@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // What goes wrong in a computer's life, and what each discipline makes of it. Negative twins show what the limit is worth.
 
 import { describe, expect, it } from "vitest";

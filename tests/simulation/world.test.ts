@@ -1,4 +1,5 @@
-// The twin against the facts of facts/discipline.md: if these hold, figures can be compared with others'.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// The twin against the model's closed forms: if these hold, figures can be compared with others'.
 
 import { describe, expect, it } from "vitest";
 import { SimulatedClock } from "./node.ts";

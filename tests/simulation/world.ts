@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // The simulator's engine: true time, event driven. The next event is the earliest of a packet's
 // arrival, a process's timer and the next integer second; at equal times the second comes first.
 // Processes are infinitely fast. Test: world.test.ts.

@@ -2,8 +2,11 @@
 /**
  * `startClock()` and `watch()`: a disciplined clock for any process, without privileges.
  *
- * The clock is a virtual one over the monotonic timer. Once it has started it never goes backwards: corrections are slews, or
- * steps forward.
+ * The clock is a virtual one over the monotonic timer. Before `startClock()` resolves it is set as the sources say, forward or
+ * back. Who then reads it never sees it go backwards nor stand still: a correction forward may be a step, one back is always
+ * shown as a slew, at nine tenths of the speed however large it is, and counts as uncertainty until it is done. (The policy
+ * `makeStep` is about the clock underneath: by default it is only stepped in its first three corrections, and after the
+ * machine slept, when it follows the host's wall clock ahead.) Tested in start.test.ts.
  *
  * @module
  */
@@ -19,7 +22,7 @@ export interface ClockOptions extends Omit<EngineOptions, "sources"> {
   readonly sources?: readonly (string | URL | SourceOptions)[];
   /** Stop when it fires. */
   readonly signal?: AbortSignal;
-  /** How long startClock waits for the first agreement, s; 0: not at all. Default 30. */
+  /** How long startClock waits for the first agreement, s; 0: not at all; Infinity: for ever. Default 30. */
   readonly timeout?: number;
 }
 
@@ -33,20 +36,36 @@ export interface ClockState extends TrackingState {
 export class Clock extends EventTarget implements AsyncDisposable {
   readonly #clock: SteeredClock;
   readonly #engine: Engine;
-  #latest = 0n;
+  /** What was read last, and the clock's monotonic time then. */
+  #shown: { readonly time: bigint; readonly at: bigint } | undefined;
 
-  constructor(clock: SteeredClock, engine: Engine) {
+  readonly #signal: AbortSignal | undefined;
+  readonly #onAbort = () => this.close();
+
+  constructor(clock: SteeredClock, engine: Engine, signal?: AbortSignal) {
     super();
     this.#clock = clock;
     this.#engine = engine;
+    this.#signal = signal;
+    signal?.addEventListener("abort", this.#onAbort, { once: true });
     engine.listen((event) => this.dispatchEvent(Object.assign(new Event("change"), { detail: this.#state(event.kind) })));
   }
 
-  /** The time, nanoseconds since 1970. Never less than it was. */
+  /** The time, nanoseconds since 1970. Never less than it was, and never standing still. */
   nowNs(): bigint {
+    const { time, at } = this.#read();
+    this.#shown = { time, at };
+    return time;
+  }
+
+  /** `ahead`: how much of a correction back is still to be shown, ns. */
+  #read(): { time: bigint; at: bigint; ahead: bigint } {
     const now = this.#clock.now();
-    if (now > this.#latest) this.#latest = now;
-    return this.#latest;
+    const at = this.#clock.monotonic();
+    if (this.#shown === undefined) return { time: now, at, ahead: 0n };
+    const passed = at - this.#shown.at;
+    const least = this.#shown.time + (passed * SLOWEST_TENTHS) / 10n;
+    return least > now ? { time: least, at, ahead: least - now } : { time: now, at, ahead: 0n };
   }
 
   /** The time, in milliseconds. */
@@ -56,7 +75,7 @@ export class Clock extends EventTarget implements AsyncDisposable {
 
   /** How far {@link nowNs} may be off now, s: Infinity before the sources agree, growing while they are silent. */
   get uncertainty(): number {
-    return this.#engine.tracking().uncertainty;
+    return this.#engine.tracking().uncertainty + Number(this.#read().ahead) / 1e9;
   }
 
   get synchronised(): boolean {
@@ -69,11 +88,12 @@ export class Clock extends EventTarget implements AsyncDisposable {
   }
 
   #state(event: EngineEvent["kind"]): ClockState {
-    return { ...this.#engine.tracking(), event, sources: this.#engine.sources() };
+    return { ...this.#engine.tracking(), uncertainty: this.uncertainty, event, sources: this.#engine.sources() };
   }
 
   /** Stop following the sources. The clock runs on, ever less certain. Idempotent. */
   close(): void {
+    this.#signal?.removeEventListener("abort", this.#onAbort);
     this.#engine.close();
   }
 
@@ -83,20 +103,27 @@ export class Clock extends EventTarget implements AsyncDisposable {
 }
 
 const DEFAULT_TIMEOUT = 30;
+/** setTimeout takes no more. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+/** The least speed at which time is shown while it has to come back. */
+const SLOWEST_TENTHS = 9n;
+/** States kept for who is slow to look at them; the oldest go first. */
+const WAITING_LIMIT = 256;
 
 function launch(host: Host, options: ClockOptions): { clock: Clock; engine: Engine } {
   const { sources = DEFAULT_SOURCES, ...rest } = options;
   const followed = sources.map((source) => (typeof source === "string" || source instanceof URL ? { source } : source));
   const steered = steeredVirtual(host.clock);
   const engine = new Engine(host, steered, { ...rest, sources: followed });
-  return { clock: new Clock(steered, engine), engine };
+  return { clock: new Clock(steered, engine, options.signal), engine };
 }
 
 /** See {@link Escapement.startClock}. */
 export async function startClock(host: Host, options: ClockOptions = {}): Promise<Clock> {
-  options.signal?.throwIfAborted();
+  const { signal, timeout = DEFAULT_TIMEOUT } = options;
+  if (!(timeout >= 0)) throw new NtpError("INVALID_ARGUMENT", `expected a timeout of 0 s or more, got ${timeout}`);
+  if (signal?.aborted) throw aborted(signal);
   const { clock, engine } = launch(host, options);
-  options.signal?.addEventListener("abort", () => clock.close(), { once: true });
   const agreed = agreement(clock, engine, options);
   void engine.start();
   try {
@@ -118,9 +145,9 @@ function agreement(clock: Clock, engine: Engine, { timeout = DEFAULT_TIMEOUT, si
       signal?.removeEventListener("abort", onAbort);
       act();
     };
-    const onAbort = () => end(() => reject(new NtpError("ABORTED", "startClock was aborted by its caller", { cause: signal?.reason })));
+    const onAbort = () => end(() => reject(aborted(signal)));
     const late = () => new NtpError("NO_AGREEMENT", `expected sources that agree within ${timeout} s, got ${told(clock.state)}; give more sources, or a longer timeout`);
-    const timer = setTimeout(() => end(() => reject(late())), timeout * 1000);
+    const timer = timeout * 1000 > LONGEST_TIMER_MS ? undefined : setTimeout(() => end(() => reject(late())), timeout * 1000);
     const stop = engine.listen(({ kind }) => {
       if (kind === "synchronised") end(resolve);
     });
@@ -128,23 +155,32 @@ function agreement(clock: Clock, engine: Engine, { timeout = DEFAULT_TIMEOUT, si
   });
 }
 
+function aborted(signal: AbortSignal | undefined): NtpError {
+  return new NtpError("ABORTED", "startClock was aborted by its caller", { cause: signal?.reason });
+}
+
 function told({ sources }: ClockState): string {
-  return sources.map(({ source, selection, used, sent, lastError }) => `${source}: ${used}/${sent} answers, ${selection}${lastError ? `, ${lastError}` : ""}`).join("; ") || "none";
+  return sources.map(toldOf).join("; ") || "none";
+}
+
+/** What a source did, and why that is not enough. */
+function toldOf({ source, selection, used, sent, lastError, lastKiss, lastProblems }: SourceState): string {
+  const reason = lastError ?? (lastKiss || lastProblems.map(({ message }) => message).join(", "));
+  return `${source}: ${used}/${sent} answers, ${selection}${reason && `, ${reason}`}`;
 }
 
 /** See {@link Escapement.watch}. */
 export async function* watch(host: Host, options: ClockOptions = {}): AsyncGenerator<ClockState, void, void> {
+  if (options.signal?.aborted) return;
   const { clock, engine } = launch(host, options);
   const waiting: ClockState[] = [];
   let wake: () => void = () => {};
   clock.addEventListener("change", (event) => {
+    if (waiting.length === WAITING_LIMIT) waiting.shift();
     waiting.push((event as Event & { detail: ClockState }).detail);
     wake();
   });
-  const onAbort = () => {
-    clock.close();
-    wake();
-  };
+  const onAbort = () => wake();
   options.signal?.addEventListener("abort", onAbort, { once: true });
   void engine.start();
   try {

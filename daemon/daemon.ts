@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/**
+ * The daemon: host, clock, engine, drift file, status and service composed, from start to stop.
+ *
+ *   main thread      sockets of the sources ─▶ engine ─▶ clock            samples and steers, and hardly anything else
+ *   service thread   observation socket, server                      ◀─ a snapshot each second
+ *
+ * Tested in daemon.test.ts against a real chronyd.
+ *
+ * @module
+ */
+
+import { lendHost } from "#host";
+import { Engine, type EngineEvent } from "../hosts/common/client/engine.ts";
+import type { SteeredClock } from "../hosts/common/clock/steered.ts";
+import type { Host } from "../hosts/common/host.ts";
+import type { DaemonConfig } from "./config.ts";
+import { DriftKeeper } from "./driftkeeper.ts";
+import { UpdateHistory } from "./history.ts";
+import { openLog, type Log } from "./log.ts";
+import { takeSnapshot } from "./report.ts";
+import type { Service } from "./service.ts";
+import { StatusTeller } from "./status.ts";
+import { openClock, type OpenedClock } from "./systemclock.ts";
+
+const TICK_MS = 1000;
+
+/** Run until `signal` fires. Rejects when it cannot start. */
+export async function runDaemon(config: DaemonConfig, signal: AbortSignal, log: Log = openLog(config.log.level)): Promise<void> {
+  const host = await lendHost();
+  const opened = await openClock(host, config.clock.mode);
+  try {
+    const daemon = await Daemon.start(config, { host, opened, log });
+    await new Promise<void>((resolve) => (signal.aborted ? resolve() : signal.addEventListener("abort", () => resolve(), { once: true })));
+    await daemon.stop();
+  } finally {
+    opened.close();
+  }
+  log("info", "stopped");
+}
+
+interface Means {
+  readonly host: Host;
+  readonly opened: OpenedClock;
+  readonly log: Log;
+}
+
+class Daemon {
+  readonly #host: Host;
+  readonly #opened: OpenedClock;
+  readonly #log: Log;
+  readonly #engine: Engine;
+  readonly #drift: DriftKeeper | undefined;
+  readonly #service: Service | undefined;
+  readonly #status: StatusTeller;
+  readonly #history = new UpdateHistory();
+  #ticker: ReturnType<typeof setInterval> | undefined;
+
+  static async start(config: DaemonConfig, means: Means): Promise<Daemon> {
+    const { driftFile } = config.clock;
+    const drift = driftFile === undefined ? undefined : new DriftKeeper(driftFile, means.log);
+    // What was in force before is the best guess where nothing better is remembered.
+    const known = (await drift?.read()) ?? { frequency: rateFound(means.opened.clock), skew: 0 };
+    // Before the clock is touched: who finds another daemon running leaves everything alone.
+    const service = config.observe.enabled || config.server ? await startService(config, means.log) : undefined;
+    try {
+      const engine = new Engine(means.host, means.opened.clock, { ...engineOptions(config), ...known });
+      const daemon = new Daemon(means, { engine, drift, service });
+      daemon.#begin(config);
+      return daemon;
+    } catch (error) {
+      await service?.close();
+      throw error;
+    }
+  }
+
+  private constructor({ host, opened, log }: Means, { engine, drift, service }: { engine: Engine; drift: DriftKeeper | undefined; service: Service | undefined }) {
+    this.#host = host;
+    this.#opened = opened;
+    this.#log = log;
+    this.#engine = engine;
+    this.#drift = drift;
+    this.#service = service;
+    this.#status = new StatusTeller(opened.clock.actuator);
+  }
+
+  #begin(config: DaemonConfig): void {
+    const { mode, clock, refusal } = this.#opened;
+    if (refusal !== undefined) this.#log("warning", `the system clock cannot be steered: ${refusal}. It is only observed`);
+    this.#log("info", `following ${config.sources.map(({ source }) => source).join(", ")}; mode ${mode}, clock ${clock.actuator.description}, readings ${this.#host.clock.description}`);
+    for (const { address, port } of this.#service?.addresses ?? []) this.#log("info", `serving on ${address.includes(":") ? `[${address}]` : address}:${port}`);
+    this.#engine.listen((event) => this.#hear(event));
+    this.#tick();
+    this.#ticker = setInterval(() => this.#tick(), TICK_MS);
+    this.#engine.start().catch((error: Error) => this.#log("error", error.message));
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.#ticker);
+    const last = this.#engine.tracking();
+    this.#engine.close();
+    await Promise.all([this.#drift?.keep(last), this.#service?.close()]);
+  }
+
+  #tick(): void {
+    const tracking = this.#engine.tracking();
+    this.#status.tick({ ...tracking, rmsOffset: this.#history.rmsOffset }, this.#opened.clock.now());
+    this.#drift?.tick(tracking);
+    this.#publish();
+  }
+
+  #publish(): void {
+    const { mode, clock } = this.#opened;
+    if (!this.#service) return;
+    if (mode !== "system") {
+      const wallNs = this.#host.clock.now();
+      this.#service.publishClock({ wallNs, timeNs: clock.carry(wallNs).time, rate: clock.actuator.rate() });
+    }
+    const wallNow = () => this.#host.clock.now();
+    this.#service.publish(takeSnapshot({ mode, engine: this.#engine, history: this.#history, now: () => clock.now(), wallNow }));
+  }
+
+  #hear(event: EngineEvent): void {
+    if (event.kind === "updated") {
+      const { survivors } = this.#engine.tracking();
+      if (event.offset !== undefined && survivors > 0) this.#history.note(event.offset, this.#opened.clock.monotonic());
+      this.#publish();
+      return;
+    }
+    if (event.kind === "stepped") this.#status.forget();
+    const [level, message] = told(event, this.#engine.tracking());
+    this.#log(level, message);
+  }
+}
+
+/** The module of the thread, which is the thread: never imported otherwise. */
+async function startService(config: DaemonConfig, log: Log): Promise<Service> {
+  const { startService: start } = await import("./service.ts");
+  return start({ observe: config.observe, ...(config.server ? { server: config.server } : {}) }, log);
+}
+
+function rateFound({ actuator }: SteeredClock): number {
+  const limit = actuator.maximumFrequency;
+  return Math.max(-limit, Math.min(limit, actuator.rate()));
+}
+
+function engineOptions({ sources, clock: { algorithm, makeStep, stepLimits } }: DaemonConfig) {
+  // The discipline's own limits must let each source have its.
+  const minPoll = Math.min(...sources.map((source) => source.minPoll));
+  const maxPoll = Math.max(...sources.map((source) => source.maxPoll));
+  return { sources, algorithm, makeStep, stepLimits, minPoll, maxPoll };
+}
+
+type Told = Exclude<EngineEvent, { kind: "updated" }>;
+
+function told(event: Told, { refid, stratum }: { refid: string; stratum: number }): ["info" | "warning", string] {
+  switch (event.kind) {
+    case "synchronised":
+      return ["info", `synchronised to ${refid}, stratum ${stratum}`];
+    case "unsynchronised":
+      return ["warning", "no longer synchronised: the sources do not agree, or cannot be reached"];
+    case "stepped":
+      return ["warning", `stepped the clock by ${(Number(event.offsetNs) / 1e9).toFixed(6)} s`];
+    case "disturbed":
+      return ["warning", `the clock was ${event.how}; asking all sources anew`];
+    case "step-limit":
+      return ["warning", event.how === "refused" ? "refused to correct an offset beyond clock.step-limits: check the sources and the clock" : "half of clock.step-limits.sum is used up"];
+    case "stopped":
+      return ["warning", `${event.source} refused our service (DENY or RSTR) and is not asked any more`];
+  }
+}
