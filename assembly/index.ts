@@ -41,6 +41,7 @@ export { offsetOf, delayOf, driftOver } from "./association/sample";
 export {
   associationOpen,
   associationClose,
+  associationInterleave,
   associationTimer,
   associationSent,
   associationCame,
@@ -107,6 +108,11 @@ export const EXCHANGE_T1: usize = offsetof<Exchange>("t1");
 export const EXCHANGE_T4: usize = offsetof<Exchange>("t4");
 export const EXCHANGE_PREVIOUS_TRANSMIT: usize = offsetof<Exchange>("previousTransmit");
 export const EXCHANGE_PRECISION: usize = offsetof<Exchange>("precision");
+export const EXCHANGE_ECHO: usize = offsetof<Exchange>("echo");
+export const EXCHANGE_SAVED_T1: usize = offsetof<Exchange>("savedT1");
+export const EXCHANGE_SAVED_T2: usize = offsetof<Exchange>("savedT2");
+export const EXCHANGE_SAVED_T4: usize = offsetof<Exchange>("savedT4");
+export const EXCHANGE_PREVIOUS_INTERLEAVED: usize = offsetof<Exchange>("previousInterleaved");
 export const EXCHANGE_SIZE: usize = offsetof<Exchange>();
 export const SAMPLE_T1: usize = offsetof<Sample>("t1");
 export const SAMPLE_T2: usize = offsetof<Sample>("t2");
@@ -121,6 +127,7 @@ export const SAMPLE_ROOT_DISTANCE: usize = offsetof<Sample>("rootDistance");
 export const SAMPLE_PROBLEMS: usize = offsetof<Sample>("problems");
 export const SAMPLE_MONO_EPOCH: usize = offsetof<Sample>("monoEpoch");
 export const SAMPLE_MONO_RECEIVE: usize = offsetof<Sample>("monoReceive");
+export const SAMPLE_INTERLEAVED: usize = offsetof<Sample>("interleaved");
 export const SAMPLE_SIZE: usize = offsetof<Sample>();
 export const CANDIDATE_MID: usize = offsetof<Candidate>("mid");
 export const CANDIDATE_DISTANCE: usize = offsetof<Candidate>("distance");
@@ -153,6 +160,8 @@ export const ASSOCIATION_USED: usize = offsetof<Association>("used");
 export const ASSOCIATION_UNFIT: usize = offsetof<Association>("unfit");
 export const ASSOCIATION_IGNORED: usize = offsetof<Association>("ignored");
 export const ASSOCIATION_KISSES: usize = offsetof<Association>("kisses");
+export const ASSOCIATION_CAME: usize = offsetof<Association>("came");
+export const ASSOCIATION_INTERLEAVED: usize = offsetof<Association>("interleaved");
 export const ASSOCIATION_LAST_PROBLEMS: usize = offsetof<Association>("lastProblems");
 export const ASSOCIATION_LAST_KISS: usize = offsetof<Association>("lastKiss");
 export const ASSOCIATION_WANTS: usize = offsetof<Association>("wants");

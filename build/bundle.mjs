@@ -15,7 +15,7 @@ const ENTRIES = {
 };
 
 /** Modules of a runtime, and what package.json maps by condition: resolved where the code runs. */
-const EXTERNAL = ["node:*", "bun:*", "koffi", "#wasm", "#host", "#as-bind"];
+const EXTERNAL = ["node:*", "bun:*", "koffi", "smol-toml", "#wasm", "#host", "#as-bind"];
 
 export async function buildBundles() {
   await build({

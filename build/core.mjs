@@ -40,7 +40,10 @@ export async function buildCore() {
   await writeFile("dist/wasm/base64.js", `${banner}export default "${wasm.toString("base64")}";\n`);
   await writeFile("dist/wasm/base64.d.ts", `${banner}/** The core's wasm in base64, or a module where the runtime can import one. */\ndeclare const wasm: string | WebAssembly.Module;\nexport default wasm;\n`);
   await writeFile("dist/wasm/workerd.js", `${banner}export { default } from "../core.wasm";\n`);
-  await writeFile("dist/wasm/as-bind.js", `${banner}// as-bind 0.8.2, MIT licence, https://github.com/torch2424/as-bind, patched by build/as-bind/runtime.mjs\n${await asBindRuntime()}`);
+  await writeFile("dist/core.wasm.d.ts", `${banner}declare const core: WebAssembly.Module;\nexport default core;\n`);
+  const { source, license } = await asBindRuntime();
+  const origin = "as-bind 0.8.2, patched by build/as-bind/runtime.mjs for AssemblyScript 0.28. Its licence:";
+  await writeFile("dist/wasm/as-bind.js", `${banner}/*!\n${origin}\n\n${license}*/\n${source}`);
   await writeFile("dist/wasm/as-bind.d.ts", `${banner}export function instantiateSync(wasm: WebAssembly.Module, imports?: object): { exports: Record<string, (...args: unknown[]) => unknown> };\n`);
   return createHash("sha256").update(wasm).digest("hex");
 }

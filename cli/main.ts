@@ -15,12 +15,17 @@ export type Command = (args: string[]) => Promise<number>;
 const COMMANDS: Record<string, { summary: string; load: () => Promise<{ run: Command }> }> = {
   query: { summary: "ask servers for the time and judge their answers", load: () => import("./query.ts") },
   serve: { summary: "answer NTP requests in the foreground", load: () => import("./serve.ts") },
+  daemon: { summary: "keep the clock by the sources of a configuration", load: () => import("./daemon.ts") },
+  check: { summary: "check a configuration of the daemon", load: () => import("./check.ts") },
+  tracking: { summary: "show how the daemon knows the clock", load: () => import("./tracking.ts") },
+  sources: { summary: "show whom the daemon follows", load: () => import("./sources.ts") },
+  sourcestats: { summary: "show what the samples of each source say", load: () => import("./sourcestats.ts") },
   demo: { summary: "several servers on loopback, one of them lying, and a client that finds the truth", load: () => import("./demo.ts") },
 };
 
 const HELP = `usage: escapement COMMAND [OPTION...]
 
-${Object.entries(COMMANDS).map(([name, { summary }]) => `  ${name.padEnd(8)} ${summary}`).join("\n")}
+${Object.entries(COMMANDS).map(([name, { summary }]) => `  ${name.padEnd(11)} ${summary}`).join("\n")}
 
 escapement COMMAND --help tells more.`;
 

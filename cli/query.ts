@@ -18,6 +18,7 @@ A source is HOST[:PORT], [IPV6]:PORT or ntp://HOST[:PORT].
   --timeout S        seconds to wait for each source in all (default 5)
   --samples N        ask each source N times, 2 s apart, and keep its least delay (default 1, at most 8)
   --ntp-version V    3 or 4 (default 4)
+  --interleaved      ask up to three times for the server's true transmit time (RFC 9769)
   --fine-root        ask for root delay and dispersion in chrony's field 0xF323
   -4, -6             only IPv4, only IPv6
   --json             one JSON document on standard output: {samples, errors, consensus}
@@ -30,6 +31,7 @@ const OPTIONS = {
   samples: { type: "string" },
   "ntp-version": { type: "string" },
   "fine-root": { type: "boolean" },
+  interleaved: { type: "boolean" },
   "4": { type: "boolean", short: "4" },
   "6": { type: "boolean", short: "6" },
   json: { type: "boolean" },
@@ -48,6 +50,7 @@ export async function run(args: string[]): Promise<number> {
     version: (numberOption("ntp-version", values["ntp-version"], { min: 3, max: 4, integer: true }) ?? 4) as 3 | 4,
     samples: numberOption("samples", values.samples, { min: 1, max: 8, integer: true }) ?? 1,
     fineRoot: values["fine-root"] ?? false,
+    interleaved: values.interleaved ?? false,
     ...(values["4"] ? { family: 4 as const } : values["6"] ? { family: 6 as const } : {}),
   };
   const result = await survey(positionals, options);

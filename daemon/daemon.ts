@@ -58,7 +58,8 @@ class Daemon {
 
   static async start(config: DaemonConfig, means: Means): Promise<Daemon> {
     const { driftFile } = config.clock;
-    const drift = driftFile === undefined ? undefined : new DriftKeeper(driftFile, means.log);
+    // The file is about the clock that was asked for; of another's frequency it knows nothing, and MUST NOT learn.
+    const drift = driftFile === undefined || means.opened.refusal !== undefined ? undefined : new DriftKeeper(driftFile, means.log);
     // What was in force before is the best guess where nothing better is remembered.
     const known = (await drift?.read()) ?? { frequency: rateFound(means.opened.clock), skew: 0 };
     // Before the clock is touched: who finds another daemon running leaves everything alone.

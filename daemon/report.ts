@@ -181,7 +181,7 @@ function sourceReport(source: SourceState): SourceReport {
     leap: source.leap,
     poll: source.poll,
     reach: source.reach,
-    lastSample: source.lastSample ?? null,
+    lastSample: measured ? (source.lastSample ?? null) : null,
     offset: measured ? finite(offset) : null,
     rootDistance: measured ? finite((rootDelay + delay) / 2 + rootDispersion + offsetDeviation) : null,
     delay: measured ? finite(delay) : null,

@@ -16,12 +16,13 @@
  */
 
 import { TEST4_DENIED } from "./check";
-import { Exchange, VERDICT_IGNORE, VERDICT_KISS, replyRead, requestWrite } from "./exchange";
+import { VERDICT_IGNORE, VERDICT_KISS, replyRead, requestWrite } from "./exchange";
+import { Interleaved, interleaveForget, interleaveFresh, interleaveKeep, interleaveRecall, interleaveRequest } from "./interleaved";
 import { Sample } from "./sample";
 import { disciplineAddSource, disciplinePoll, disciplineRemoveSource, disciplineSample } from "../discipline/index";
-import { slewRate } from "../discipline/clock";
+import { slewRate, steering } from "../discipline/clock";
 import { Measurement, measurementAt } from "../discipline/measurement";
-import { SOURCES } from "../discipline/memory";
+import { SOURCES, sourceAt } from "../discipline/memory";
 import { MODE_CLIENT } from "../proto/header";
 import { slotPackets } from "../server/batch";
 import { Interval, Timestamp, intervalFromSeconds, intervalToSeconds } from "../proto/timestamp";
@@ -40,7 +41,7 @@ const POLL_LIMIT: i32 = 17;
 
 /** What is known of one association. Read by hosts through the exported ASSOCIATION_* offsets. */
 @unmanaged
-export class Association extends Exchange {
+export class Association extends Interleaved {
   active: u8;
   /** A request is under way. */
   awaiting: u8;
@@ -67,6 +68,8 @@ export class Association extends Exchange {
   unfit: u32;
   ignored: u32;
   kisses: u32;
+  /** Of those used, in interleaved mode. */
+  interleaved: u32;
   /** Problems of the last reply, and its kiss code. */
   lastProblems: u32;
   lastKiss: u32;
@@ -121,6 +124,11 @@ export function associationOpen(index: i32, version: i32, minPoll: i32, maxPoll:
   disciplineAddSource(index);
 }
 
+/** Ask in interleaved mode (RFC 9769) wherever the server has it. */
+export function associationInterleave(index: i32): void {
+  associationAt(index).interleaving = 1;
+}
+
 /** Forget the source. */
 export function associationClose(index: i32): void {
   associationAt(index).active = 0;
@@ -129,7 +137,11 @@ export function associationClose(index: i32): void {
 
 /** The clock was stepped: replies under way measure nothing any more, and are nobody's fault. */
 export function associationsDrop(): void {
-  for (let index = 0; index < SOURCES; index++) associationAt(index).awaiting = 0;
+  for (let index = 0; index < SOURCES; index++) {
+    const association = associationAt(index);
+    association.awaiting = 0;
+    interleaveForget(association);
+  }
 }
 
 /** What was known is gone: replies under way are dropped and each source starts with a burst at its next timer. */
@@ -154,6 +166,7 @@ export function associationTimer(index: i32, now: u64, random: u64): i32 {
   // Polls of many clients must not fall into step; up to 1/32 earlier, from other bits than the origin shows.
   association.spread = <f64>((random * 0x9e3779b97f4a7c15) >> 40) / <f64>(1 << 24) / 32;
   association.poll = association.hostPoll;
+  interleaveRequest(association, index, now, random);
   action.length = requestWrite(slotPackets, association);
   schedule(association);
   return ACTION_SEND | ACTION_TIMER | lost;
@@ -169,7 +182,8 @@ function loseSource(association: Association, index: i32): i32 {
 /** When to ask next: as the discipline wants, as far as server and configuration allow, slower while nobody answers. */
 function schedule(association: Association): void {
   const wanted = max(disciplinePoll(association.attempts), 0);
-  const burst = wanted < <i32>association.minPoll && association.silent < UNREACHABLE_AFTER;
+  // The burst is over when the discipline's own poll is reached, be it below this source's least.
+  const burst = wanted < min(steering().poll, <i32>association.minPoll) && association.silent < UNREACHABLE_AFTER;
   const backOff = association.silent / UNREACHABLE_AFTER;
   let poll = burst ? wanted : max(wanted, <i32>association.minPoll) + backOff;
   poll = max(min(poll, <i32>association.maxPoll), <i32>association.pollFloor);
@@ -203,6 +217,7 @@ export function associationReply(index: i32, length: i32, now: u64): i32 {
   const association = associationAt(index);
   // Without a request under way nothing can be a reply, and the first reply ends the request: a duplicate is nobody's.
   if (!association.active || !association.awaiting || association.t1 == 0) return 0;
+  interleaveRecall(association, index, slotPackets, now);
   const verdict = replyRead(slotPackets, length, association, lastSample);
   if (verdict == VERDICT_IGNORE) {
     association.ignored += 1;
@@ -215,6 +230,7 @@ export function associationReply(index: i32, length: i32, now: u64): i32 {
   if (lastSample.problems != 0) {
     association.unfit += 1;
     association.silent += 1;
+    interleaveForget(association);
     return 0;
   }
   return useSample(association, index, now);
@@ -223,6 +239,7 @@ export function associationReply(index: i32, length: i32, now: u64): i32 {
 /** RATE lengthens the poll and keeps it long; DENY and RSTR end the association (RFC 5905 §7.4). */
 function obeyKiss(association: Association, index: i32): i32 {
   association.kisses += 1;
+  interleaveForget(association);
   association.silent += 1;
   association.lastKiss = lastSample.refid;
   if ((lastSample.problems & TEST4_DENIED) != 0) {
@@ -237,22 +254,57 @@ function obeyKiss(association: Association, index: i32): i32 {
   return ACTION_TIMER;
 }
 
+/** What an oscillator's frequency may change by while nobody is asked, s/s: 1 ppm. */
+const OSCILLATOR_CHANGE: f64 = 1e-6;
 const KISS_RATE: u32 = 0x52415445;
+
+/** Begin anew with a source, but not with the frequency: what all of them taught of our oscillator is known still. */
+function renewSource(index: i32): void {
+  disciplineAddSource(index);
+  const known = steering().sdFrequency;
+  if (!(known > 0)) return;
+  const doubt = known + OSCILLATOR_CHANGE;
+  const source = sourceAt(index);
+  source.priorVarFrequency = min(source.priorVarFrequency, doubt * doubt);
+}
 
 function useSample(association: Association, index: i32, now: u64): i32 {
   // Back from being unreachable: what was believed of it is gone, so it starts like a new source, with a burst.
   if (association.silent >= UNREACHABLE_AFTER) {
-    disciplineAddSource(index);
+    renewSource(index);
     association.attempts = 1;
   }
   association.silent = 0;
   association.reach |= 1;
-  association.used += 1;
-  const measurement = changetype<Measurement>(measurementAt);
+  // An interleaved reply measures the exchange before, and not twice.
+  const late = lastSample.interleaved != 0;
+  const fresh = interleaveFresh(association, index, lastSample);
+  const when = association.keptWhen;
+  interleaveKeep(association, index, association.came, lastSample);
+  if (fresh) {
+    association.used += 1;
+    association.interleaved += late ? 1 : 0;
+    if (late) tellDiscipline(index, lastSample.offset, when, now);
+    else tellNow(association, index, now);
+  }
+  schedule(association);
+  return fresh ? ACTION_STEER | ACTION_TIMER : ACTION_TIMER;
+}
+
+/** The sample of the exchange that has just ended. */
+function tellNow(association: Association, index: i32, now: u64): void {
   // The discipline takes the sample as of now, when its steering takes effect: not a moment of a fast slew is lost, though
   // the host looked late. Until now the slew has taken its part of the offset away.
-  measurement.when = now;
-  measurement.offset = lastSample.offset - intervalFromSeconds(slewRate() * intervalToSeconds(<i64>(now - association.came)));
+  const moved = intervalFromSeconds(slewRate() * intervalToSeconds(<i64>(now - association.came)));
+  tellDiscipline(index, lastSample.offset - moved, now, 0);
+}
+
+/** The last sample to the discipline; `when` and `told` as {@link Measurement} has them. */
+function tellDiscipline(index: i32, offset: Interval, when: u64, told: u64): void {
+  const measurement = changetype<Measurement>(measurementAt);
+  measurement.when = when;
+  measurement.told = told;
+  measurement.offset = offset;
   measurement.delay = lastSample.delay;
   measurement.dispersion = lastSample.dispersion;
   measurement.rootDelay = lastSample.rootDelay;
@@ -260,6 +312,4 @@ function useSample(association: Association, index: i32, now: u64): i32 {
   measurement.stratum = lastSample.stratum;
   measurement.leap = lastSample.leap;
   disciplineSample(index);
-  schedule(association);
-  return ACTION_STEER | ACTION_TIMER;
 }

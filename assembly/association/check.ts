@@ -74,15 +74,15 @@ export function checkKiss(header: Header): u32 {
   return TESTA_KISS | (denied ? TEST4_DENIED : 0);
 }
 
-/** test6 and the times of test7: is this a server one can learn the time from? */
-export function checkServer(header: Header): u32 {
+/** test6 and the times of test7: is this a server one can learn the time from? `told` is its time as it wrote the packet. */
+export function checkServer(header: Header, told: u64): u32 {
   let problems: u32 = 0;
   const stratum = <i32>header.stratum;
   if (<i32>header.leap == LEAP_UNSYNCHRONISED || stratum == 0 || stratum >= STRATUM_UNSYNCHRONISED) {
     problems |= TEST6_UNSYNCHRONISED;
   }
   // A reference time of zero says "unknown"; it is before every transmit time.
-  if (header.referenceTime != 0 && elapsed(header.transmitTime, header.referenceTime) > 0) problems |= TEST7_HEADER;
+  if (header.referenceTime != 0 && elapsed(told, header.referenceTime) > 0) problems |= TEST7_HEADER;
   return problems;
 }
 

@@ -12,7 +12,7 @@
 import { NOT_AN_ANSWER, TEST5_AUTHENTICATION, TESTA_KISS, TESTC_DELAY, TESTD_MALFORMED } from "./check";
 import { checkKiss, checkMode, checkRoot, checkServer, checkTimestamps } from "./check";
 import { Sample, delayOf, driftOver, offsetOf, rootDistanceOf } from "./sample";
-import { AT_POLL, AT_PRECISION, AT_TRANSMIT, HEADER_LENGTH, flagsOf, readHeader, write64 } from "../proto/header";
+import { AT_ORIGIN, AT_POLL, AT_PRECISION, AT_RECEIVE, AT_TRANSMIT, HEADER_LENGTH, flagsOf, readHeader, write64 } from "../proto/header";
 import { Trailer, readTrailer } from "../proto/extension";
 import { readFields } from "../proto/registry";
 import { replyMonoRoot, writeMonoRootRequest } from "../proto/monoroot";
@@ -39,6 +39,14 @@ export class Exchange {
   previousTransmit: Timestamp;
   /** Precision of the local clock. */
   precision: Interval;
+  /** Random receive timestamp that an interleaved reply brings back (RFC 9769 §2); 0: only a basic reply is wanted. */
+  echo: Timestamp;
+  /** Of the exchange that an interleaved reply completes: its t1, t2 and t4. */
+  savedT1: Timestamp;
+  savedT2: Timestamp;
+  savedT4: Timestamp;
+  /** 1 when the reply before was interleaved: its transmit timestamp is then compared with interleaved ones only. */
+  previousInterleaved: u8;
 }
 
 // What a datagram turned out to be.
@@ -61,6 +69,11 @@ export function requestWrite(packet: usize, exchange: Exchange): i32 {
   store<i8>(packet + AT_POLL, exchange.poll);
   store<i8>(packet + AT_PRECISION, PRECISION_UNTOLD);
   write64(packet + AT_TRANSMIT, exchange.origin);
+  if (exchange.echo != 0) {
+    // What the server knows our last exchange by. To nobody else does it say anything.
+    write64(packet + AT_ORIGIN, exchange.savedT2);
+    write64(packet + AT_RECEIVE, exchange.echo);
+  }
   let length = HEADER_LENGTH;
   if (exchange.version >= 4 && (exchange.wants & WANT_MONO_ROOT) != 0) {
     length += writeMonoRootRequest(packet + <usize>length);
@@ -79,11 +92,21 @@ export function replyRead(packet: usize, length: i32, exchange: Exchange, sample
   readHeader(packet, sample);
   sample.problems = readTrailerOf(packet, length, sample);
   sample.problems |= checkMode(sample, exchange.mode, exchange.version);
-  sample.problems |= checkTimestamps(sample, exchange.origin, exchange.previousTransmit);
+  sample.problems |= checkOrigin(exchange, sample);
   if ((sample.problems & NOT_AN_ANSWER) != 0) return VERDICT_IGNORE;
-  sample.problems |= checkKiss(sample) | checkServer(sample);
+  sample.problems |= checkKiss(sample);
+  // An interleaved reply's transmit timestamp is that of the reply before: the server may have learned more since.
+  sample.problems |= checkServer(sample, sample.interleaved ? sample.receiveTime : sample.transmitTime);
   measure(exchange, sample);
   return (sample.problems & TESTA_KISS) != 0 ? VERDICT_KISS : VERDICT_SAMPLE;
+}
+
+/** test1..test3, and which of the two timestamps that nobody can guess came back: that tells the mode of the reply. */
+function checkOrigin(exchange: Exchange, sample: Sample): u32 {
+  const interleaved = exchange.echo != 0 && sample.originTime == exchange.echo;
+  const comparable = interleaved == (exchange.previousInterleaved != 0);
+  sample.interleaved = interleaved ? 1 : 0;
+  return checkTimestamps(sample, interleaved ? exchange.echo : exchange.origin, comparable ? exchange.previousTransmit : 0);
 }
 
 /** Fields and MAC: testD when malformed, test5 for a crypto-NAK. */
@@ -96,10 +119,11 @@ function readTrailerOf(packet: usize, length: i32, sample: Sample): u32 {
 
 /** Offset, delay, dispersion, root distance and testC. */
 function measure(exchange: Exchange, sample: Sample): void {
-  sample.t1 = exchange.t1;
-  sample.t2 = sample.receiveTime;
+  const before = sample.interleaved != 0;
+  sample.t1 = before ? exchange.savedT1 : exchange.t1;
+  sample.t2 = before ? exchange.savedT2 : sample.receiveTime;
   sample.t3 = sample.transmitTime;
-  sample.t4 = exchange.t4;
+  sample.t4 = before ? exchange.savedT4 : exchange.t4;
   sample.offset = offsetOf(sample.t1, sample.t2, sample.t3, sample.t4);
   sample.delay = delayOf(sample.t1, sample.t2, sample.t3, sample.t4);
   const precisions = addSaturating(intervalFromLog2(sample.precision), exchange.precision);
@@ -108,6 +132,8 @@ function measure(exchange: Exchange, sample: Sample): void {
   sample.problems |= checkRoot(sample.rootDelay, sample.rootDispersion);
   sample.rootDistance = rootDistanceOf(sample, exchange.precision);
   if (sample.delay < -precisions) sample.problems |= TESTC_DELAY;
+  // The transmit timestamp of another reply than the one before would lie before that one's request (RFC 9769 §2).
+  if (before && elapsed(sample.t2, sample.t3) < -precisions) sample.problems |= TESTC_DELAY;
 }
 
 /** Root delay and dispersion, from the finer field where the server sent it and we had asked for it. */

@@ -35,6 +35,8 @@ export class Sample extends Header {
   monoEpoch: u32;
   /** Receive time on that clock. */
   monoReceive: Timestamp;
+  /** 1: the reply was in interleaved mode, and t1..t4 are those of the exchange before (RFC 9769). */
+  interleaved: u8;
 }
 
 /** PHI, 15 ppm: what any clock may drift between two looks at it (RFC 5905 §7.2). */

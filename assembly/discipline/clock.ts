@@ -8,6 +8,7 @@
  */
 
 import { SOURCES, secondsBetween, sourceAt } from "./memory";
+import { Moment, enterMove, keepMoment } from "./ledger";
 import { shiftSource } from "./source";
 
 /** What the host must do; read through the exported STEERING_* offsets. */
@@ -96,7 +97,14 @@ export function endSlew(): void {
   steering().rate = steering().frequency;
 }
 
+/** Keep `now` as a moment from which readings of the clock can be carried over later. */
+export function noteMoment(moment: Moment, now: u64): void {
+  reckon(now);
+  keepMoment(moment, now);
+}
+
 export function shiftAll(offset: f64, frequency: f64, now: u64): void {
+  enterMove(offset, frequency, now);
   for (let index = 0; index < SOURCES; index++) {
     const source = sourceAt(index);
     if (source.active) shiftSource(source, offset, frequency, now);

@@ -20,8 +20,9 @@ const HURRY_SD: f64 = 3;
 /** The shortest slew, seconds: a timer's lateness shall not matter. */
 const SHORTEST_SLEW: f64 = 1;
 
+/** A sample taken at `sample.when`, told at `now`. */
 export function estimatorSample(source: Source, now: u64, sample: Past): void {
-  learn(source, now, sample.offset, sample.delay, sample.dispersion);
+  learn(source, sample.when, sample.offset, sample.delay, sample.dispersion);
   if (steer(now)) adjustPoll(source);
   // Something happened: three samples shall tell what, and soon.
   if (source.surprises != 0 && source.selection == 1) hastenPoll();

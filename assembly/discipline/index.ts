@@ -85,17 +85,21 @@ export function disciplineSample(index: i32): void {
   if (!source.active) return;
   const sample = changetype<Measurement>(measurementAt);
   steering().step = 0;
-  reckon(sample.when);
+  const late = sample.told != 0;
+  const now = late ? sample.told : sample.when;
+  reckon(now);
   source.stratum = sample.stratum;
   source.leap = sample.leap;
   source.rootDelay = toSeconds(sample.rootDelay);
   source.rootDispersion = toSeconds(sample.rootDispersion);
   // While we slew, the clock measures its own round trip too long by the slew, and the offset holds for its middle.
-  latest.delay = toSeconds(sample.delay) / (1 + slewRate());
-  latest.offset = toSeconds(sample.offset) - (slewRate() * latest.delay) / 2;
+  const slew = late ? 0 : slewRate();
+  latest.delay = toSeconds(sample.delay) / (1 + slew);
+  latest.offset = toSeconds(sample.offset) - (slew * latest.delay) / 2;
+  latest.when = sample.when;
   latest.dispersion = max(toSeconds(sample.dispersion), 0);
-  if (algorithm == ESTIMATOR) estimatorSample(source, sample.when, latest);
-  else pllSample(source, sample.when, latest);
+  if (algorithm == ESTIMATOR) estimatorSample(source, now, latest);
+  else pllSample(source, now, latest);
   steering().flags = stepFlags;
 }
 

@@ -9,6 +9,11 @@
 export class Measurement {
   /** When the reply arrived, on the monotonic clock, unsigned 32.32 s from wherever that clock starts. */
   when: u64;
+  /**
+   * When it is told, if that is later than `when` by more than its arrival: the offset MUST then be in terms of the clock as
+   * it runs at `told` (ledger.ts), its slews taken out. 0: told at `when`, in terms of the clock as it ran then.
+   */
+  told: u64;
   /** θ, how far the server is ahead. */
   offset: i64;
   /** δ, the round trip without the server's residence. */
@@ -31,6 +36,7 @@ export function measurement(): usize {
 }
 
 export const MEASUREMENT_WHEN: usize = offsetof<Measurement>("when");
+export const MEASUREMENT_TOLD: usize = offsetof<Measurement>("told");
 export const MEASUREMENT_OFFSET: usize = offsetof<Measurement>("offset");
 export const MEASUREMENT_DELAY: usize = offsetof<Measurement>("delay");
 export const MEASUREMENT_DISPERSION: usize = offsetof<Measurement>("dispersion");

@@ -80,8 +80,8 @@ export function pllStepped(): void {
 }
 
 export function pllSample(source: Source, now: u64, sample: Past): void {
-  remember(source, now, sample.offset, sample.delay, sample.dispersion);
-  source.when = now;
+  remember(source, sample.when, sample.offset, sample.delay, sample.dispersion);
+  source.when = sample.when;
   if (!filterClock(source, state == NSET || state == FREQ)) return;
   if (!selectClock(now)) return;
   steering().sdOffset = systemJitter;

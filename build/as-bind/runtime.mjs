@@ -27,14 +27,15 @@ const PATCHES = [
   },
 ];
 
-/** The patched source of as-bind's ES module. */
+/** The patched source of as-bind's ES module, and its licence, which goes where the code goes. */
 export async function asBindRuntime() {
   const entry = createRequire(import.meta.url).resolve("as-bind");
   let source = await readFile(path.join(path.dirname(entry), "as-bind.esm.js"), "utf8");
+  const license = await readFile(path.join(path.dirname(entry), "../LICENSE"), "utf8");
   for (const { from, to, times } of PATCHES) {
     const found = source.split(from).length - 1;
     if (found !== times) throw new Error(`as-bind: expected "${from}" ${times} time(s), found ${found}: has its version changed?`);
     source = source.replaceAll(from, to);
   }
-  return source;
+  return { source, license };
 }

@@ -43,7 +43,8 @@ export interface NtpErrorOptions {
 export class NtpError extends Error {
   override readonly name = "NtpError";
   readonly code: NtpErrorCode;
-  readonly source?: string;
+  /** The source that it is about, as the caller wrote it. */
+  declare readonly source?: string;
 
   constructor(code: NtpErrorCode, message: string, options: NtpErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });

@@ -10,19 +10,22 @@
 
 import { NtpError } from "../errors.ts";
 import type { Datagram, Endpoint, Host, SendStamp, UdpSocket } from "../host.ts";
-import type { ExchangeCore, Request } from "./exchange.ts";
+import type { Completion, ExchangeCore, Request } from "./exchange.ts";
 import { sameAddress } from "./address.ts";
 import { testNames } from "./problems.ts";
 import type { Sample } from "./sample.ts";
 
 /** How an attempt ended. */
 export type Outcome =
-  | { readonly kind: "sample"; readonly sample: Sample }
+  | { readonly kind: "sample"; readonly sample: Sample; readonly completable: Completable }
   /** The address cannot be reached or asked; the error says why. */
   | { readonly kind: "failed"; readonly error: Error };
 
 /** Answers that come before the send has told its stamp wait here; a flood beyond this many is dropped. */
 const EARLY_LIMIT = 16;
+
+/** What of an exchange a later one can complete in interleaved mode. */
+export type Completable = Omit<Completion, "echo">;
 
 export interface AttemptOptions {
   readonly host: Host;
@@ -31,6 +34,8 @@ export interface AttemptOptions {
   readonly endpoint: Endpoint;
   readonly version: 3 | 4;
   readonly fineRoot: boolean;
+  /** Ask in interleaved mode, to complete this exchange. */
+  readonly completing?: Completable | undefined;
 }
 
 export class Attempt {
@@ -52,7 +57,9 @@ export class Attempt {
   constructor(options: AttemptOptions) {
     this.#options = options;
     this.endpoint = options.endpoint;
-    this.#request = { version: options.version, fineRoot: options.fineRoot, origin: randomOrigin(options.host) };
+    const { version, fineRoot, completing, host } = options;
+    const origin = randomOrigin(host);
+    this.#request = { version, fineRoot, origin, ...(completing ? { completing: { ...completing, echo: otherThan(origin, host) } } : {}) };
     this.outcome = new Promise((resolve) => (this.#settle = resolve));
     void this.#start().catch((error: unknown) => this.#fail(error));
   }
@@ -97,7 +104,8 @@ export class Attempt {
     const stamps = { sentNs: sent.sentNs, t1: sent.stamp, receivedNs: datagram.receivedNs, t4: datagram.stamp };
     const verdict = core.reply(datagram.data, this.#request, stamps, { source, from, precision: host.clock.precision });
     if (verdict.kind === "ignored") return this.#ignore(testNames(verdict.problemBits).join(" "));
-    this.#settle({ kind: "sample", sample: verdict.sample });
+    const { sample, receive } = verdict;
+    this.#settle({ kind: "sample", sample, completable: { stamps: verdict.stamps, receive } });
     this.close();
   }
 
@@ -115,4 +123,10 @@ export class Attempt {
 function randomOrigin(host: Host): bigint {
   const bytes = host.random(new Uint8Array(8));
   return new DataView(bytes.buffer, bytes.byteOffset, 8).getBigUint64(0) || 1n;
+}
+
+/** The same, but not that one. */
+function otherThan(origin: bigint, host: Host): bigint {
+  const other = randomOrigin(host);
+  return other === origin ? otherThan(origin, host) : other;
 }

@@ -71,6 +71,8 @@ export interface SourceVariables {
   readonly unfit: number;
   readonly ignored: number;
   readonly kisses: number;
+  /** Of those used, in interleaved mode. */
+  readonly interleaved: number;
   readonly lastKiss: string;
   readonly lastProblems: readonly Problem[];
   /** The server sent RATE: its poll stays at least this long, log2 s; 0 where it did not. */
@@ -135,8 +137,9 @@ export class DisciplineCore {
     this.#core.exports.disciplineStepLimits(single, startup, sum);
   }
 
-  open(index: number, options: { version: number; minPoll: number; maxPoll: number }): void {
+  open(index: number, options: { version: number; minPoll: number; maxPoll: number; interleaved?: boolean }): void {
     this.#core.exports.associationOpen(index, options.version, options.minPoll, options.maxPoll);
+    if (options.interleaved) this.#core.exports.associationInterleave(index);
   }
 
   close(index: number): void {
@@ -225,7 +228,7 @@ export class DisciplineCore {
     const active = view.getInt32(source("ACTIVE"), true) !== 0 && view.getInt32(association("SILENT"), true) < UNREACHABLE_AFTER;
     const samples = view.getInt32(source("SAMPLES"), true);
     const survivors = view.getInt32(exports.steeringOut() + this.#core.constant("STEERING_SURVIVORS"), true);
-    const selection = selectionOf(view.getInt32(source("SELECTION"), true), samples >= FEWEST_SAMPLES && survivors > 0);
+    const selection = samples === 0 ? "undecided" : selectionOf(view.getInt32(source("SELECTION"), true), samples >= FEWEST_SAMPLES && survivors > 0);
     return {
       reach: view.getUint8(association("REACH")),
       poll: view.getInt8(association("HOST_POLL")),
@@ -234,6 +237,7 @@ export class DisciplineCore {
       unfit: view.getUint32(association("UNFIT"), true),
       ignored: view.getUint32(association("IGNORED"), true),
       kisses: view.getUint32(association("KISSES"), true),
+      interleaved: view.getUint32(association("INTERLEAVED"), true),
       lastKiss: refid && `${refid}: ${kissMeaning(refid)}`,
       lastProblems: problemsOf(view.getUint32(association("LAST_PROBLEMS"), true), { leap, stratum, refid }),
       pollFloor: view.getInt8(association("POLL_FLOOR")),

@@ -22,6 +22,8 @@ export interface SourceOptions {
   /** Follow up to this many addresses of the name as sources of their own (a pool). Default: one address. */
   readonly pool?: number;
   readonly version?: 3 | 4;
+  /** Ask in interleaved mode (RFC 9769): better transmit timestamps from servers that have it. Default false. */
+  readonly interleaved?: boolean;
   /** log2 s, 0..17. Defaults of the engine. */
   readonly minPoll?: number;
   readonly maxPoll?: number;
@@ -186,7 +188,7 @@ export class Engine {
     });
   }
 
-  async #follow({ source, pool = 1, version = 4, minPoll, maxPoll }: SourceOptions): Promise<void> {
+  async #follow({ source, pool = 1, version = 4, interleaved = false, minPoll, maxPoll }: SourceOptions): Promise<void> {
     const parsed = parseSource(source);
     const endpoints = pool > 1 ? (await endpointsOf(this.#host, parsed).catch(() => [])).slice(0, pool) : [];
     if (this.#closed) return;
@@ -194,7 +196,7 @@ export class Engine {
     await Promise.all(members.map((member) => {
       const index = this.#runners.length;
       const polls = { minPoll: minPoll ?? this.#options.minPoll ?? 6, maxPoll: maxPoll ?? this.#options.maxPoll ?? 10 };
-      const runner = new SourceRunner(this.#context, { index, source: parsed, version, ...polls, ...member });
+      const runner = new SourceRunner(this.#context, { index, source: parsed, version, interleaved, ...polls, ...member });
       this.#runners.push(runner);
       return runner.start();
     }));

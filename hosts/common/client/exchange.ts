@@ -27,6 +27,17 @@ export interface Request {
   readonly origin: bigint;
   /** Ask for root delay and dispersion in chrony's finer field. */
   readonly fineRoot: boolean;
+  /** Ask in interleaved mode (RFC 9769), to complete this exchange. */
+  readonly completing?: Completion;
+}
+
+/** An exchange to be completed by an interleaved reply. */
+export interface Completion {
+  readonly stamps: Stamps;
+  /** When the server received its request, bit for bit as it said. */
+  readonly receive: bigint;
+  /** The random receive timestamp that an interleaved reply brings back; neither zero nor the request's origin. */
+  readonly echo: bigint;
 }
 
 /** When the request left and the reply came, ns since 1970. */
@@ -40,13 +51,13 @@ export interface Stamps {
 /** What a datagram turned out to be. */
 export type Verdict =
   | { readonly kind: "ignored"; readonly problemBits: number }
-  | { readonly kind: "sample"; readonly sample: Sample };
+  | { readonly kind: "sample"; readonly sample: Sample; readonly stamps: Stamps; readonly receive: bigint };
 
-const EXCHANGE_FIELDS = ["VERSION", "MODE", "POLL", "WANTS", "ORIGIN", "T1", "T4", "PREVIOUS_TRANSMIT", "PRECISION"] as const;
+const EXCHANGE_FIELDS = ["VERSION", "MODE", "POLL", "WANTS", "ORIGIN", "T1", "T4", "PREVIOUS_TRANSMIT", "PRECISION", "ECHO", "SAVED_T1", "SAVED_T2", "SAVED_T4"] as const;
 const SAMPLE_FIELDS = [
-  "T1", "T2", "T3", "T4", "OFFSET", "DELAY", "DISPERSION", "ROOT_DELAY", "ROOT_DISPERSION", "ROOT_DISTANCE", "PROBLEMS",
+  "T1", "T2", "T3", "T4", "OFFSET", "DELAY", "DISPERSION", "ROOT_DELAY", "ROOT_DISPERSION", "ROOT_DISTANCE", "PROBLEMS", "INTERLEAVED",
 ] as const;
-const HEADER_FIELDS = ["LEAP", "VERSION", "MODE", "STRATUM", "POLL", "PRECISION", "REFID"] as const;
+const HEADER_FIELDS = ["LEAP", "VERSION", "MODE", "STRATUM", "POLL", "PRECISION", "REFID", "RECEIVE_TIME"] as const;
 
 /** Requests and replies over one instance of the core. */
 export class ExchangeCore {
@@ -83,7 +94,10 @@ export class ExchangeCore {
     this.#load(request, stamps, context.precision);
     const verdict = core.exports.replyRead(this.#packet, length, core.constant("EXCHANGE"), core.constant("SAMPLE"));
     if (verdict === 0) return { kind: "ignored", problemBits: core.u32(this.#sample.PROBLEMS) };
-    return { kind: "sample", sample: this.#read(stamps, context) };
+    // The times of an interleaved sample are those of the exchange that it completes.
+    const interleaved = core.bytes[this.#sample.INTERLEAVED] !== 0;
+    const sample = this.#read(interleaved ? (request.completing?.stamps ?? stamps) : stamps, { ...context, interleaved });
+    return { kind: "sample", sample, stamps, receive: core.u64(this.#header.RECEIVE_TIME) };
   }
 
   #load(request: Request, stamps: { sentNs: bigint; receivedNs: bigint }, precision: number): void {
@@ -98,9 +112,14 @@ export class ExchangeCore {
     view.setBigInt64(at.T4, exports.timestampFromUnixNs(stamps.receivedNs), true);
     view.setBigUint64(at.PREVIOUS_TRANSMIT, 0n, true);
     view.setBigInt64(at.PRECISION, exports.intervalFromSeconds(precision), true);
+    const { completing } = request;
+    view.setBigUint64(at.ECHO, completing?.echo ?? 0n, true);
+    view.setBigUint64(at.SAVED_T2, completing?.receive ?? 0n, true);
+    view.setBigInt64(at.SAVED_T1, exports.timestampFromUnixNs(completing?.stamps.sentNs ?? 0n), true);
+    view.setBigInt64(at.SAVED_T4, exports.timestampFromUnixNs(completing?.stamps.receivedNs ?? 0n), true);
   }
 
-  #read(stamps: Stamps, { source, from }: { source: string; from: Endpoint }): Sample {
+  #read(stamps: Stamps, { source, from, interleaved }: { source: string; from: Endpoint; interleaved: boolean }): Sample {
     const { view, exports } = this.#core;
     const at = this.#sample;
     const header = this.#header;
@@ -134,7 +153,7 @@ export class ExchangeCore {
       t4: stamps.receivedNs,
       timestamps: { t1: stamps.t1, t4: stamps.t4 },
       authenticated: false,
-      interleaved: false,
+      interleaved,
       problemBits: view.getUint32(at.PROBLEMS, true),
     });
   }

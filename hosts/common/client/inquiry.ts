@@ -14,7 +14,7 @@
 
 import { NtpError } from "../errors.ts";
 import type { Endpoint, Host } from "../host.ts";
-import { Attempt, type Outcome } from "./attempt.ts";
+import { Attempt, type Completable, type Outcome } from "./attempt.ts";
 import { ExchangeCore } from "./exchange.ts";
 import { endpointsOf, type Family } from "./resolve.ts";
 import type { Sample } from "./sample.ts";
@@ -28,6 +28,8 @@ export interface Question {
   readonly version: 3 | 4;
   readonly family: Family | undefined;
   readonly fineRoot: boolean;
+  /** Ask again until an interleaved reply completes an exchange; without one, the basic sample will do. */
+  readonly interleaved: boolean;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -35,6 +37,8 @@ export interface Question {
 const TURN_MS = 400;
 /** Least time between two requests to one address, ms: the spacing of a burst (RFC 5905 §13.2). */
 const REPEAT_AFTER_MS = 2000;
+/** Exchanges to get an interleaved sample: some servers begin to remember only those who ask a second time. */
+const INTERLEAVED_EXCHANGES = 3;
 
 /** One instance of the core serves all one-shot requests of this process. */
 let sharedCore: ExchangeCore | undefined;
@@ -61,6 +65,9 @@ export class Inquiry {
   #turnTimer: ReturnType<typeof setTimeout> | undefined;
   /** The first answer that was no use; better than nothing at the end. */
   #unfit: Sample | undefined;
+  /** A usable sample in basic mode, while an interleaved one is hoped for. */
+  #basic: Sample | undefined;
+  #exchanges = 0;
   #resolve!: (sample: Sample) => void;
   #reject!: (error: unknown) => void;
 
@@ -115,22 +122,40 @@ export class Inquiry {
   }
 
   #ask({ endpoint, first }: Turn): void {
+    const attempt = this.#attempt(endpoint);
+    if (!first) this.#turns.push({ endpoint, first: attempt });
+  }
+
+  #attempt(endpoint: Endpoint, completing?: Completable): Attempt {
     const { source, version, fineRoot } = this.#question;
-    const attempt = new Attempt({ host: this.#host, core: this.#core, source: source.text, endpoint, version, fineRoot });
+    const attempt = new Attempt({ host: this.#host, core: this.#core, source: source.text, endpoint, version, fineRoot, completing });
     this.#attempts.push(attempt);
     this.#open.add(attempt);
-    if (!first) this.#turns.push({ endpoint, first: attempt });
     void attempt.outcome.then((outcome) => this.#onOutcome(attempt, outcome));
+    return attempt;
   }
 
   #onOutcome(attempt: Attempt, outcome: Outcome): void {
-    if (outcome.kind === "sample" && outcome.sample.usable) return this.#settle(() => this.#resolve(outcome.sample));
+    if (outcome.kind === "sample" && outcome.sample.usable) return this.#onUsable(attempt, outcome.sample, outcome.completable);
+    // Better a basic sample than to wait for one that does not come.
+    if (this.#basic) return attempt === this.#attempts.at(-1) ? this.#giveUp() : undefined;
     if (outcome.kind === "sample") this.#unfit ??= outcome.sample;
     else this.#failures.push({ endpoint: attempt.endpoint, error: outcome.error });
     this.#open.delete(attempt);
     // It is not silent: no second turn.
     this.#turns = this.#turns.filter(({ endpoint }) => endpoint !== attempt.endpoint);
     if (attempt === this.#attempts.at(-1) || this.#open.size === 0) this.#nextTurn();
+  }
+
+  #onUsable({ endpoint }: Attempt, sample: Sample, completable: Completable): void {
+    this.#exchanges += 1;
+    const enough = !this.#question.interleaved || sample.interleaved || this.#exchanges >= INTERLEAVED_EXCHANGES;
+    if (enough) return this.#settle(() => this.#resolve(sample));
+    // From now on only this server is asked.
+    this.#basic = sample;
+    this.#turns = [];
+    clearTimeout(this.#turnTimer);
+    this.#turnTimer = setTimeout(() => this.#attempt(endpoint, completable), REPEAT_AFTER_MS);
   }
 
   #abort(): void {
@@ -141,8 +166,8 @@ export class Inquiry {
 
   /** What there is when no usable answer came: an unfit sample, or an error that says what happened. */
   #giveUp(): void {
-    const unfit = this.#unfit;
-    this.#settle(() => (unfit ? this.#resolve(unfit) : this.#reject(this.#failure())));
+    const sample = this.#basic ?? this.#unfit;
+    this.#settle(() => (sample ? this.#resolve(sample) : this.#reject(this.#failure())));
   }
 
   #settle(how: () => void): void {

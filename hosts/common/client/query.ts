@@ -23,6 +23,11 @@ export interface QueryOptions {
   family?: Family;
   /** Ask for root delay and dispersion in chrony's finer extension field (0xF323). Default false. */
   fineRoot?: boolean;
+  /**
+   * Ask in interleaved mode (RFC 9769), for the server's true transmit timestamp: up to three exchanges, 2 s apart. From a
+   * server without it, or when the time is up, the sample is a basic one: see {@link Sample.interleaved}. Default false.
+   */
+  interleaved?: boolean;
 }
 
 const DEFAULT_TIMEOUT = 5;
@@ -38,6 +43,7 @@ export async function query(host: Host, source: string | URL, options: QueryOpti
     version: checkedVersion(options.version),
     family: checkedFamily(options.family),
     fineRoot: options.fineRoot ?? false,
+    interleaved: options.interleaved ?? false,
     signal: options.signal,
   };
   return new Inquiry(host, question).sample;

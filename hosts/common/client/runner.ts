@@ -36,6 +36,8 @@ export interface RunnerOptions {
   readonly version: 3 | 4;
   readonly minPoll: number;
   readonly maxPoll: number;
+  /** Ask in interleaved mode where the server has it. */
+  readonly interleaved?: boolean;
   /** Fixed address, for members of a pool. */
   readonly endpoint?: Endpoint;
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
+/// <reference lib="esnext.disposable" preserve="true" />
 /**
  * `startClock()` and `watch()`: a disciplined clock for any process, without privileges.
  *

@@ -214,7 +214,7 @@ describe("now()", () => {
     expect(error).toBeInstanceOf(NtpError);
     expect(error).toMatchObject({ code: "NO_AGREEMENT" });
     expect((error as NtpError).message).toBe(
-      "expected 2 or more sources that agree, got 0 (192.0.2.1 undecided, 192.0.2.2 undecided, 192.0.2.3 silent, 192.0.2.4 unfit); ask more sources, or check the network",
+      "expected 2 or more sources that agree, got 0 (192.0.2.1 undecided, 192.0.2.2 undecided, 192.0.2.3 TIMEOUT, 192.0.2.4 unfit); ask more sources, or check the network",
     );
   });
 

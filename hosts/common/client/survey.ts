@@ -188,6 +188,6 @@ function consensusOf(core: Core, count: number): Consensus {
 export async function now(host: Host, options: SurveyOptions & { sources?: readonly (string | URL)[] } = {}): Promise<Date> {
   const { consensus, entries, agreeing, quorum } = await survey(host, options.sources, options);
   if (consensus) return new Date(Number((host.clock.now() + consensus.offsetNs) / 1_000_000n));
-  const told = entries.map(({ source, verdict }) => `${source} ${verdict}`).join(", ");
+  const told = entries.map(({ source, verdict, error }) => `${source} ${error?.code ?? verdict}`).join(", ");
   throw new NtpError("NO_AGREEMENT", `expected ${quorum} or more sources that agree, got ${agreeing} (${told}); ask more sources, or check the network`);
 }

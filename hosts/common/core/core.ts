@@ -46,6 +46,7 @@ export interface CoreExports {
   answerBatch(count: number, transmit: bigint, server: number): number;
   associationOpen(index: number, version: number, minPoll: number, maxPoll: number): void;
   associationClose(index: number): void;
+  associationInterleave(index: number): void;
   associationTimer(index: number, now: bigint, random: bigint): number;
   associationSent(index: number, t1: bigint): void;
   associationCame(index: number, t4: bigint, came: bigint): void;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
+/// <reference lib="esnext.disposable" preserve="true" />
 /**
  * A small NTP server on the runtime's own sockets: one per address, every request answered in the core.
  *

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/**
+ * `escapement sources`: whom the daemon follows and what becomes of each, in chronyc's columns.
+ *
+ * @module
+ */
+
+import type { SourceReport } from "../daemon/report.ts";
+import { OBSERVE_HELP, age, brief, runReport } from "./observe.ts";
+
+const HELP = `usage: escapement sources [OPTION...]
+
+Show the sources of the running daemon: state, stratum, poll, reach, and the offset that is believed of each.
+
+  -v, --verbose  explain the columns
+${OBSERVE_HELP}`;
+
+const LEGEND = `
+  M: mode. ^ server
+  S: state. * followed, + combined with it, - usable but not combined, x falseticker, ? not (yet) usable
+  Poll: log2 of the seconds between requests     Reach: the last eight requests, octal
+  LastRx: since the last good answer             Last sample: offset that is believed after it (+: we are behind)
+                                                 +/- its bound: half of the round trip to the reference clock, and
+                                                 all dispersion
+
+`.slice(1);
+
+const HEAD = "MS Name/IP address         Stratum Poll Reach LastRx Last sample";
+const RULE = "=".repeat(79);
+
+export function run(args: string[]): Promise<number> {
+  return runReport<readonly SourceReport[]>(args, { topic: "sources", help: HELP, show: sourcesText });
+}
+
+/** The table. */
+export function sourcesText(sources: readonly SourceReport[], { verbose }: { verbose: boolean }): string {
+  return `${verbose ? LEGEND : ""}${[HEAD, RULE, ...sources.map(row)].join("\n")}`;
+}
+
+function row({ state, source, address, stratum, poll, reach, lastSample, offset, rootDistance }: SourceReport): string {
+  const cells = [
+    `^${state}`,
+    (address ?? source).padEnd(25),
+    String(stratum).padStart(5),
+    String(poll).padStart(4),
+    reach.toString(8).padStart(5),
+    age(lastSample).padStart(6),
+    brief(offset).padStart(8),
+    "+/-",
+    brief(rootDistance, { sign: false }).padStart(6),
+  ];
+  return cells.join(" ");
+}

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/** The daemon's configuration: every key, every error and its place, and that nothing else is ever thrown. @module */
+
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { ConfigError, DEFAULT_SOCKET, loadConfig, readConfig } from "./config.ts";
+import { nearest } from "./nearest.ts";
+import { KEYS, type Keys } from "./schema.ts";
+
+const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+const SOURCE = '[[source]]\naddress = "192.0.2.1"\n';
+
+/** The lines of the error that `text` earns, without the file's name. */
+function errors(text: string): string[] {
+  try {
+    readConfig(text, "f");
+  } catch (error) {
+    expect(error).toBeInstanceOf(ConfigError);
+    return (error as ConfigError).message.split("\n").map((line) => line.replace(/^f:/, ""));
+  }
+  return [];
+}
+
+describe("a configuration", () => {
+  it("of one source has every default", () => {
+    expect(readConfig(SOURCE, "f")).toEqual({
+      sources: [{ source: "192.0.2.1", minPoll: 6, maxPoll: 10 }],
+      clock: { mode: "system", algorithm: "estimator", makeStep: { least: 0.1, count: 3 }, stepLimits: { single: 1000, startup: 0, sum: 0 } },
+      observe: { enabled: true, socket: DEFAULT_SOCKET },
+      log: { level: "info" },
+    });
+  });
+
+  it("sets every key", () => {
+    const text = `
+[[source]]
+address = "pool.example.org"
+pool = 4
+version = 3
+min-poll = 4
+max-poll = 8
+[[source]]
+address = "ntp://[2001:db8::1]:1123"
+[clock]
+mode = "virtual"
+algorithm = "pll-fll"
+drift-file = "/var/lib/escapement/drift"
+make-step = { threshold = 0.5, limit = -1 }
+step-limits = { single = 10, startup = 3600.5, sum = 20 }
+[observe]
+enabled = false
+socket = "/run/e.sock"
+[server]
+listen = ["192.0.2.9", "::1"]
+port = 1123
+[log]
+level = "debug"`;
+    expect(readConfig(text, "f")).toEqual({
+      sources: [
+        { source: "pool.example.org", pool: 4, version: 3, minPoll: 4, maxPoll: 8 },
+        { source: "ntp://[2001:db8::1]:1123", minPoll: 6, maxPoll: 10 },
+      ],
+      clock: { mode: "virtual", algorithm: "pll-fll", driftFile: "/var/lib/escapement/drift", makeStep: { least: 0.5, count: -1 }, stepLimits: { single: 10, startup: 3600.5, sum: 20 } },
+      observe: { enabled: false, socket: "/run/e.sock" },
+      server: { listen: ["192.0.2.9", "::1"], port: 1123 },
+      log: { level: "debug" },
+    });
+  });
+
+  it("serves on all addresses, port 123, when [server] is empty", () => {
+    expect(readConfig(`${SOURCE}[server]`, "f").server).toEqual({ port: 123 });
+  });
+
+  it.each([["min-poll = 12", 12, 12], ["max-poll = 3", 3, 3], ["min-poll = 7", 7, 10], ["max-poll = 9", 6, 9]])("%s alone moves the other limit out of its way", (line, minPoll, maxPoll) => {
+    expect(readConfig(SOURCE + line, "f").sources[0]).toMatchObject({ minPoll, maxPoll });
+  });
+});
+
+describe("an error", () => {
+  it.each<[string, string, string]>([
+    ["no source", "", '1:1: expected at least one [[source]] with an address, got none; for instance: [[source]] address = "pool.ntp.org", pool = 4'],
+    ["a source without address", `${SOURCE}[[source]]\nversion = 4`, '3:3: source[1]: expected a key "address" here, got none'],
+    ["a source in single brackets", '[source]\naddress = "a"', "1:2: source: expected sections [[source]], in double brackets, got a table"],
+    ["an address that is none", '[[source]]\naddress = "http://x"', '2:11: source[0].address: expected a source like "time.example.org", "192.0.2.1:123", "[2001:db8::1]:123" or "ntp://…", got "http://x"'],
+    ["an address that is a number", "[[source]]\naddress = 4", "2:11: source[0].address: expected a text in quotes, got 4"],
+    ["a pool too large", `${SOURCE}pool = 17`, "3:8: source[0].pool: expected a whole number of 1..16 (addresses), got 17"],
+    ["version 5", `${SOURCE}version = 5`, "3:11: source[0].version: expected 3 or 4, got 5"],
+    ["a poll that is not whole", `${SOURCE}min-poll = 6.5`, "3:12: source[0].min-poll: expected a whole number of 0..17 (log2 s), got 6.5"],
+    ["a poll beyond RFC 5905", `${SOURCE}max-poll = 18`, "3:12: source[0].max-poll: expected a whole number of 0..17 (log2 s), got 18"],
+    ["polls the wrong way round", `${SOURCE}min-poll = 8\nmax-poll = 7`, "4:12: source[0].max-poll: expected at least min-poll, which is 8, got 7"],
+    ["a source twice", `${SOURCE}${SOURCE}`, '4:11: source[1].address: expected every source once, got "192.0.2.1" again (it is source[0]); remove one, or say pool'],
+    ["a mode mistyped", `${SOURCE}[clock]\nmode = "sytem"`, '4:8: clock.mode: expected "system", "virtual" or "observe", got "sytem"; did you mean "system"?'],
+    ["an algorithm that is none", `${SOURCE}[clock]\nalgorithm = true`, '4:13: clock.algorithm: expected "estimator" or "pll-fll", got true'],
+    ["a drift file that depends on where we are", `${SOURCE}[clock]\ndrift-file = "drift"`, '4:14: clock.drift-file: expected an absolute path, got "drift"'],
+    ["a step threshold of nothing", `${SOURCE}[clock]\nmake-step = { threshold = 0 }`, "4:27: clock.make-step.threshold: expected a number of 0.001..1000000 (s), got 0"],
+    ["a step limit that is NaN", `${SOURCE}[clock.step-limits]\nsum = nan`, "4:7: clock.step-limits.sum: expected a number of 0..1000000000 (s), got NaN"],
+    ["a limit that is infinite", `${SOURCE}[clock.step-limits]\nsingle = inf`, "4:10: clock.step-limits.single: expected a number of 0..1000000000 (s), got Infinity"],
+    ["chrony's make-step", `${SOURCE}[clock]\nmake-step = [1, 3]`, "4:13: clock.make-step: expected a table in braces, got a list"],
+    ["a section that is a value", `clock = 1\n${SOURCE}`, "1:9: clock: expected a section [clock], got 1"],
+    ["enabled in quotes", `${SOURCE}[observe]\nenabled = "yes"`, '4:11: observe.enabled: expected true or false, got "yes"'],
+    ["a socket path too long", `${SOURCE}[observe]\nsocket = "/${"x".repeat(103)}"`, "4:10: observe.socket: expected an absolute path of at most 103 octets, got 104"],
+    ["a socket path that is relative", `${SOURCE}[observe]\nsocket = "a.sock"`, '4:10: observe.socket: expected an absolute path of at most 103 octets, got "a.sock"'],
+    ["listening on a name", `${SOURCE}[server]\nlisten = ["127.0.0.1", "host"]`, '4:24: server.listen[1]: expected an IP address, got "host"'],
+    ["listening nowhere", `${SOURCE}[server]\nlisten = []`, "4:10: server.listen: expected a list in brackets of at least one member, got a list"],
+    ["port 0", `${SOURCE}[server]\nport = 0`, "4:8: server.port: expected a whole number of 1..65535 (UDP port), got 0"],
+    ["a log level that is none", `${SOURCE}[log]\nlevel = "loud"`, '4:9: log.level: expected "error", "warning", "info" or "debug", got "loud"'],
+    ["an unknown section", `${SOURCE}[loging]`, '3:2: loging: expected a key that is known, got "loging"; did you mean "log"?'],
+    ["a key with an underscore", `${SOURCE}min_poll = 4`, '3:1: source[0].min_poll: expected a key that is known, got "min_poll"; did you mean "min-poll"?'],
+    ["a key that is nothing like ours", `${SOURCE}[log]\ncolour = 1`, '4:1: log.colour: expected a key that is known, got "colour"; there are level'],
+    ["a key of Object's", `${SOURCE}constructor = 1\n__proto__ = 2`, '3:1: source[0].constructor: expected a key that is known, got "constructor"; there are address, pool, version, min-poll, max-poll'],
+    ["text that is not TOML", `${SOURCE}pool = = 4`, "3:8: expected TOML: "],
+  ])("%s", (_, text, expected) => {
+    expect(errors(text)[0]).toContain(expected);
+  });
+
+  it("does not keep others from being told, in the order of the text", () => {
+    const text = '[clock]\nmode = 1\nmod = 2\n[[source]]\npool = 0\naddress = ""\n[log]\nlevel = 1';
+    expect(errors(text).map((line) => line.split(": ").slice(0, 2).join(" "))).toEqual([
+      "2:8 clock.mode", "3:1 clock.mod", "5:8 source[0].pool", "6:11 source[0].address", "8:9 log.level",
+    ]);
+  });
+
+  it("counts the addresses of pools against the 64 that can be followed", () => {
+    const pools = Array.from({ length: 5 }, (_, index) => `[[source]]\naddress = "p${index}.example"\npool = 16\n`).join("");
+    expect(errors(pools)).toEqual(["13:3: source[4]: expected at most 64 sources, pools counted with all their addresses, got more from here on"]);
+  });
+
+  it("never shows more of a value than can be read", () => {
+    expect(errors(`${SOURCE}version = "${"x".repeat(10_000)}"`)[0]!.length).toBeLessThan(200);
+  });
+});
+
+describe("any text", () => {
+  const only = (text: string) => {
+    try {
+      readConfig(text, "f");
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      expect(error.problems.every(({ line, column }) => line >= 1 && column >= 1)).toBe(true);
+    }
+  };
+
+  it("is a configuration or a ConfigError", () => {
+    fc.assert(fc.property(fc.string({ unit: "binary" }), only), { numRuns: 1000 });
+  });
+
+  it("made of the words of configurations is, too", () => {
+    const names = [...keyNames(KEYS), "constructor", "__proto__", "x"];
+    const value = fc.constantFrom("1", "-1", "1e400", "nan", '"x"', '"/x"', "true", "[]", "[1]", "{}", "{ a = 1 }", "1979-05-27", "0x10");
+    const line = fc.oneof(
+      fc.constantFrom(...names).map((name) => `[${name}]`),
+      fc.constantFrom(...names).map((name) => `[[${name}]]`),
+      fc.tuple(fc.constantFrom(...names), value).map(([name, literal]) => `${name} = ${literal}`),
+    );
+    fc.assert(fc.property(fc.array(line, { maxLength: 12 }).map((lines) => lines.join("\n")), only), { numRuns: 2000 });
+  });
+});
+
+describe("a file", () => {
+  it("that is not UTF-8, or is not there, is an error that says so", async () => {
+    const directory = await mkdtemp(join(tmpdir(), "escapement-"));
+    const file = join(directory, "c.toml");
+    await writeFile(file, Uint8Array.of(0x61, 0xff));
+    await expect(loadConfig(file)).rejects.toThrow(`${file}:1:1: expected UTF-8`);
+    await writeFile(file, `\uFEFF${SOURCE}`);
+    await expect(loadConfig(file)).resolves.toMatchObject({ sources: [{ source: "192.0.2.1" }] });
+    await rm(directory, { recursive: true });
+    await expect(loadConfig(file)).rejects.toMatchObject({ code: "ENOENT" });
+  });
+
+  it("of the examples is right", async () => {
+    await expect(loadConfig(here("../examples/daemon.toml"))).resolves.toBeDefined();
+  });
+});
+
+describe("the reference", () => {
+  it("describes every key", async () => {
+    const text = await readFile(here("../docs/daemon.md"), "utf8");
+    const undescribed = keyNames(KEYS).filter((name) => !text.includes(`\`${name}\``) && !text.includes(`[${name}]`));
+    expect(undescribed).toEqual([]);
+  });
+});
+
+function keyNames(keys: Keys): string[] {
+  return Object.entries(keys).flatMap(([name, rule]) => [name, ...("keys" in rule ? keyNames(rule.keys) : [])]);
+}
+
+describe("the nearest word", () => {
+  it.each([["adress", "address"], ["MaxPoll", "max-poll"], ["minpoll", "min-poll"], ["verison", "version"]])("to %s is %s", (word, meant) => {
+    expect(nearest(word, ["address", "pool", "version", "min-poll", "max-poll"])).toBe(meant);
+  });
+
+  it.each([["colour"], [""], ["x".repeat(1000)]])("to %j is none", (word) => {
+    expect(nearest(word, ["address", "pool", "version"])).toBeUndefined();
+  });
+});

@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/**
+ * What users copy: each program of examples/ and each snippet of README and docs, run against a real server of ours on
+ * loopback; and the documents themselves: links that lead somewhere, figures that are not stale.
+ *
+ * They run what is built, as a user's program would. A snippet marked `js run` is run, every `js` one is type-checked;
+ * in one that runs, names under .example and example.org stand for the server on loopback.
+ */
+
+import { spawn } from "node:child_process";
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
+import { transform } from "esbuild";
+import ts from "typescript";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { lendHost, serve, type Server, type UdpSocket } from "../hosts/node/index.ts";
+import { hasIPv6 } from "./support/peers.ts";
+
+const ROOT = fileURLToPath(new URL("..", import.meta.url));
+/** Inside the package, where `escapement` means itself. */
+const SNIPPETS = path.join(ROOT, ".cache/snippets");
+const built = existsSync(path.join(ROOT, "dist/node/index.js"));
+if (!built) console.warn('SKIPPED: examples and snippets need a build; run "node build/build.mjs"');
+
+/** Starting a clock takes six seconds; the rest is a busy machine. */
+const PATIENCE_MS = 40_000;
+
+interface Finished {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Sees all output so far; for programs that wait for a signal. */
+type OnOutput = (output: string, stop: () => void) => void;
+
+/** Run a program to its end. */
+function run(file: string, args: readonly string[] = [], onOutput?: OnOutput): Promise<Finished> {
+  const options = { cwd: ROOT, env: { ...process.env, NO_COLOR: "1", SECONDS: "8" }, timeout: PATIENCE_MS };
+  const child = spawn(process.execPath, [file, ...args], { ...options, stdio: ["ignore", "pipe", "pipe"] });
+  let [stdout, stderr] = ["", ""];
+  child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
+  child.stdout.setEncoding("utf8").on("data", (text: string) => {
+    stdout += text;
+    onOutput?.(stdout, () => child.kill("SIGTERM"));
+  });
+  return new Promise((resolve, reject) => {
+    child.once("error", reject);
+    child.once("close", (status) => resolve({ status, stdout, stderr }));
+  });
+}
+
+/** A server that is sure of itself. */
+const SURE = { listen: ["127.0.0.1"], port: 0, stratum: 1, rootDispersion: 0.001 };
+/** A number of seconds as a pattern. */
+const SECONDS = String.raw`-?[\d.e-]+`;
+
+let server: Server;
+let silent: UdpSocket;
+let good: string;
+let closed: string;
+beforeAll(async () => {
+  server = await serve({ port: 0, stratum: 1, refid: "PPS" });
+  const { port } = server.addresses[0]!;
+  good = `127.0.0.1:${port}`;
+  const gone = await serve({ listen: ["127.0.0.1"], port: 0 });
+  closed = `127.0.0.1:${gone.addresses[0]!.port}`;
+  await gone.close();
+  const host = await lendHost();
+  silent = await host.openUdp!({ family: 4, address: "127.0.0.1" }, { onDatagram: () => {}, onError: () => {} });
+});
+afterAll(async () => {
+  silent?.close();
+  await server?.close();
+});
+
+describe.skipIf(!built).concurrent("examples", () => {
+  /** Its output, after a clean end. */
+  async function output(name: string, ...args: string[]): Promise<string> {
+    const { status, stdout, stderr } = await run(`examples/${name}.mjs`, args);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+    return stdout;
+  }
+
+  it("are all tested here, and say what they show and how to run them", () => {
+    const tests = readFileSync(fileURLToPath(import.meta.url), "utf8");
+    for (const file of readdirSync(path.join(ROOT, "examples")).filter((name) => name.endsWith(".mjs"))) {
+      const name = path.basename(file, ".mjs");
+      expect(tests, "a test").toContain(`it("${name} `);
+      const head = readFileSync(path.join(ROOT, "examples", file), "utf8").slice(0, 700);
+      expect(head).toContain(` *     node examples/${file}`);
+      expect(head).toMatch(/^\/\/ SPDX-License-Identifier: .*\n\/\*\*\n \* [A-Z]/);
+    }
+  });
+
+  it("request prints offset and bound", async () => {
+    const told = await output("request", good);
+    expect(told).toMatch(new RegExp(`^offset ${SECONDS} s ± ${SECONDS} s, stratum 1, refid PPS\n$`));
+  });
+
+  it("request has status 1 and says why when nobody listens", async () => {
+    const { status, stdout, stderr } = await run("examples/request.mjs", [closed]);
+    expect([status, stdout, stderr]).toEqual([1, "", expect.stringMatching(/^UNREACHABLE: /)]);
+  });
+
+  it("request has status 1 and says why when the server is not synchronised", async () => {
+    await using unsynchronised = await serve({ listen: ["127.0.0.1"], port: 0 });
+    const { status, stderr } = await run("examples/request.mjs", [`127.0.0.1:${unsynchronised.addresses[0]!.port}`]);
+    expect([status, stderr]).toEqual([1, expect.stringMatching(/^test6: /)]);
+  });
+
+  it("timeout tells a timeout from an abort", async () => {
+    const { address, port } = silent.local;
+    const told = await output("timeout", `${address}:${port}`);
+    expect(told).toMatch(/^timeout: TIMEOUT after 0\.[5-9] s: no answer/);
+    expect(told).toMatch(/^signal: ABORTED after 0\.[3-9] s: /m);
+  });
+
+  it("several-servers finds the majority and names the liar", async () => {
+    const host = await lendHost();
+    const errors = [500_000_000n, 0n, 0n];
+    const servers = await Promise.all(errors.map((error) => serve({ ...SURE, clock: () => host.clock.now() + error })));
+    const sources = servers.map(({ addresses }) => `127.0.0.1:${addresses[0]!.port}`);
+    const told = await output("several-servers", good, ...sources, closed);
+    expect(told).toContain(`${sources[0]}: falseticker, `);
+    expect(told).toContain(`${closed}: silent, UNREACHABLE\n`);
+    expect(told).toMatch(new RegExp(`\n3 agree: offset ${SECONDS} s ± ${SECONDS} s\n$`));
+    await Promise.all(servers.map((one) => one.close()));
+  });
+
+  it("several-servers has status 1 without a majority", async () => {
+    const { status, stdout } = await run("examples/several-servers.mjs", [closed]);
+    expect([status, stdout]).toEqual([1, expect.stringContaining("no majority")]);
+  });
+
+  it("packet-details shows request and reply, whose origin is the request's transmit time stamp", async () => {
+    const told = await output("packet-details", "127.0.0.1", good.split(":")[1]!);
+    expect(told).toMatch(/mode +3 \(client\)[^]*mode +4 \(server\)[^]*PPS/);
+    const [request, reply] = told.split("\nreply\n");
+    expect(/^origin +(\S+)/m.exec(reply!)?.[1]).toBe(/^transmit +(\S+)/m.exec(request!)?.[1]);
+  });
+
+  it("packet-details has status 1 when nothing comes", async () => {
+    const { address, port } = silent.local;
+    const { status, stderr } = await run("examples/packet-details.mjs", [address, String(port)]);
+    expect([status, stderr]).toEqual([1, "no reply within 2 s\n"]);
+  });
+
+  it("concurrent prints each answer as it comes, and goes on when one fails", async () => {
+    const told = await output("concurrent", good, good, closed);
+    expect(told.match(/^after [\d.]+ ms: /gm)).toHaveLength(2);
+    expect(told).toMatch(/\n2 of 3 answered\n$/);
+  });
+
+  it("concurrent without sources is wrong usage", async () => {
+    const { status, stderr } = await run("examples/concurrent.mjs");
+    expect([status, stderr]).toEqual([2, expect.stringMatching(/^usage: /)]);
+  });
+
+  it("continuous agrees after some seconds, and ends with its signal", async () => {
+    const agreed = new RegExp(`^synchronised: ${SECONDS} s to go, ± ${SECONDS} s, frequency ${SECONDS} ppm$`, "m");
+    expect(await output("continuous", good)).toMatch(agreed);
+  });
+
+  it("clock tells the time, each reading later than the one before", async () => {
+    const told = await output("clock", good);
+    const readings = [...told.matchAll(/\((\d{19}) ns\)/g)].map(([, ns]) => BigInt(ns!));
+    expect(readings).toHaveLength(3);
+    expect(readings.every((reading, i) => i === 0 || reading > readings[i - 1]!)).toBe(true);
+    expect(told).toMatch(/behind it by -?\d ms\.\n$/);
+  });
+
+  it("server answers, and ends with its counters when told to", async () => {
+    let asked: Promise<Finished> | undefined;
+    const finished = await run("examples/server.mjs", ["0", "5"], (told, stop) => {
+      const port = /^answering on 0\.0\.0\.0 port (\d+)$/m.exec(told)?.[1];
+      if (port) asked ??= run("examples/request.mjs", [`127.0.0.1:${port}`]).finally(stop);
+    });
+    expect(await asked).toMatchObject({ status: 0, stdout: expect.stringContaining("stratum 5") });
+    expect(finished).toMatchObject({ status: 0, stderr: "" });
+    expect(finished.stdout).toMatch(/\n1 received, 1 answered, 0 dropped\n$/);
+  });
+
+  it("socket-family asks over both families", async () => {
+    const told = await output("socket-family", `localhost:${good.split(":")[1]}`);
+    expect(told).toMatch(new RegExp(`^IPv4: 127\\.0\\.0\\.1, offset ${SECONDS} s, delay ${SECONDS} s\n`));
+    expect(told).toMatch(/\nIPv6: .+\n$/);
+  });
+
+  it("socket-family says what is missing", async () => {
+    expect(await output("socket-family", good)).toMatch(/\nIPv6: DNS\n$/);
+    if (!(await hasIPv6())) return;
+    expect(await output("socket-family", good.replace("127.0.0.1", "[::1]"))).toMatch(/^IPv4: DNS\nIPv6: ::1, /);
+  });
+
+  it("core-only gets out the offset and delay that were put in", async () => {
+    const told = await output("core-only");
+    expect(told).toMatch(/^imports of the core: 0\n/);
+    expect(told).toMatch(/\nverdict 1, problems 0\noffset 0\.250000 s, delay 0\.020000 s\n$/);
+  });
+});
+
+// --- documents ---
+
+const DOCUMENTS = [
+  ...["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"],
+  ...readdirSync(path.join(ROOT, "docs")).filter((name) => name.endsWith(".md")).map((name) => `docs/${name}`),
+];
+
+function text(document: string): string {
+  return readFileSync(path.join(ROOT, document), "utf8");
+}
+
+interface Snippet {
+  readonly title: string;
+  readonly code: string;
+  readonly runs: boolean;
+  readonly file: string;
+}
+
+/** Fenced `js` and `ts` blocks. */
+const FENCED = /^```(?:js|ts)( run)?\n([^]*?)^```$/gm;
+const snippets = DOCUMENTS.flatMap((document) =>
+  [...text(document).matchAll(FENCED)].map(({ 1: runs, 2: code = "", index }): Snippet => {
+    const line = text(document).slice(0, index).split("\n").length;
+    const file = path.join(SNIPPETS, `${document.replace(/\W/g, "-")}-${line}`);
+    return { title: `${document}:${line}`, code, runs: runs !== undefined, file };
+  }),
+);
+
+describe("snippets", () => {
+  beforeAll(() => {
+    rmSync(SNIPPETS, { recursive: true, force: true });
+    mkdirSync(SNIPPETS, { recursive: true });
+  });
+
+  it("have the right types", () => {
+    const files = snippets.map(({ file, code }) => {
+      writeFileSync(`${file}.ts`, `${code}\nexport {};\n`);
+      return `${file}.ts`;
+    });
+    const { config } = ts.readConfigFile(path.join(ROOT, "tsconfig.json"), ts.sys.readFile);
+    const { options } = ts.parseJsonConfigFileContent(config, ts.sys, ROOT);
+    const program = ts.createProgram(files, { ...options, noEmit: true, noUnusedLocals: false });
+    const complaints = ts.getPreEmitDiagnostics(program).flatMap(({ file, messageText }) => {
+      if (!file || !files.includes(path.resolve(file.fileName))) return [];
+      return [`${path.basename(file.fileName)}: ${ts.flattenDiagnosticMessageText(messageText, " ")}`];
+    });
+    expect(complaints).toEqual([]);
+  });
+
+  describe.skipIf(!built).concurrent("that run", () => {
+    it.each(snippets.filter(({ runs }) => runs))("$title ends well", async ({ code, file }) => {
+      const here = code.replace(/\b[\w.]*\bexample(?:\.org)?\b(?=")/g, good);
+      // Node 20 does not know `await using`.
+      const { code: lowered } = await transform(here, { loader: "ts", target: "es2022", format: "esm" });
+      writeFileSync(`${file}.mjs`, lowered);
+      const { status, stdout, stderr } = await run(`${file}.mjs`);
+      expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+      expect(stdout).not.toBe("");
+    });
+  });
+});
+
+describe("documents", () => {
+  /** As GitHub makes them. */
+  function anchors(document: string): string[] {
+    const headings = [...text(document).replace(/^```[^]*?^```$/gm, "").matchAll(/^#+ (.+)$/gm)];
+    const plain = headings.map(([, heading = ""]) => heading.toLowerCase().replace(/[^\p{L}\p{N} _-]/gu, ""));
+    return plain.map((heading) => heading.replaceAll(" ", "-"));
+  }
+
+  it.each(DOCUMENTS)("%s has links that lead somewhere", (document) => {
+    for (const [, link = ""] of text(document).matchAll(/\]\(([^)\s]+)\)/g)) {
+      if (/^[a-z]+:/.test(link)) continue;
+      const [target = "", anchor] = link.split("#");
+      const file = target === "" ? document : path.join(path.dirname(document), target);
+      expect(existsSync(path.join(ROOT, file)), `${link} in ${document}`).toBe(true);
+      if (anchor !== undefined) expect(anchors(file), `${link} in ${document}`).toContain(anchor);
+    }
+  });
+
+  it.each(DOCUMENTS)("%s names files that exist", (document) => {
+    const FILE = /`((?:assembly|hosts|daemon|build|cli|tests|bench|examples|docs)\/[\w./-]+\.(?:ts|mjs|md|sh|json))`/g;
+    const named = [...text(document).matchAll(FILE)].map(([, file = ""]) => file);
+    expect(named.filter((file) => !existsSync(path.join(ROOT, file)))).toEqual([]);
+  });
+
+  it("errors.md has every code, and no other", () => {
+    const declared = [...text("hosts/common/errors.ts").matchAll(/^ {2}\| "([A-Z_]+)"/gm)].map(([, code]) => code);
+    const described = [...text("docs/errors.md").matchAll(/^\| `([A-Z_]+)` \|/gm)].map(([, code]) => code);
+    expect(described.toSorted()).toEqual(declared.toSorted());
+  });
+
+  it("vocabulary.md has every packet test, and no other", () => {
+    const source = text("hosts/common/client/problems.ts");
+    const declared = [...source.matchAll(/^ {2}\["(test\w)"/gm)].map(([, name]) => name);
+    const described = [...text("docs/vocabulary.md").matchAll(/^\| (test\w) \|/gm)].map(([, name]) => name);
+    expect(described).toEqual(declared);
+  });
+
+  it("dependencies.md has every package at its version", () => {
+    const manifest = JSON.parse(text("package.json")) as Record<string, Record<string, string>>;
+    const kinds = [manifest["dependencies"], manifest["devDependencies"], manifest["optionalDependencies"]];
+    for (const [name, version] of kinds.flatMap((kind) => Object.entries(kind ?? {}))) {
+      expect(text("docs/dependencies.md")).toContain(`| ${name} ${version} `);
+    }
+  });
+
+  it.skipIf(!built)("README's size of the core is right within 5 %", () => {
+    const wasm = readFileSync(path.join(ROOT, "dist/core.wasm"));
+    const stated = /\((\d+) kB, (\d+) kB gzipped/.exec(text("README.md").replace(/\s+/g, " ")) ?? [];
+    const [, plain = 0, gzipped = 0] = stated.map(Number);
+    expect(Math.abs(plain * 1000 - wasm.length) / wasm.length).toBeLessThan(0.05);
+    const packed = gzipSync(wasm, { level: 9 }).length;
+    expect(Math.abs(gzipped * 1000 - packed) / packed).toBeLessThan(0.05);
+  });
+
+  it("README states no number of tests, which would be stale tomorrow", () => {
+    expect(text("README.md")).not.toMatch(/\d+ tests\b/);
+  });
+
+  it("have lines of at most 120 columns, tables aside", () => {
+    for (const document of DOCUMENTS) {
+      const long = text(document).split("\n").filter((line) => [...line].length > 120 && !line.startsWith("|"));
+      expect(long, document).toEqual([]);
+    }
+  });
+});
