@@ -53,6 +53,8 @@ export {
   associationSample,
   actionOut,
 } from "./association/association";
+export { symmetricOpen, symmetricTimer, symmetricSent, symmetricPacket } from "./association/symmetric";
+export { sourceRefid } from "./association/speak";
 export { systemOut, systemUpdate } from "./association/system";
 export { clockWatch, clockWatchReset } from "./association/clockwatch";
 

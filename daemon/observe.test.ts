@@ -77,7 +77,7 @@ describe("the observation socket", () => {
     expect(await say('{"get":"tracking"}\n')).toContain("told");
   });
 
-  it("closes on who says nothing, and on who takes nothing", async () => {
+  it("closes on who says nothing, and on who stops half-way", async () => {
     await start({ timeMs: 60 });
     const started = performance.now();
     await closed(await silent());

@@ -198,6 +198,20 @@ describe("a server that falls silent", () => {
     expect(source()).toMatchObject({ reach: 0b1111, selection: "survivor", samples: 4 });
   });
 
+  it("comes back to a clock whose frequency is known still, within 2 ppm: a burst of a few seconds cannot tell it anew", () => {
+    lab.open(0);
+    lab.open(1);
+    lab.exchange(1);
+    // A new source to a new clock may differ by 100 ppm.
+    expect(source(1).frequencyDeviation).toBeCloseTo(100e-6, 6);
+    lab.core.close(1);
+    for (let request = 0; request < 60; request++) lab.exchange();
+    for (let request = 0; request < 20; request++) lab.lose();
+    lab.exchange();
+    expect(source()).toMatchObject({ samples: 1 });
+    expect(source().frequencyDeviation).toBeLessThan(2e-6);
+  });
+
   it("does not come back by anything but a fit reply", () => {
     lab.open();
     for (let request = 0; request < 20; request++) lab.lose();

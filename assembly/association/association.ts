@@ -35,7 +35,7 @@ export const ACTION_RESOLVE: i32 = 1 << 3;
 export const ACTION_STOP: i32 = 1 << 4;
 
 /** Requests without an answer after which a source is unreachable: its reach register is empty. */
-const UNREACHABLE_AFTER: i32 = 8;
+export const UNREACHABLE_AFTER: i32 = 8;
 /** No poll is longer than 36 hours (RFC 5905 §7.2, MAXPOLL). */
 const POLL_LIMIT: i32 = 17;
 
@@ -90,7 +90,7 @@ const sampleAt: usize = memory.data(offsetof<Sample>(), 8);
 
 /** The last reply of any association, measured and judged. */
 export const lastSample = changetype<Sample>(sampleAt);
-const action = changetype<Action>(actionAt);
+export const action = changetype<Action>(actionAt);
 let precision: Interval = 0;
 
 /** Address of association `index` (0..63), of the one Action and of the last Sample. */
@@ -106,7 +106,7 @@ export function associationSample(): usize {
   return sampleAt;
 }
 
-function associationAt(index: i32): Association {
+export function associationAt(index: i32): Association {
   return changetype<Association>(associationOut(index));
 }
 
@@ -173,7 +173,7 @@ export function associationTimer(index: i32, now: u64, random: u64): i32 {
 }
 
 /** A source that answered none of eight requests no longer counts, and may have moved. */
-function loseSource(association: Association, index: i32): i32 {
+export function loseSource(association: Association, index: i32): i32 {
   if (association.silent == 0 || association.silent % UNREACHABLE_AFTER != 0) return 0;
   if (association.silent == UNREACHABLE_AFTER) disciplineRemoveSource(index);
   return ACTION_RESOLVE;
@@ -237,7 +237,7 @@ export function associationReply(index: i32, length: i32, now: u64): i32 {
 }
 
 /** RATE lengthens the poll and keeps it long; DENY and RSTR end the association (RFC 5905 §7.4). */
-function obeyKiss(association: Association, index: i32): i32 {
+export function obeyKiss(association: Association, index: i32): i32 {
   association.kisses += 1;
   interleaveForget(association);
   association.silent += 1;
@@ -268,13 +268,17 @@ function renewSource(index: i32): void {
   source.priorVarFrequency = min(source.priorVarFrequency, doubt * doubt);
 }
 
-function useSample(association: Association, index: i32, now: u64): i32 {
-  // Back from being unreachable: what was believed of it is gone, so it starts like a new source, with a burst.
+/** Back from being unreachable: what was believed of it is gone, so it starts like a new source, with a burst. */
+export function revive(association: Association, index: i32): void {
   if (association.silent >= UNREACHABLE_AFTER) {
     renewSource(index);
     association.attempts = 1;
   }
   association.silent = 0;
+}
+
+function useSample(association: Association, index: i32, now: u64): i32 {
+  revive(association, index);
   association.reach |= 1;
   // An interleaved reply measures the exchange before, and not twice.
   const late = lastSample.interleaved != 0;
@@ -300,7 +304,7 @@ function tellNow(association: Association, index: i32, now: u64): void {
 }
 
 /** The last sample to the discipline; `when` and `told` as {@link Measurement} has them. */
-function tellDiscipline(index: i32, offset: Interval, when: u64, told: u64): void {
+export function tellDiscipline(index: i32, offset: Interval, when: u64, told: u64): void {
   const measurement = changetype<Measurement>(measurementAt);
   measurement.when = when;
   measurement.told = told;

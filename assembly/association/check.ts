@@ -14,6 +14,7 @@
  *   testC  a negative delay beyond the clocks' precision: the server spent longer than the whole round trip
  *   testD  malformed: shorter than a header, or what follows it is neither field nor MAC
  *   testE  another mode or a later version than a reply to our request has
+ *   testG  a loop: the peer is synchronised to us
  *   testF  from another address or port than the one asked (the host sets it)
  *
  * This file judges; it does not decide what follows. Tested in reply.test.ts.
@@ -36,6 +37,7 @@ export const TESTC_DELAY: u32 = 1 << 9;
 export const TESTD_MALFORMED: u32 = 1 << 10;
 export const TESTE_MODE: u32 = 1 << 11;
 export const TESTF_SOURCE: u32 = 1 << 12;
+export const TESTG_LOOP: u32 = 1 << 13;
 
 /**
  * With any of these it is no answer to our request: anybody can send such a packet, so it MUST change nothing, not even

@@ -97,7 +97,7 @@ export function replyRead(packet: usize, length: i32, exchange: Exchange, sample
   sample.problems |= checkKiss(sample);
   // An interleaved reply's transmit timestamp is that of the reply before: the server may have learned more since.
   sample.problems |= checkServer(sample, sample.interleaved ? sample.receiveTime : sample.transmitTime);
-  measure(exchange, sample);
+  measure(exchange, sample, false);
   return (sample.problems & TESTA_KISS) != 0 ? VERDICT_KISS : VERDICT_SAMPLE;
 }
 
@@ -110,15 +110,21 @@ function checkOrigin(exchange: Exchange, sample: Sample): u32 {
 }
 
 /** Fields and MAC: testD when malformed, test5 for a crypto-NAK. */
-function readTrailerOf(packet: usize, length: i32, sample: Sample): u32 {
+export function readTrailerOf(packet: usize, length: i32, sample: Sample): u32 {
   replyMonoRoot.present = 0;
   if (!readTrailer(packet, length, sample.version, trailer)) return TESTD_MALFORMED;
   if (!readFields(packet, trailer)) return TESTD_MALFORMED;
   return trailer.cryptoNak ? TEST5_AUTHENTICATION : 0;
 }
 
-/** Offset, delay, dispersion, root distance and testC. */
-function measure(exchange: Exchange, sample: Sample): void {
+/**
+ * What the frequencies of two clocks that are not disciplined yet may differ by, as a share of the time, 1/2^11: 488 ppm.
+ * While peers wait for each other, that may look like a negative delay.
+ */
+const UNDISCIPLINED: i64 = 11;
+
+/** Offset, delay, dispersion, root distance and testC. `patient`: the other side took its time to answer. */
+export function measure(exchange: Exchange, sample: Sample, patient: bool): void {
   const before = sample.interleaved != 0;
   sample.t1 = before ? exchange.savedT1 : exchange.t1;
   sample.t2 = before ? exchange.savedT2 : sample.receiveTime;
@@ -131,7 +137,9 @@ function measure(exchange: Exchange, sample: Sample): void {
   readRoot(sample, exchange.wants);
   sample.problems |= checkRoot(sample.rootDelay, sample.rootDispersion);
   sample.rootDistance = rootDistanceOf(sample, exchange.precision);
-  if (sample.delay < -precisions) sample.problems |= TESTC_DELAY;
+  const leeway = patient ? abs(elapsed(sample.t1, sample.t4)) >> UNDISCIPLINED : 0;
+  if (sample.delay < -precisions - leeway) sample.problems |= TESTC_DELAY;
+  if (patient) sample.delay = max(sample.delay, exchange.precision);
   // The transmit timestamp of another reply than the one before would lie before that one's request (RFC 9769 §2).
   if (before && elapsed(sample.t2, sample.t3) < -precisions) sample.problems |= TESTC_DELAY;
 }

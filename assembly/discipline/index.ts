@@ -13,6 +13,7 @@
 import { endSlew, limitClock, reckon, resetClock, shiftAll, slewRate, steering } from "./clock";
 import { distanceBound } from "./combine";
 import { estimatorForget, estimatorSample, steer } from "./estimator";
+import { breakLedger } from "./ledger";
 import { Measurement, measurementAt } from "./measurement";
 import { Past, SOURCES, clearSource, sourceAt, toSeconds } from "./memory";
 import { limitPoll, pollAfter } from "./pace";
@@ -127,6 +128,7 @@ export function disciplineForget(now: u64): void {
   steering().step = 0;
   reckon(now);
   endSlew();
+  breakLedger(now);
   estimatorForget();
   if (algorithm == PLL_FLL) pllReset(true);
 }

@@ -50,6 +50,11 @@ export function enterMove(offset: f64, frequency: f64, now: u64): void {
   leverage += frequency * secondsBetween(origin, now);
 }
 
+/** The clock was moved by nobody knows how much: no moment so far can be carried over. */
+export function breakLedger(now: u64): void {
+  enterMove(Infinity, 0, now);
+}
+
 /** Keep the moment `now`. The clock MUST have been reckoned up to it. */
 export function keepMoment(moment: Moment, now: u64): void {
   moment.when = now;

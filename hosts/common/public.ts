@@ -16,7 +16,7 @@ export type { SampleFields, SampleJson } from "./client/sample.ts";
 export type { Problem, TestName } from "./client/problems.ts";
 export { DEFAULT_SOURCES } from "./client/survey.ts";
 export type { Consensus, Survey, SurveyEntry, SurveyOptions } from "./client/survey.ts";
-export type { ServeOptions, Server, ServerStats } from "./server/serve.ts";
+export type { ServeOptions, Server, ServerStats, ServerUpdate } from "./server/serve.ts";
 export type { Algorithm } from "./client/discipline.ts";
 export type { EngineEvent, SourceOptions, SourceState, TrackingState } from "./client/engine.ts";
 export { Clock } from "./client/start.ts";

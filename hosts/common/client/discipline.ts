@@ -9,6 +9,7 @@
 
 import { Core, unsigned } from "../core/core.ts";
 import { kissMeaning, refidText } from "../core/cold.ts";
+import { refidOf } from "./refid.ts";
 import { problemsOf, type Problem } from "./problems.ts";
 
 /** How the core corrects the clock. */
@@ -140,6 +141,36 @@ export class DisciplineCore {
   open(index: number, options: { version: number; minPoll: number; maxPoll: number; interleaved?: boolean }): void {
     this.#core.exports.associationOpen(index, options.version, options.minPoll, options.maxPoll);
     if (options.interleaved) this.#core.exports.associationInterleave(index);
+  }
+
+  /** Peer with somebody. `ourAddress`: the address that the peer knows us by. */
+  openSymmetric(index: number, options: { version: number; minPoll: number; maxPoll: number; passive: boolean; ourAddress?: string | undefined }): void {
+    const { version, minPoll, maxPoll, passive, ourAddress } = options;
+    this.#core.exports.symmetricOpen(index, version, minPoll, maxPoll, passive ? 1 : 0, ourAddress ? refidOf(this.#core, ourAddress) : 0);
+  }
+
+  /** Where a source is: whom our peers are told that we follow. */
+  address(index: number, address: string): void {
+    this.#core.exports.sourceRefid(index, refidOf(this.#core, address));
+  }
+
+  symmetricTimer(index: number, monotonicNs: bigint, random: bigint, timeNs: bigint): Actions {
+    const { exports } = this.#core;
+    return this.#actions(exports.symmetricTimer(index, this.#time(monotonicNs), random, exports.timestampFromUnixNs(timeNs)));
+  }
+
+  /** When the packet to a peer left, on the steered clock. */
+  symmetricSent(index: number, timeNs: bigint): void {
+    this.#core.exports.symmetricSent(index, this.#core.exports.timestampFromUnixNs(timeNs));
+  }
+
+  /** A datagram from a peer. */
+  symmetricPacket(index: number, data: Uint8Array, came: { time: bigint; monotonic: bigint }, now: { time: bigint; monotonic: bigint; random: bigint }): Actions {
+    const { exports, bytes } = this.#core;
+    const length = data.length > this.#slotSize ? 0 : data.length;
+    bytes.set(data.subarray(0, length), this.#slot);
+    exports.associationCame(index, exports.timestampFromUnixNs(came.time), this.#time(came.monotonic));
+    return this.#actions(exports.symmetricPacket(index, length, this.#time(now.monotonic), now.random, exports.timestampFromUnixNs(now.time)));
   }
 
   close(index: number): void {

@@ -9,11 +9,13 @@
  */
 
 import { NtpError } from "../errors.ts";
-import type { Host } from "../host.ts";
+import type { Endpoint, Host } from "../host.ts";
 import type { SteeredClock } from "../clock/steered.ts";
 import { DisciplineCore, type Algorithm, type SourceVariables, type Steering, type SystemVariables } from "./discipline.ts";
 import { endpointsOf } from "./resolve.ts";
-import { SourceRunner } from "./runner.ts";
+import { PeerRunner } from "./peer-runner.ts";
+import { PeerPort, type PeeringOptions } from "./peering.ts";
+import { SourceRunner, type RunnerOptions } from "./runner.ts";
 import { formatEndpoint, parseSource } from "./source.ts";
 
 /** A source to follow. */
@@ -24,6 +26,11 @@ export interface SourceOptions {
   readonly version?: 3 | 4;
   /** Ask in interleaved mode (RFC 9769): better transmit timestamps from servers that have it. Default false. */
   readonly interleaved?: boolean;
+  /**
+   * "symmetric": it is a peer, and each of the two tells the other the time (RFC 5905 §3). Both must know the other's address
+   * and port: see {@link EngineOptions.peering}. Default "client".
+   */
+  readonly mode?: "client" | "symmetric";
   /** log2 s, 0..17. Defaults of the engine. */
   readonly minPoll?: number;
   readonly maxPoll?: number;
@@ -31,6 +38,8 @@ export interface SourceOptions {
 
 export interface EngineOptions {
   readonly sources: readonly SourceOptions[];
+  /** The port that peers know us by, and who may peer with us unasked. */
+  readonly peering?: PeeringOptions;
   /** Default "estimator". */
   readonly algorithm?: Algorithm;
   /** log2 s. Defaults 6 and 10. */
@@ -99,7 +108,8 @@ export class Engine {
   readonly #options: EngineOptions;
   readonly #listeners = new Set<(event: EngineEvent) => void>();
   /** In the order of the core's indices; one whose server sent DENY stays, closed, to be shown. */
-  readonly #runners: SourceRunner[] = [];
+  readonly #runners: (SourceRunner | PeerRunner)[] = [];
+  readonly #port: PeerPort;
   #steerTimer: ReturnType<typeof setTimeout> | undefined;
   #watchTimer: ReturnType<typeof setInterval> | undefined;
   #synchronised = false;
@@ -112,6 +122,7 @@ export class Engine {
     this.#host = host;
     this.#clock = clock;
     this.#options = options;
+    this.#port = new PeerPort(host, options.peering ?? {}, (endpoint) => this.#welcome(endpoint));
     const { algorithm = "estimator", frequency = 0, skew = 0, minPoll = 6, maxPoll = 10 } = options;
     this.#core.reset({ algorithm, frequency, skew, precision: host.clock.precision });
     const { maximumSlew, maximumFrequency } = clock.actuator;
@@ -135,6 +146,7 @@ export class Engine {
       this.#watch();
       this.#tellSynchronised();
     }, WATCH_MS);
+    await this.#port.listen();
     await Promise.all(this.#options.sources.map((source) => this.#follow(source)));
   }
 
@@ -147,6 +159,7 @@ export class Engine {
     // What is known is kept before the sources go: the bound grows from here.
     this.#core.system(this.#clock.monotonic());
     for (const runner of this.#runners) runner.close();
+    this.#port.close();
     this.#clock.actuator.setRate(this.#core.steering().frequency);
   }
 
@@ -188,8 +201,14 @@ export class Engine {
     });
   }
 
-  async #follow({ source, pool = 1, version = 4, interleaved = false, minPoll, maxPoll }: SourceOptions): Promise<void> {
+  async #follow({ source, pool = 1, version = 4, interleaved = false, mode = "client", minPoll, maxPoll }: SourceOptions): Promise<void> {
     const parsed = parseSource(source);
+    if (mode === "symmetric") {
+      const polls = { minPoll: minPoll ?? this.#options.minPoll ?? 6, maxPoll: maxPoll ?? this.#options.maxPoll ?? 10 };
+      const peer = new PeerRunner(this.#context, this.#port, { index: this.#runners.length, source: parsed, version, passive: false, ...polls });
+      this.#runners.push(peer);
+      return peer.start();
+    }
     const endpoints = pool > 1 ? (await endpointsOf(this.#host, parsed).catch(() => [])).slice(0, pool) : [];
     if (this.#closed) return;
     const members = endpoints.length > 0 ? endpoints.map((endpoint) => ({ endpoint })) : [{}];
@@ -202,6 +221,19 @@ export class Engine {
     }));
   }
 
+  /** Somebody who may peers with us. A place that another one left is taken over. */
+  #welcome(endpoint: Endpoint): void {
+    if (this.#closed) return;
+    const left = this.#runners.findIndex((runner) => runner instanceof PeerRunner && runner.options.passive && runner.closed);
+    const index = left < 0 ? this.#runners.length : left;
+    if (index >= SOURCE_LIMIT) return;
+    const { minPoll = 6, maxPoll = 10 } = this.#options;
+    const source = parseSource(formatEndpoint(endpoint.address, endpoint.port));
+    const peer = new PeerRunner(this.#context, this.#port, { index, source, version: 4, passive: true, minPoll, maxPoll, endpoint });
+    this.#runners[index] = peer;
+    void peer.start();
+  }
+
   get #context() {
     return {
       host: this.#host,
@@ -209,7 +241,7 @@ export class Engine {
       clock: this.#clock,
       watch: () => this.#watch(),
       steer: (nowNs: bigint) => this.#steer(nowNs, true),
-      stopped: (runner: SourceRunner) => this.#tell({ kind: "stopped", source: runner.options.source.text }),
+      stopped: (runner: { readonly options: RunnerOptions }) => this.#tell({ kind: "stopped", source: runner.options.source.text }),
     };
   }
 

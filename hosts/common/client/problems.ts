@@ -10,7 +10,7 @@ import { kissMeaning } from "../core/cold.ts";
 /** The packet tests: RFC 5905 §9.2 by number, RFC 4330 §5 and ours by letter. */
 export type TestName =
   | "test1" | "test2" | "test3" | "test4" | "test5" | "test6" | "test7"
-  | "testA" | "testB" | "testC" | "testD" | "testE" | "testF";
+  | "testA" | "testB" | "testC" | "testD" | "testE" | "testF" | "testG";
 
 /** One reason against a sample. */
 export interface Problem {
@@ -34,6 +34,7 @@ const TESTS: readonly (readonly [TestName, string])[] = [
   ["testD", "malformed: no NTP header, or what follows it is neither extension field nor MAC"],
   ["testE", "not a reply to our mode and version"],
   ["testF", "from another address or port than the one asked"],
+  ["testG", "a loop: the peer is synchronised to us"],
 ];
 
 /** The names of the tests whose bits are set, in order. */

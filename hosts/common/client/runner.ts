@@ -27,7 +27,7 @@ export interface RunnerContext {
   /** The core asked for steering, at this monotonic time. */
   steer(nowNs: bigint): void;
   /** The server does not want us. */
-  stopped(runner: SourceRunner): void;
+  stopped(runner: { readonly options: RunnerOptions }): void;
 }
 
 export interface RunnerOptions {
@@ -166,6 +166,7 @@ export class SourceRunner {
     const socket = await host.openUdp!({ family: endpoint.address.includes(":") ? 6 : 4, connect: endpoint }, handlers, "kernel");
     if (!this.#current(request)) return socket.close();
     this.#socket = socket;
+    core.address(this.options.index, endpoint.address);
     const { sentNs } = await socket.send(packet, endpoint);
     // Its t1 belongs to no later request.
     if (!this.#current(request)) return;

@@ -126,9 +126,10 @@ export async function startClock(host: Host, options: ClockOptions = {}): Promis
   if (signal?.aborted) throw aborted(signal);
   const { clock, engine } = launch(host, options);
   const agreed = agreement(clock, engine, options);
-  void engine.start();
   try {
-    await agreed;
+    // A start that fails (a port that cannot be bound) ends the wait.
+    engine.start().catch(agreed.fail);
+    await agreed.promise;
     return clock;
   } catch (error) {
     clock.close();
@@ -136,10 +137,11 @@ export async function startClock(host: Host, options: ClockOptions = {}): Promis
   }
 }
 
-/** Resolves at the first agreement. @throws {NtpError} `NO_AGREEMENT`, `ABORTED` */
-function agreement(clock: Clock, engine: Engine, { timeout = DEFAULT_TIMEOUT, signal }: ClockOptions): Promise<void> {
-  if (timeout === 0) return Promise.resolve();
-  return new Promise((resolve, reject) => {
+/** Resolves at the first agreement, or rejects with what `fail` is called with. @throws {NtpError} `NO_AGREEMENT`, `ABORTED` */
+function agreement(clock: Clock, engine: Engine, { timeout = DEFAULT_TIMEOUT, signal }: ClockOptions) {
+  let fail = (_: Error): void => {};
+  if (timeout === 0) return { promise: Promise.resolve(), fail };
+  const promise = new Promise<void>((resolve, reject) => {
     const end = (act: () => void) => {
       clearTimeout(timer);
       stop();
@@ -153,7 +155,9 @@ function agreement(clock: Clock, engine: Engine, { timeout = DEFAULT_TIMEOUT, si
       if (kind === "synchronised") end(resolve);
     });
     signal?.addEventListener("abort", onAbort, { once: true });
+    fail = (error) => end(() => reject(error));
   });
+  return { promise, fail };
 }
 
 function aborted(signal: AbortSignal | undefined): NtpError {
@@ -183,9 +187,14 @@ export async function* watch(host: Host, options: ClockOptions = {}): AsyncGener
   });
   const onAbort = () => wake();
   options.signal?.addEventListener("abort", onAbort, { once: true });
-  void engine.start();
+  let failure: Error | undefined;
+  engine.start().catch((error: Error) => {
+    failure = error;
+    wake();
+  });
   try {
     while (!options.signal?.aborted) {
+      if (failure) throw failure;
       const state = waiting.shift();
       if (state) yield state;
       else await new Promise<void>((resolve) => (wake = resolve));

@@ -47,6 +47,11 @@ export interface CoreExports {
   associationOpen(index: number, version: number, minPoll: number, maxPoll: number): void;
   associationClose(index: number): void;
   associationInterleave(index: number): void;
+  symmetricOpen(index: number, version: number, minPoll: number, maxPoll: number, passive: number, ourRefid: number): void;
+  symmetricTimer(index: number, now: bigint, random: bigint, wall: bigint): number;
+  symmetricSent(index: number, t1: bigint): void;
+  symmetricPacket(index: number, length: number, now: bigint, random: bigint, wall: bigint): number;
+  sourceRefid(index: number, refid: number): void;
   associationTimer(index: number, now: bigint, random: bigint): number;
   associationSent(index: number, t1: bigint): void;
   associationCame(index: number, t4: bigint, came: bigint): void;

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/** What the daemon tells: from the engine's state to plain data that JSON can carry. @module */
+
+import { describe, expect, it } from "vitest";
+import type { SourceState, TrackingState } from "../hosts/common/client/engine.ts";
+import { UpdateHistory } from "./history.ts";
+import { refidHex, refidOfAddress } from "./refid.ts";
+import { takeSnapshot, type Watched } from "./report.ts";
+
+const NOW = 1_800_000_000_000_000_000n;
+const TRACKING = {
+  synchronised: true, refid: "192.0.2.7", peer: 0, stratum: 2, leap: 0, survivors: 1, rootDelay: 0.01, rootDispersion: 0.001,
+  offset: 1e-6, uncertainty: 0.006, frequencyPpm: -12.5, skewPpm: 0.02, poll: 6,
+} as unknown as TrackingState;
+const SOURCE = {
+  source: "time.example.org", address: "192.0.2.7:123", isPeer: true, selection: "survivor", samples: 9, lastSample: 2, stratum: 1, leap: 0,
+  poll: 6, reach: 0o377, offset: 2e-6, offsetDeviation: 1e-6, frequency: 1e-9, frequencyDeviation: 2e-8, delay: 0.004, jitter: 1e-5,
+  rootDelay: 0.002, rootDispersion: 0.0005, sent: 9, used: 9, unfit: 0, ignored: 0, kisses: 0, lastKiss: "", lastProblems: [], lastError: undefined,
+} as unknown as SourceState;
+const LOST = { synchronised: false, refid: "", peer: -1, stratum: 16, leap: 3, survivors: 0, uncertainty: Infinity } as unknown as TrackingState;
+
+function snapshot({ tracking = {}, source = {}, ...rest }: Partial<Watched> & { tracking?: object; source?: object } = {}) {
+  const engine = { tracking: () => ({ ...TRACKING, ...tracking }), sources: () => [{ ...SOURCE, ...source }] };
+  return takeSnapshot({ mode: "system", engine, history: new UpdateHistory(), now: () => NOW, wallNow: () => NOW, ...rest });
+}
+
+describe("a snapshot", () => {
+  it("tells the clock in the vocabulary", () => {
+    const { tracking } = snapshot();
+    expect(tracking).toMatchObject({ refid: "C0000207", address: "192.0.2.7", source: "time.example.org", stratum: 2, offset: 1e-6, frequencyPpm: -12.5 });
+    expect(tracking.referenceTime).toBe(String(NOW - 2_000_000_000n));
+    expect(tracking.residualFrequencyPpm).toBeCloseTo(0.001, 12);
+  });
+
+  it("knows neither offset nor reference without agreement, and says null", () => {
+    const { tracking, served } = snapshot({ tracking: LOST, source: { isPeer: false, samples: 0 } });
+    expect(tracking).toMatchObject({ refid: "00000000", address: null, source: null, referenceTime: null, offset: null, residualFrequencyPpm: null, uncertainty: null });
+    expect(served).toMatchObject({ stratum: undefined, rootDelay: 0, rootDispersion: 0 });
+  });
+
+  it("tells in mode observe what the system clock is off by, not the virtual one", () => {
+    expect(snapshot({ mode: "observe", wallNow: () => NOW - 5_000_000n }).tracking.offset).toBeCloseTo(0.005001, 9);
+    expect(snapshot({ mode: "virtual", wallNow: () => NOW - 5_000_000n }).tracking.offset).toBe(1e-6);
+  });
+
+  it("survives JSON: nothing in it is infinite, undefined or a bigint but what is served", () => {
+    const { served, ...told } = snapshot({ tracking: { uncertainty: Infinity }, source: { offsetDeviation: Infinity, lastSample: undefined, address: undefined } });
+    expect(JSON.parse(JSON.stringify(told))).toEqual(told);
+    expect(typeof served.referenceNs).toBe("bigint");
+  });
+
+  it.each<[string, object, string]>([
+    ["the system peer", {}, "*"],
+    ["a survivor", { isPeer: false }, "+"],
+    ["a selectable source", { isPeer: false, selection: "selectable" }, "-"],
+    ["a falseticker", { isPeer: false, selection: "falseticker" }, "x"],
+    ["an unreachable source", { isPeer: false, selection: "unreachable" }, "?"],
+    ["a source without samples", { isPeer: false, selection: "falseticker", samples: 0 }, "?"],
+  ])("marks %s %j with %s", (_, source, state) => {
+    expect(snapshot({ source }).sources[0]!.state).toBe(state);
+  });
+
+  it("bounds a source's error by half of the round trip and all dispersion", () => {
+    expect(snapshot().sources[0]!.rootDistance).toBeCloseTo(0.003 + 0.0005 + 1e-6, 12);
+  });
+
+  it.each<[string, object]>([["a dispersion that the format cannot tell", { rootDispersion: 16 }], ["stratum 16", { stratum: 16 }]])("is not served with %s", (_, tracking) => {
+    expect(snapshot({ tracking }).served.stratum).toBeUndefined();
+  });
+});
+
+describe("a reference identifier", () => {
+  it("is an IPv4 address itself", () => {
+    expect(refidHex(refidOfAddress("192.0.2.7"))).toBe("C0000207");
+  });
+
+  it("is the beginning of the MD5 of an IPv6 address", async () => {
+    const { createHash } = await import("node:crypto");
+    const octets = Buffer.from("20010db8000000000000000000000001", "hex");
+    const expected = createHash("md5").update(octets).digest().readUInt32BE(0);
+    expect(refidOfAddress("2001:db8::1")).toBe(expected);
+  });
+
+  it("of nothing is 0", () => {
+    expect(refidOfAddress("")).toBe(0);
+  });
+});

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/**
+ * One peer kept up with: its timer, its datagrams. Obeys the core (assembly/association/symmetric.ts), decides nothing.
+ *
+ * @module
+ */
+
+import type { Datagram, Endpoint } from "../host.ts";
+import type { Actions } from "./discipline.ts";
+import type { PeerPort } from "./peering.ts";
+import { endpointsOf } from "./resolve.ts";
+import type { RunnerContext, RunnerOptions } from "./runner.ts";
+
+export interface PeerRunnerOptions extends RunnerOptions {
+  /** It asks, we answer: nobody has configured it here. */
+  readonly passive: boolean;
+}
+
+const NS_PER_MS = 1e6;
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+/** Datagrams that wait for the stamp of our packet; more are dropped. */
+const EARLY_LIMIT = 16;
+
+export class PeerRunner {
+  readonly options: PeerRunnerOptions;
+  readonly #context: RunnerContext;
+  readonly #port: PeerPort;
+  #endpoint: Endpoint | undefined;
+  #unregister: (() => void) | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #sending = 0;
+  #early: Datagram[] = [];
+  #closed = false;
+  lastError: string | undefined;
+
+  constructor(context: RunnerContext, port: PeerPort, options: PeerRunnerOptions) {
+    this.#context = context;
+    this.#port = port;
+    this.options = options;
+    if (options.endpoint) this.#open(options.endpoint, undefined);
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  get endpoint(): Endpoint | undefined {
+    return this.#endpoint;
+  }
+
+  async start(): Promise<void> {
+    if (!this.#endpoint) await this.#find();
+    if (this.#endpoint) this.#due();
+  }
+
+  /** Peers are not asked out of turn. */
+  askNow(): void {}
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    this.#unregister?.();
+    this.#context.core.close(this.options.index);
+  }
+
+  /** Look the name up; a peer is one address. */
+  async #find(): Promise<void> {
+    try {
+      const [endpoint] = await endpointsOf(this.#context.host, this.options.source);
+      if (this.#closed || !endpoint) return;
+      const ourAddress = await this.#port.addressFor(endpoint);
+      if (!this.#closed) this.#open(endpoint, ourAddress);
+    } catch (error) {
+      this.lastError = (error as Error).message;
+      this.#timer = setTimeout(() => void this.start(), 1000 * 2 ** this.options.minPoll);
+    }
+  }
+
+  #open(endpoint: Endpoint, ourAddress: string | undefined): void {
+    const { core } = this.#context;
+    const { index, passive } = this.options;
+    this.#endpoint = endpoint;
+    core.openSymmetric(index, { ...this.options, ourAddress });
+    core.address(index, endpoint.address);
+    this.#unregister = this.#port.register(endpoint, (datagram) => this.#take(datagram), passive);
+  }
+
+  #due(): void {
+    if (this.#closed) return;
+    const { core, clock } = this.#context;
+    const now = clock.monotonic();
+    this.#obey(core.symmetricTimer(this.options.index, now, this.#random(), clock.now()), now);
+  }
+
+  #random(): bigint {
+    return new DataView(this.#context.host.random(new Uint8Array(8)).buffer).getBigUint64(0);
+  }
+
+  #take(datagram: Datagram): void {
+    if (this.#closed) return;
+    // What answers a packet MUST NOT be judged before its stamp is known.
+    if (this.#sending > 0) {
+      if (this.#early.length < EARLY_LIMIT) this.#early.push({ ...datagram, data: datagram.data.slice() });
+      return;
+    }
+    const { core, clock, watch } = this.#context;
+    watch();
+    const came = clock.carry(datagram.receivedNs);
+    const now = { monotonic: clock.monotonic(), time: clock.now(), random: this.#random() };
+    this.#obey(core.symmetricPacket(this.options.index, datagram.data, came, now), now.monotonic);
+  }
+
+  async #send(packet: Uint8Array, endpoint: Endpoint): Promise<void> {
+    const { core, clock } = this.#context;
+    this.#sending += 1;
+    try {
+      const { sentNs } = await this.#port.send(packet, endpoint);
+      if (!this.#closed) core.symmetricSent(this.options.index, clock.carry(sentNs).time);
+      this.lastError = undefined;
+    } catch (error) {
+      this.lastError = (error as Error).message;
+    } finally {
+      this.#sending -= 1;
+    }
+    for (const datagram of this.#early.splice(0)) this.#take(datagram);
+  }
+
+  #obey(actions: Actions, nowNs: bigint): void {
+    const { clock, steer, stopped } = this.#context;
+    if (actions.send && this.#endpoint) void this.#send(actions.send, this.#endpoint);
+    if (actions.timerNs !== undefined) {
+      clearTimeout(this.#timer);
+      const delay = Number(actions.timerNs - clock.monotonic()) / NS_PER_MS;
+      this.#timer = setTimeout(() => this.#due(), Math.max(0, Math.min(delay, LONGEST_TIMER_MS)));
+    }
+    if (actions.steer) steer(nowNs);
+    if (!actions.stop) return;
+    this.close();
+    stopped(this);
+  }
+}

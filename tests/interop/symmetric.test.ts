@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/** chronyd as peer, live on loopback: what each of the two says of the other. */
+
+import { afterEach, describe, expect, it } from "vitest";
+import { startClock, type Clock, type ClockOptions } from "../../hosts/node/index.ts";
+import { eventually, freePort, loopbackAlias, titled, whySkipped } from "../support/peers.ts";
+import { chronyServer, numberIn, type Chronyd, type Report } from "./chrony.ts";
+import { sourceOf } from "./ask.ts";
+
+const skipped = whySkipped(["chronyd", "chronyc"]);
+/** Polls of a second. */
+const FAST = "minpoll 0 maxpoll 0";
+const POLLS = { minPoll: 0, maxPoll: 0 } as const;
+/** Peers wait for each other, so that their offsets are as good as their frequencies, s. */
+const NEAR = 1e-3;
+
+describe.skipIf(skipped)(titled("chronyd is our peer", skipped), () => {
+  let clock: Clock | undefined;
+  afterEach(() => clock?.close());
+
+  /** Where we are, for chronyd's configuration. */
+  async function place(): Promise<{ address: string; port: number; line: string }> {
+    const address = loopbackAlias();
+    const port = await freePort(address);
+    return { address, port, line: `peer ${address} port ${port} ${FAST}` };
+  }
+
+  async function peerWith(servers: Chronyd[], peer: Chronyd | undefined, ours: { address: string; port: number }, more: Partial<ClockOptions> = {}): Promise<void> {
+    clock = await startClock({
+      sources: [...servers.map((server) => ({ source: sourceOf(server), ...POLLS })), ...(peer ? [{ source: sourceOf(peer), mode: "symmetric" as const, ...POLLS }] : [])],
+      ...POLLS,
+      timeout: 0,
+      ...more,
+      peering: { port: ours.port, addresses: [ours.address], ...more.peering },
+    });
+  }
+
+  /** What chronyd says of us once it has had eight good packets. */
+  function dataOf(chronyd: Chronyd, address: string): Promise<Report> {
+    return eventually("chronyd to find eight packets of ours good", async () => {
+      const report = await chronyd.report("ntpdata", address);
+      return numberIn(report, "Total good RX") >= 8 ? report : undefined;
+    }, chronyd.peer);
+  }
+
+  const followed = (index: number) => clock!.state.sources[index]!;
+
+  it("each selects what the other learned, and chronyd finds no fault in our packets", { timeout: 60_000 }, async () => {
+    const ours = await place();
+    await using server = await chronyServer({ lines: ["local stratum 1"] });
+    await using peer = await chronyServer({ lines: [ours.line] });
+    await peerWith([server], peer, ours);
+    const data = await dataOf(peer, ours.address);
+    expect(data.get("Mode")).toBe("Symmetric active");
+    expect(data.get("NTP tests")).toBe("111 111 1111");
+    expect(data.get("Interleaved")).toBe("No");
+    expect(numberIn(data, "Stratum")).toBe(2);
+    expect(Math.abs(numberIn(data, "Offset"))).toBeLessThan(NEAR);
+    const sources = await eventually("chronyd to select us", async () => {
+      const text = await peer.ask("sources");
+      return text.includes(`=* ${ours.address}`) ? text : undefined;
+    }, peer.peer);
+    expect(sources).toMatch(/=\* /);
+    // It follows us and says so: we must not follow it.
+    await eventually("a loop to be seen", () => (followed(1).lastProblems.some(({ test }) => test === "testG") ? true : undefined), peer.peer);
+    expect(clock!.state.refid).toBe(server.address);
+  });
+
+  it("both measure each other where neither follows the other alone", { timeout: 60_000 }, async () => {
+    const ours = await place();
+    await using server = await chronyServer({ lines: ["local stratum 1"] });
+    await using peer = await chronyServer({ lines: [`server ${server.address} port ${server.port} ${FAST}`, ours.line] });
+    await peerWith([server], peer, ours);
+    const data = await dataOf(peer, ours.address);
+    expect(data.get("NTP tests")).toMatch(/^111 111 1/);
+    const state = await eventually("twelve samples of the peer", () => (followed(1).used >= 12 ? followed(1) : undefined), peer.peer);
+    expect(state).toMatchObject({ stratum: 2, leap: 0, selection: "survivor" });
+    expect(Math.abs(state.offset)).toBeLessThan(NEAR);
+    expect(state.unfit).toBeLessThanOrEqual(state.sent - state.used);
+  });
+
+  it("a peer that restarts is found again", { timeout: 60_000 }, async () => {
+    const ours = await place();
+    await using server = await chronyServer({ lines: ["local stratum 1"] });
+    const lines = [`server ${server.address} port ${server.port} ${FAST}`, ours.line];
+    const first = await chronyServer({ lines });
+    await peerWith([server], first, ours);
+    await dataOf(first, ours.address);
+    await first[Symbol.asyncDispose]();
+    await using second = await chronyServer({ lines: [...lines, `port ${first.port}`], listen: [first.address] });
+    const used = followed(1).used;
+    const data = await dataOf(second, ours.address);
+    expect(data.get("NTP tests")).toMatch(/^111 111/);
+    await eventually("more samples of the peer", () => (followed(1).used >= used + 4 ? true : undefined), second.peer);
+  });
+
+  it("a chronyd that we have not configured is answered and measured only where its address is allowed", { timeout: 60_000 }, async () => {
+    const ours = await place();
+    await using server = await chronyServer({ lines: ["local stratum 1"] });
+    await using peer = await chronyServer({ lines: [`server ${server.address} port ${server.port} ${FAST}`, ours.line] });
+    await peerWith([server], undefined, ours, { peering: { allow: [peer.address], port: ours.port, addresses: [ours.address] } });
+    const data = await dataOf(peer, ours.address);
+    expect(data.get("Mode")).toBe("Symmetric passive");
+    expect(data.get("NTP tests")).toMatch(/^111 111 1/);
+    const state = await eventually("eight samples of the peer", () => (clock!.state.sources[1] && followed(1).used >= 8 ? followed(1) : undefined), peer.peer);
+    expect(Math.abs(state.offset)).toBeLessThan(NEAR);
+  });
+
+  it("it is not answered where nobody is allowed", { timeout: 60_000 }, async () => {
+    const ours = await place();
+    await using server = await chronyServer({ lines: ["local stratum 1"] });
+    await using peer = await chronyServer({ lines: [ours.line] });
+    await peerWith([server], undefined, ours, { peering: { allow: [loopbackAlias()], port: ours.port, addresses: [ours.address] } });
+    await eventually("chronyd to have asked five times", async () => (numberIn(await peer.report("ntpdata", ours.address), "Total TX") >= 5 ? true : undefined), peer.peer);
+    expect(numberIn(await peer.report("ntpdata", ours.address), "Total RX")).toBe(0);
+    expect(clock!.state.sources).toHaveLength(1);
+  });
+});
