@@ -3,7 +3,6 @@
 
 import { Client } from "./client.ts";
 import type { Algorithm, Steering } from "./core.ts";
-import { instantiate } from "./core.ts";
 import { Path } from "./network.ts";
 import { SimulatedClock } from "./node.ts";
 import { Random } from "./rng.ts";
@@ -20,6 +19,8 @@ export interface Outcome extends Figures {
   readonly meanPoll: number;
   /** Times that the client stepped its clock, and what it said of itself at the end. */
   readonly steps: number;
+  /** Kisses that the servers sent. */
+  readonly kisses: number;
   /** Seconds at which the error was greater than the bound that the core gave. */
   readonly beyondBound: number;
   readonly last: Steering;
@@ -44,7 +45,7 @@ export function run(scenario: Scenario, options: RunOptions): Outcome {
   const wander = new Random(options.seed, "wander");
   let walk = scenario.initialFrequency;
   clock.rawFrequency = walk + scenario.temperature(0);
-  const client = new Client(world, instantiate(), options.algorithm, scenario, paths);
+  const client = new Client(world, options.algorithm, scenario, { paths, random: new Random(options.seed, "client") });
   world.run(client);
 
   let beyondBound = 0;
@@ -115,7 +116,7 @@ class Statistics {
   }
 
   outcome(client: Client, servers: number): Omit<Outcome, "beyondBound"> {
-    const { polls, steps, state } = client;
+    const { polls, steps, kisses, state } = client;
     const never = this.unsettled >= this.scenario.duration - 1;
     return {
       rms: Math.sqrt(this.squares / this.count) * 1e6,
@@ -125,6 +126,7 @@ class Statistics {
       settlingFinely: this.unsettledFinely + 1,
       meanPoll: (this.count * servers) / Math.max(1, polls - this.pollsBefore),
       steps,
+      kisses,
       last: state,
       trace: this.trace,
     };

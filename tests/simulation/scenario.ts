@@ -37,6 +37,10 @@ export interface Scenario {
   readonly asleep: { readonly from: number; readonly to: number; readonly error: number } | null;
   /** UTC less the time since the start: what the clock should show. Leap seconds move it. */
   readonly utc: (time: number) => number;
+  /** What the servers announce: 0, 1 insert, 2 delete a second. */
+  readonly leap: (time: number) => number;
+  /** A server answers RATE to who asks it again sooner, s. */
+  readonly rateLimit: number;
   /** makestep: step offsets beyond `least` seconds among the first `count` corrections. */
   readonly steps: { readonly least: number; readonly count: number };
   /** What a drift file says at the start, and its sd, s/s; a doubt of 0: there is none. */
@@ -81,6 +85,8 @@ export const DEFAULTS: Scenario = {
   stepped: null,
   asleep: null,
   utc: perfect,
+  leap: perfect,
+  rateLimit: 0,
   steps: { least: 0, count: 0 },
   drift: { frequency: 0, doubt: 0 },
   epoch: 3990000000, // June 2026

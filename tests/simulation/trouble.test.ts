@@ -201,3 +201,14 @@ describe("delays", () => {
     expect(simulate({ path, duration: 12 * HOUR, statisticsFrom: 6 * HOUR }).rms).toBeLessThan(20);
   });
 });
+
+describe("a server that sends RATE to who asks more often than every 100 s", () => {
+  it("is asked less often, for good, and still followed", () => {
+    const outcome = simulate({ rateLimit: 100 });
+    // Once asked every 128 s there is nothing to complain of; the burst at the start is complained of.
+    expect(outcome.kisses).toBeGreaterThan(0);
+    expect(outcome.kisses).toBeLessThan(12);
+    expect(outcome.meanPoll).toBeGreaterThan(100);
+    expect(outcome.rms).toBeLessThan(60);
+  });
+});
