@@ -10,6 +10,7 @@ import { Candidate, candidates } from "./discipline/intersection";
 import { Exchange } from "./association/exchange";
 import { Sample } from "./association/sample";
 import { Action, Association } from "./association/association";
+import { Listener } from "./association/broadcast";
 import { System } from "./association/system";
 import { Header } from "./proto/header";
 import { SLOT_STRIDE, Slot, slotPackets, slotTable } from "./server/batch";
@@ -54,9 +55,10 @@ export {
   actionOut,
 } from "./association/association";
 export { symmetricOpen, symmetricTimer, symmetricSent, symmetricPacket } from "./association/symmetric";
+export { broadcastOpen, broadcastPacket, broadcastTimer, broadcastReply, listenerOut } from "./association/broadcast";
 export { sourceRefid } from "./association/speak";
 export { systemOut, systemUpdate } from "./association/system";
-export { clockWatch, clockWatchReset } from "./association/clockwatch";
+export { clockWatch, clockWatchLeap, clockWatchReset } from "./association/clockwatch";
 
 // --- discipline ---
 export * from "./discipline/index";
@@ -169,6 +171,8 @@ export const ASSOCIATION_LAST_KISS: usize = offsetof<Association>("lastKiss");
 export const ASSOCIATION_WANTS: usize = offsetof<Association>("wants");
 export const ASSOCIATION_PREVIOUS_TRANSMIT: usize = offsetof<Association>("previousTransmit");
 export const ASSOCIATION_SIZE: usize = offsetof<Association>();
+export const LISTENER_PHASE: usize = offsetof<Listener>("phase");
+export const LISTENER_DELAY: usize = offsetof<Listener>("delay");
 export const ACTION_LENGTH: usize = offsetof<Action>("length");
 export const ACTION_TIMER: usize = offsetof<Action>("timer");
 export const ACTION_SIZE: usize = offsetof<Action>();

@@ -162,6 +162,8 @@ function told(event: Told, { refid, stratum }: { refid: string; stratum: number 
       return ["warning", "no longer synchronised: the sources do not agree, or cannot be reached"];
     case "stepped":
       return ["warning", `stepped the clock by ${(Number(event.offsetNs) / 1e9).toFixed(6)} s`];
+    case "leapt":
+      return ["info", "a leap second was inserted or deleted, as announced"];
     case "disturbed":
       return ["warning", `the clock was ${event.how}; asking all sources anew`];
     case "step-limit":

@@ -5,7 +5,7 @@ import { describe, expect, it } from "vitest";
 import type { Datagram, Host } from "../hosts/common/host.ts";
 import type { ClockStatus } from "../hosts/common/steering.ts";
 import { UpdateHistory } from "./history.ts";
-import { leapToArm } from "./leap.ts";
+import { leapToArm } from "../hosts/common/clock/leap.ts";
 import { carry, virtualHost, type ClockReading } from "./served.ts";
 import { StatusTeller } from "./status.ts";
 

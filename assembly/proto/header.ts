@@ -32,6 +32,7 @@ export const MODE_SYMMETRIC_ACTIVE: i32 = 1;
 export const MODE_SYMMETRIC_PASSIVE: i32 = 2;
 export const MODE_CLIENT: i32 = 3;
 export const MODE_SERVER: i32 = 4;
+export const MODE_BROADCAST: i32 = 5;
 
 /** Stratum of a source that is not synchronised; on the wire it is sent as 0. */
 export const STRATUM_UNSYNCHRONISED: i32 = 16;

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { NtpError } from "../common/errors.ts";
 import type { Endpoint, HostClock, SendStamp, UdpHandlers, UdpOptions, UdpSocket } from "../common/host.ts";
 import { unmapped } from "../common/udp.ts";
 
@@ -33,6 +34,9 @@ const IPV6_ONLY = 1 << 3;
 const { Bun } = globalThis as unknown as { Bun: { udpSocket(options: BunUdpOptions): Promise<BunSocket> } };
 
 export async function openUdp(clock: HostClock, options: UdpOptions, handlers: UdpHandlers): Promise<UdpSocket> {
+  if (options.multicast || options.broadcast || options.reuseAddress) {
+    throw new NtpError("UNSUPPORTED", "Bun's own UDP sockets cannot listen to broadcasts or groups; on Linux with FFI kernel-stamped sockets can");
+  }
   const { family, connect } = options;
   const socket = await Bun.udpSocket({
     hostname: options.address ?? (family === 6 ? "::" : "0.0.0.0"),

@@ -70,6 +70,12 @@ export interface UdpOptions {
   readonly connect?: Endpoint;
   /** Refuse IPv4 on an IPv6 wildcard socket. Default true. */
   readonly ipv6Only?: boolean;
+  /** Hear what is sent to this group, too, on the interface of this address (IPv6: of this name). A host that cannot says UNSUPPORTED. */
+  readonly multicast?: { readonly group: string; readonly interface?: string };
+  /** Allow sending to broadcast addresses. */
+  readonly broadcast?: boolean;
+  /** Share the port with other listeners of broadcasts. */
+  readonly reuseAddress?: boolean;
 }
 
 /** A bound UDP socket. */

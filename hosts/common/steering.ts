@@ -32,6 +32,8 @@ export interface ClockActuator {
   readonly maximumSlew: number;
   /** Largest lasting frequency correction, relative: 500e-6 on most systems. */
   readonly maximumFrequency: number;
+  /** Whether it inserts and deletes leap seconds by itself once told by {@link setStatus}. */
+  readonly insertsLeapSeconds: boolean;
   /** The relative rate in force now, on top of the oscillator's own: 20e-6 makes the clock gain 20 µs each second. */
   rate(): number;
   /**

@@ -21,7 +21,11 @@ export const SOCK_CLOEXEC = 0o2000000;
 export const SOL_IP = 0;
 export const SOL_SOCKET = 1;
 export const SOL_IPV6 = 41;
+export const SO_REUSEADDR = 2;
+export const SO_BROADCAST = 6;
 export const IP_RECVERR = 11;
+export const IP_ADD_MEMBERSHIP = 35;
+export const IPV6_ADD_MEMBERSHIP = 20;
 export const IPV6_RECVERR = 25;
 export const IPV6_V6ONLY = 26;
 

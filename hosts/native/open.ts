@@ -13,7 +13,7 @@ import type { Endpoint, UdpOptions } from "../common/host.ts";
 import { SystemError } from "./errno.ts";
 import type { Libc } from "./libc.ts";
 import * as linux from "./linux.ts";
-import { readSockaddr, SOCKADDR_BYTES, writeSockaddr } from "./sockaddr.ts";
+import { parseAddress, readSockaddr, SOCKADDR_BYTES, writeSockaddr } from "./sockaddr.ts";
 
 const STAMPS =
   linux.SOF_TIMESTAMPING_TX_SOFTWARE | linux.SOF_TIMESTAMPING_RX_SOFTWARE | linux.SOF_TIMESTAMPING_SOFTWARE;
@@ -28,7 +28,10 @@ export function openSocket(libc: Libc, options: UdpOptions): number {
     configure(libc, fd, options);
     const wildcard = options.family === 4 ? "0.0.0.0" : "::";
     const local = { address: options.address ?? wildcard, port: options.port ?? 0 };
+    if (options.reuseAddress) setOption(libc, fd, [linux.SOL_SOCKET, linux.SO_REUSEADDR, 1]);
+    if (options.broadcast) setOption(libc, fd, [linux.SOL_SOCKET, linux.SO_BROADCAST, 1]);
     applyAddress(libc, "bind", fd, { family: options.family, endpoint: local });
+    if (options.multicast) joinGroup(libc, fd, options.family, options.multicast);
     if (options.connect !== undefined) {
       // Port 0 would be accepted by connect and fail at the first send.
       if (options.connect.port === 0) throw new SystemError("connect", linux.EINVAL, "port 0");
@@ -71,6 +74,19 @@ function setOption(libc: Libc, fd: number, [level, option, value]: Option): void
   if (libc.setsockopt(fd, level, option, scratch.address, 4) !== 0) {
     throw libc.failure("setsockopt", `level ${level} option ${option}`);
   }
+}
+
+/** struct ip_mreq {group, interface's address} or ipv6_mreq {group, u32 interface's index}. */
+function joinGroup(libc: Libc, fd: number, family: 4 | 6, { group, interface: name }: NonNullable<UdpOptions["multicast"]>): void {
+  const { view, bytes, address } = libc.scratch;
+  const octets = parseAddress(group)?.octets;
+  if (octets?.length !== (family === 4 ? 4 : 16)) throw new SystemError("setsockopt", linux.EINVAL, group);
+  bytes.fill(0, 0, 20);
+  if (family === 6) view.setUint32(16, name ? libc.interfaceIndex(name) : 0, true);
+  else if (name) bytes.set(parseAddress(name)?.octets ?? [], 4);
+  bytes.set(octets, 0);
+  const [level, option] = family === 4 ? [linux.SOL_IP, linux.IP_ADD_MEMBERSHIP] : [linux.SOL_IPV6, linux.IPV6_ADD_MEMBERSHIP];
+  if (libc.setsockopt(fd, level, option, address, family === 4 ? 8 : 20) !== 0) throw libc.failure("setsockopt", `to join ${group}`);
 }
 
 interface Target {

@@ -97,6 +97,7 @@ function bindAdjust(ffi: Ffi): Adjust {
 class LinuxActuator implements ClockActuator {
   readonly maximumSlew = MAXIMUM_SLEW;
   readonly maximumFrequency = MAXIMUM_FREQUENCY_PPM * 1e-6;
+  readonly insertsLeapSeconds = true;
   readonly description: string;
   readonly #tryAdjust: Adjust;
   readonly #found: Timex;

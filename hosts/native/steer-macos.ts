@@ -151,6 +151,7 @@ function writeTimex({ bytes, view }: Block, request: Partial<DarwinTimex>): void
 class MacosActuator implements ClockActuator {
   readonly maximumSlew = (FREQUENCY_PPM + ADJTIME_PPM) * 1e-6;
   readonly maximumFrequency = FREQUENCY_PPM * 1e-6;
+  readonly insertsLeapSeconds = false;
   readonly description: string;
   readonly #kernel: Kernel;
   readonly #found: DarwinTimex;

@@ -89,6 +89,7 @@ function openAdjustment(ffi: Ffi): Record<keyof typeof ADJUSTMENT, CFunction> {
 class WindowsActuator implements ClockActuator {
   readonly maximumSlew = MAXIMUM_RATE;
   readonly maximumFrequency = MAXIMUM_RATE;
+  readonly insertsLeapSeconds = false;
   readonly description: string;
   readonly #c: Functions;
   /** Two 64-bit numbers and a BOOL; or a FILETIME or SYSTEMTIME. */

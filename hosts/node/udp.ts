@@ -12,9 +12,11 @@ import { unmapped } from "../common/udp.ts";
 
 export async function openUdp(clock: HostClock, options: UdpOptions, handlers: UdpHandlers): Promise<UdpSocket> {
   const { family, connect } = options;
-  const socket = dgram.createSocket({ type: family === 6 ? "udp6" : "udp4", ipv6Only: family === 6 && (options.ipv6Only ?? true) });
+  const socket = dgram.createSocket({ type: family === 6 ? "udp6" : "udp4", ipv6Only: family === 6 && (options.ipv6Only ?? true), reuseAddr: options.reuseAddress ?? false });
   try {
     await bound(socket, options.address ?? (family === 6 ? "::" : "0.0.0.0"), options.port ?? 0);
+    if (options.broadcast) socket.setBroadcast(true);
+    if (options.multicast) socket.addMembership(options.multicast.group, options.multicast.interface);
     if (connect) await connected(socket, connect.port, connect.address);
   } catch (error) {
     socket.close();

@@ -173,6 +173,35 @@ export class DisciplineCore {
     return this.#actions(exports.symmetricPacket(index, length, this.#time(now.monotonic), now.random, exports.timestampFromUnixNs(now.time)));
   }
 
+  openBroadcast(index: number, version: number): void {
+    this.#core.exports.broadcastOpen(index, version);
+  }
+
+  broadcastTimer(index: number, monotonicNs: bigint, random: bigint): Actions {
+    return this.#actions(this.#core.exports.broadcastTimer(index, this.#time(monotonicNs), random));
+  }
+
+  /** A broadcast of the server's. */
+  broadcastPacket(index: number, data: Uint8Array, came: { time: bigint; monotonic: bigint }, nowNs: bigint, random: bigint): Actions {
+    const length = this.#put(index, data, came);
+    return this.#actions(this.#core.exports.broadcastPacket(index, length, this.#time(nowNs), random));
+  }
+
+  /** What may be the answer to a request of the volley. */
+  broadcastReply(index: number, data: Uint8Array, came: { time: bigint; monotonic: bigint }, nowNs: bigint): Actions {
+    const length = this.#put(index, data, came);
+    return this.#actions(this.#core.exports.broadcastReply(index, length, this.#time(nowNs)));
+  }
+
+  /** A datagram into the core's slot. Longer than any NTP packet: an empty one is passed over and counted alike. */
+  #put(index: number, data: Uint8Array, came: { time: bigint; monotonic: bigint }): number {
+    const { exports, bytes } = this.#core;
+    const length = data.length > this.#slotSize ? 0 : data.length;
+    bytes.set(data.subarray(0, length), this.#slot);
+    exports.associationCame(index, exports.timestampFromUnixNs(came.time), this.#time(came.monotonic));
+    return length;
+  }
+
   close(index: number): void {
     this.#core.exports.associationClose(index);
   }
@@ -209,7 +238,13 @@ export class DisciplineCore {
     this.#core.exports.clockWatchReset();
   }
 
-  /** Compare wall and monotonic time, read together: 0 undisturbed, 1 stepped back, 2 stepped ahead or slept. */
+  /** A leap second (1 insert, 2 delete, 0 none) that the clock will make by itself at `atNs`. */
+  expectLeap(leap: number, atNs: bigint): void {
+    const { exports } = this.#core;
+    exports.clockWatchLeap(leap, exports.timestampFromUnixNs(atNs));
+  }
+
+  /** Compare wall and monotonic time, read together: 0 undisturbed, 1 stepped back, 2 stepped ahead or slept, 3 leapt. */
   watchClock(timeNs: bigint, monotonicNs: bigint): number {
     const { exports } = this.#core;
     return exports.clockWatch(exports.timestampFromUnixNs(timeNs), this.#time(monotonicNs));

@@ -260,6 +260,7 @@ class Kernel implements ClockActuator {
   readonly description = "kernel";
   readonly maximumSlew = 0.1;
   readonly maximumFrequency = 500e-6;
+  readonly insertsLeapSeconds: boolean = true;
   readonly #virtual = steeredVirtual(world.clock);
 
   rate(): number {

@@ -12,7 +12,9 @@ import { NtpError } from "../errors.ts";
 import type { Endpoint, Host } from "../host.ts";
 import type { SteeredClock } from "../clock/steered.ts";
 import { DisciplineCore, type Algorithm, type SourceVariables, type Steering, type SystemVariables } from "./discipline.ts";
+import { LeapKeeper } from "./leapkeeper.ts";
 import { endpointsOf } from "./resolve.ts";
+import { BroadcastRunner, type ListenOptions } from "./broadcast-runner.ts";
 import { PeerRunner } from "./peer-runner.ts";
 import { PeerPort, type PeeringOptions } from "./peering.ts";
 import { SourceRunner, type RunnerOptions } from "./runner.ts";
@@ -28,9 +30,14 @@ export interface SourceOptions {
   readonly interleaved?: boolean;
   /**
    * "symmetric": it is a peer, and each of the two tells the other the time (RFC 5905 §3). Both must know the other's address
-   * and port: see {@link EngineOptions.peering}. Default "client".
+   * and port: see {@link EngineOptions.peering}. "broadcast": it tells the time to a network. Default "client".
    */
-  readonly mode?: "client" | "symmetric";
+  readonly mode?: "client" | "symmetric" | "broadcast";
+  /**
+   * For "broadcast": listen to what `source` broadcasts, and ask it only to learn how long its packets take. Whoever can send
+   * in its name to this network then has a say in our time: only where nobody can. Default port 123, no group.
+   */
+  readonly listen?: ListenOptions;
   /** log2 s, 0..17. Defaults of the engine. */
   readonly minPoll?: number;
   readonly maxPoll?: number;
@@ -61,6 +68,8 @@ export type EngineEvent =
   | { readonly kind: "stepped"; readonly offsetNs: bigint }
   /** The clock was stepped by somebody else, or the machine slept. */
   | { readonly kind: "disturbed"; readonly how: "stepped back" | "stepped ahead or slept" }
+  /** A leap second was inserted or deleted. */
+  | { readonly kind: "leapt" }
   /** A step beyond the limits was refused, or the sum of steps nears its limit. */
   | { readonly kind: "step-limit"; readonly how: "refused" | "near" }
   /** A server sent DENY or RSTR: it is not asked any more. */
@@ -98,6 +107,8 @@ const SOURCE_LIMIT = 64;
 const WATCH_MS = 1000;
 /** Wall and monotonic time are to be read together; well below the jump that counts, 50 ms. */
 const LONGEST_LOOK_NS = 10_000_000n;
+/** What the core's clock watch calls a leap second. */
+const LEAPT = 3;
 const STEP_REFUSED = 1;
 const STEPS_MOUNTING = 2;
 
@@ -108,10 +119,11 @@ export class Engine {
   readonly #options: EngineOptions;
   readonly #listeners = new Set<(event: EngineEvent) => void>();
   /** In the order of the core's indices; one whose server sent DENY stays, closed, to be shown. */
-  readonly #runners: (SourceRunner | PeerRunner)[] = [];
+  readonly #runners: (SourceRunner | PeerRunner | BroadcastRunner)[] = [];
   readonly #port: PeerPort;
   #steerTimer: ReturnType<typeof setTimeout> | undefined;
   #watchTimer: ReturnType<typeof setInterval> | undefined;
+  readonly #leaps: LeapKeeper;
   #synchronised = false;
   #flags = 0;
   #closed = false;
@@ -132,6 +144,7 @@ export class Engine {
     const { single, startup, sum } = options.stepLimits ?? { single: 1000, startup: 0, sum: 0 };
     this.#core.stepLimits(single, startup, sum);
     clock.actuator.setRate(frequency);
+    this.#leaps = new LeapKeeper(clock, this.#core, () => this.#tell({ kind: "leapt" }));
   }
 
   /** Be told what happens. Returns how to stop being told. */
@@ -145,8 +158,10 @@ export class Engine {
     this.#watchTimer = setInterval(() => {
       this.#watch();
       this.#tellSynchronised();
+      this.#leaps.tick(this.#core.system(this.#clock.monotonic()).leap);
     }, WATCH_MS);
-    await this.#port.listen();
+    if (this.#options.peering?.allow?.length) await this.#port.listen();
+    if (this.#closed) return;
     await Promise.all(this.#options.sources.map((source) => this.#follow(source)));
   }
 
@@ -156,6 +171,7 @@ export class Engine {
     this.#closed = true;
     clearTimeout(this.#steerTimer);
     clearInterval(this.#watchTimer);
+    this.#leaps.close();
     // What is known is kept before the sources go: the bound grows from here.
     this.#core.system(this.#clock.monotonic());
     for (const runner of this.#runners) runner.close();
@@ -201,8 +217,13 @@ export class Engine {
     });
   }
 
-  async #follow({ source, pool = 1, version = 4, interleaved = false, mode = "client", minPoll, maxPoll }: SourceOptions): Promise<void> {
+  async #follow({ source, pool = 1, version = 4, interleaved = false, mode = "client", listen = {}, minPoll, maxPoll }: SourceOptions): Promise<void> {
     const parsed = parseSource(source);
+    if (mode === "broadcast") {
+      const listener = new BroadcastRunner(this.#context, listen, { index: this.#runners.length, source: parsed, version, minPoll: 0, maxPoll: 0 });
+      this.#runners.push(listener);
+      return listener.start();
+    }
     if (mode === "symmetric") {
       const polls = { minPoll: minPoll ?? this.#options.minPoll ?? 6, maxPoll: maxPoll ?? this.#options.maxPoll ?? 10 };
       const peer = new PeerRunner(this.#context, this.#port, { index: this.#runners.length, source: parsed, version, passive: false, ...polls });
@@ -300,6 +321,7 @@ export class Engine {
     if (now - before > LONGEST_LOOK_NS) return;
     const disturbed = this.#core.watchClock(time, now);
     if (disturbed === 0) return;
+    if (disturbed === LEAPT) return this.#tell({ kind: "leapt" });
     this.#steer(now);
     this.askNow();
     this.#tell({ kind: "disturbed", how: disturbed === 1 ? "stepped back" : "stepped ahead or slept" });

@@ -47,7 +47,7 @@ export class PeerPort {
     this.#onNewcomer = onNewcomer;
   }
 
-  /** Listen before anybody is asked, where newcomers may come. */
+  /** Listen before anybody is asked, where newcomers may come. Rejects when the port cannot be had. */
   async listen(): Promise<void> {
     const families = new Set((this.#options.allow ?? []).map(familyOf));
     await Promise.all([...families].map((family) => this.#socket(family)));

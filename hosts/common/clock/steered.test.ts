@@ -19,6 +19,7 @@ const system: ClockActuator = {
   description: "hands",
   maximumSlew: 0.1,
   maximumFrequency: 500e-6,
+  insertsLeapSeconds: true,
   rate: () => 0,
   setRate: () => {},
   step: (offsetNs) => void (wall += offsetNs),

@@ -50,6 +50,7 @@ export class VirtualClock implements ClockActuator {
   readonly description = "virtual";
   readonly maximumSlew = MAXIMUM_SLEW;
   readonly maximumFrequency = MAXIMUM_FREQUENCY;
+  readonly insertsLeapSeconds = false;
   readonly #host: HostClock;
   /** Newest last; never empty. */
   readonly #pieces: Piece[];

@@ -51,6 +51,11 @@ export interface CoreExports {
   symmetricTimer(index: number, now: bigint, random: bigint, wall: bigint): number;
   symmetricSent(index: number, t1: bigint): void;
   symmetricPacket(index: number, length: number, now: bigint, random: bigint, wall: bigint): number;
+  broadcastOpen(index: number, version: number): void;
+  broadcastPacket(index: number, length: number, now: bigint, random: bigint): number;
+  broadcastTimer(index: number, now: bigint, random: bigint): number;
+  broadcastReply(index: number, length: number, now: bigint): number;
+  listenerOut(index: number): number;
   sourceRefid(index: number, refid: number): void;
   associationTimer(index: number, now: bigint, random: bigint): number;
   associationSent(index: number, t1: bigint): void;
@@ -65,6 +70,7 @@ export interface CoreExports {
   systemOut(): number;
   systemUpdate(now: bigint): void;
   clockWatch(wall: bigint, monotonic: bigint): number;
+  clockWatchLeap(leap: number, at: bigint): void;
   clockWatchReset(): void;
   disciplineAlgorithm(choice: number): void;
   disciplineReset(frequency: number, doubt: number): void;

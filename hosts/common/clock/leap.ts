@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
- * When the kernel may be told of a leap second: only on the day at whose end it comes.
+ * When a leap second may be armed: only on the day at whose end it comes.
  *
- * The kernel inserts at the end of the current UTC day, whichever it is, while servers announce for the end of the month
- * (RFC 5905 §7.3), some for weeks, and some forget to stop. Tested in status.test.ts.
+ * A kernel inserts at the end of the current UTC day, whichever it is, while servers announce for the end of the month
+ * (RFC 5905 §7.3), some for weeks, and some forget to stop. Tested in leap.test.ts.
  *
  * @module
  */
@@ -17,4 +17,10 @@ export function leapToArm(leap: number, nowNs: bigint): 0 | 1 | 2 {
   const now = Number(nowNs / NS_PER_MS);
   const lastOfMonth = new Date(now + MS_PER_DAY).getUTCDate() === 1;
   return lastOfMonth ? leap : 0;
+}
+
+/** The end of the UTC day that `nowNs` lies in, ns since 1970. */
+export function endOfDay(nowNs: bigint): bigint {
+  const day = BigInt(MS_PER_DAY) * NS_PER_MS;
+  return (nowNs / day + 1n) * day;
 }
