@@ -35,11 +35,14 @@ describe.skipIf(skipped)(titled("chronyd is our peer", skipped), () => {
     });
   }
 
-  /** What chronyd says of us once it has had eight good packets. */
+  /**
+   * What chronyd says of us once it has had eight good packets and the last passes all tests: its test C is about the delay's
+   * jitter, which a busy machine fails now and then.
+   */
   function dataOf(chronyd: Chronyd, address: string): Promise<Report> {
     return eventually("chronyd to find eight packets of ours good", async () => {
       const report = await chronyd.report("ntpdata", address);
-      return numberIn(report, "Total good RX") >= 8 ? report : undefined;
+      return numberIn(report, "Total good RX") >= 8 && report.get("NTP tests") === "111 111 1111" ? report : undefined;
     }, chronyd.peer);
   }
 
@@ -52,7 +55,6 @@ describe.skipIf(skipped)(titled("chronyd is our peer", skipped), () => {
     await peerWith([server], peer, ours);
     const data = await dataOf(peer, ours.address);
     expect(data.get("Mode")).toBe("Symmetric active");
-    expect(data.get("NTP tests")).toBe("111 111 1111");
     expect(data.get("Interleaved")).toBe("No");
     expect(numberIn(data, "Stratum")).toBe(2);
     expect(Math.abs(numberIn(data, "Offset"))).toBeLessThan(NEAR);
@@ -71,8 +73,7 @@ describe.skipIf(skipped)(titled("chronyd is our peer", skipped), () => {
     await using server = await chronyServer({ lines: ["local stratum 1"] });
     await using peer = await chronyServer({ lines: [`server ${server.address} port ${server.port} ${FAST}`, ours.line] });
     await peerWith([server], peer, ours);
-    const data = await dataOf(peer, ours.address);
-    expect(data.get("NTP tests")).toMatch(/^111 111 1/);
+    await dataOf(peer, ours.address);
     const state = await eventually("twelve samples of the peer", () => (followed(1).used >= 12 ? followed(1) : undefined), peer.peer);
     expect(state).toMatchObject({ stratum: 2, leap: 0, selection: "survivor" });
     expect(Math.abs(state.offset)).toBeLessThan(NEAR);
@@ -89,8 +90,7 @@ describe.skipIf(skipped)(titled("chronyd is our peer", skipped), () => {
     await first[Symbol.asyncDispose]();
     await using second = await chronyServer({ lines: [...lines, `port ${first.port}`], listen: [first.address] });
     const used = followed(1).used;
-    const data = await dataOf(second, ours.address);
-    expect(data.get("NTP tests")).toMatch(/^111 111/);
+    await dataOf(second, ours.address);
     await eventually("more samples of the peer", () => (followed(1).used >= used + 4 ? true : undefined), second.peer);
   });
 
@@ -101,7 +101,6 @@ describe.skipIf(skipped)(titled("chronyd is our peer", skipped), () => {
     await peerWith([server], undefined, ours, { peering: { allow: [peer.address], port: ours.port, addresses: [ours.address] } });
     const data = await dataOf(peer, ours.address);
     expect(data.get("Mode")).toBe("Symmetric passive");
-    expect(data.get("NTP tests")).toMatch(/^111 111 1/);
     const state = await eventually("eight samples of the peer", () => (clock!.state.sources[1] && followed(1).used >= 8 ? followed(1) : undefined), peer.peer);
     expect(Math.abs(state.offset)).toBeLessThan(NEAR);
   });

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/** Contracts of startClock and watch over a host. @module */
+
+import { must, type Contract } from "./suite.ts";
+
+const NS = 1e9;
+
+export const clockApiContracts: Contract[] = [
+  {
+    name: "startClock finds a server's time, 0.25 s ahead of ours, holds it within its bound, and never goes backwards",
+    async check({ api, host }) {
+      const ahead = 250_000_000n;
+      const server = await api.serve({ listen: ["127.0.0.1"], port: 0, stratum: 1, rootDispersion: 0.0001, clock: () => host.clock.now() + ahead });
+      const clock = await api.startClock({ sources: [`127.0.0.1:${server.addresses[0]!.port}`], minPoll: 0, maxPoll: 0, timeout: 20 });
+      try {
+        let last = clock.nowNs();
+        for (let i = 0; i < 50; i++) {
+          const now = clock.nowNs();
+          must(now >= last, `${now} came after ${last}`);
+          last = now;
+          const error = Number(now - host.clock.now() - ahead) / NS;
+          must(Math.abs(error) <= clock.uncertainty + 1e-3, `off by ${error} s, but the bound is ${clock.uncertainty} s`);
+          await new Promise((resolve) => setTimeout(resolve, 10));
+        }
+        must(clock.synchronised && clock.state.stratum === 2, JSON.stringify(clock.state, (_, value) => (typeof value === "bigint" ? String(value) : value)));
+      } finally {
+        clock.close();
+        await server.close();
+      }
+    },
+  },
+  {
+    name: "watch yields states until the loop is left",
+    async check({ api }) {
+      const server = await api.serve({ listen: ["127.0.0.1"], port: 0, stratum: 1 });
+      let states = 0;
+      for await (const state of api.watch({ sources: [`127.0.0.1:${server.addresses[0]!.port}`], minPoll: 0, maxPoll: 0 })) {
+        must(state.sources.length === 1, JSON.stringify(state.sources.length));
+        if (++states === 2) break;
+      }
+      await server.close();
+    },
+  },
+];
