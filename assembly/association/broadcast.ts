@@ -57,6 +57,9 @@ export class Listener {
   sentBefore: u32;
   /** What a broadcast is late by, 2^-32 s. */
   delay: i64;
+  /** The offset that the last one told, 2^-32 s; known from the second on. */
+  offset: i64;
+  known: u8;
   /** Transmit timestamp of the last one used, and when it came. */
   transmit: u64;
   came: u64;
@@ -123,6 +126,7 @@ function isNext(listener: Listener, association: Association): bool {
 function startVolley(association: Association, listener: Listener, now: u64, random: u64): i32 {
   listener.phase = VOLLEY;
   listener.delay = i64.MAX_VALUE;
+  listener.known = 0;
   listener.usedBefore = association.used;
   listener.sentBefore = association.sent;
   association.attempts = 0;
@@ -191,7 +195,13 @@ function useBroadcast(association: Association, listener: Listener, index: i32, 
   association.used += 1;
   const moved = intervalFromSeconds(slewRate() * <f64>elapsed(association.came, now) / 4294967296.0);
   const offset = addSaturating(elapsed(association.t4, lastSample.transmitTime), listener.delay);
-  lastSample.delay = 2 * listener.delay;
+  // One way alone does not show how late a packet is. What two in a row differ by does, to who weighs samples by their delay.
+  const apart = addSaturating(offset, -listener.offset);
+  // The least interval has no positive twin, and MUST NOT make a negative delay.
+  const unrest = !listener.known ? listener.delay : apart == i64.MIN_VALUE ? i64.MAX_VALUE : abs(apart);
+  listener.known = 1;
+  listener.offset = offset;
+  lastSample.delay = addSaturating(2 * listener.delay, addSaturating(unrest, unrest));
   // Both clocks' precision, and what the path may have changed by since the volley: it is not measured again.
   const precisions = addSaturating(intervalFromLog2(lastSample.precision), association.precision);
   lastSample.dispersion = addSaturating(precisions, driftOver(lastSample.delay));

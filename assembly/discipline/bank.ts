@@ -185,6 +185,22 @@ function summarise(source: Source): void {
   source.varFrequency = sum.varFrequency;
 }
 
+/** What the oscillator's wander, as far as it is known, adds to the variance of the offset in `elapsed` seconds. */
+export function wanderVariance(source: Source, elapsed: f64): f64 {
+  let shares: f64 = 0;
+  let squares: f64 = 0;
+  for (let model = 0; model < MODELS; model++) {
+    const share = NativeMath.exp(logLikelihood(source, model));
+    shares += share;
+    for (let wander = 0; wander < WANDERS; wander++) {
+      const level = wanderLevel(wander);
+      squares += share * filterAt(source, model, wander).weight * level * level;
+    }
+  }
+  const variance = squares / shares * elapsed * elapsed * elapsed / 3;
+  return variance > 0 ? variance : 0;
+}
+
 /** The clock was moved by `offset` and runs faster by `frequency`: every belief in the bank moves along. */
 export function shiftBank(source: Source, offset: f64, frequency: f64): void {
   for (let model = 0; model < MODELS; model++) {

@@ -11,7 +11,7 @@
 import { steering } from "./clock";
 import { PHI, peerDistance } from "./clockfilter";
 import { Candidate, candidates, intersect } from "./intersection";
-import { Filter, SOURCES, Source, secondsBetween, sourceAt, toInterval } from "./memory";
+import { Filter, SOURCES, Source, pastBack, secondsBetween, sourceAt, toInterval } from "./memory";
 import { varianceAfter } from "./source";
 
 /** MAXSTRAT: this stratum and above mean unsynchronised. */
@@ -45,7 +45,8 @@ export function combine(now: u64): bool {
     if (elapsed > SILENCE) continue;
     if (source.leap == 3 || source.stratum >= MAX_STRATUM) continue;
     heard++;
-    if (source.samples < FEWEST_SAMPLES) continue;
+    // A source that jumped has few samples left, but its path is known.
+    if (max(source.samples, source.floorSamples) < FEWEST_SAMPLES) continue;
     nominate(count, source, elapsed);
     store<u8>(numbers + count, <u8>index);
     count++;
@@ -72,10 +73,10 @@ export function distanceBound(now: u64): f64 {
   return bound;
 }
 
-/** λ by the estimator: half of the round trip to the reference clock, its dispersion, and 3 sd. */
+/** λ by the estimator: half of the round trip to the reference clock, the dispersions, and 3 sd. */
 function distanceOf(source: Source, elapsed: f64): f64 {
   const sd = sqrt(varianceAfter(source, elapsed));
-  return (source.rootDelay + source.floor) / 2 + source.rootDispersion + 3 * sd;
+  return (source.rootDelay + source.floor) / 2 + source.rootDispersion + pastBack(source, 0).dispersion + 3 * sd;
 }
 
 function candidateAt(place: i32): Candidate {

@@ -7,7 +7,7 @@
  * Tested in tests/simulation ("keeps its accuracy when the route gets longer").
  */
 
-import { HISTORY, Source, pastBack } from "./memory";
+import { HISTORY, Source, pastBack, secondsBetween } from "./memory";
 
 /**
  * A route is believed to have become longer when the least of the last 8, 24 or 64 delays lies so many mean excesses
@@ -22,10 +22,23 @@ const MANY: i32 = HISTORY;
 const MANY_EXCESSES: f64 = 0.9;
 /** Excesses beyond this many medians are spikes and say nothing about the usual waiting. */
 const SPIKE_MEDIANS: f64 = 6;
+/** And this many upper quartiles: of coarse delays half and more may equal the least, and their median says nothing. */
+const SPIKE_QUARTILES: f64 = 3;
 /** A floor is never trusted more than the least of a thousand delays. */
 const FLOOR_MEMORY: i32 = 1000;
 
-/** Excesses of the samples that count, ascending. */
+/**
+ * The eighth part of all contradictions may be due to changes of the frequency or to stray samples; of fewer than eight
+ * the greatest counts.
+ */
+const TOLERATED_SHIFT: i32 = 3;
+/** What an oscillator may add to the second difference of offsets over a span, s/s per √s: a PC's wander. */
+const WANDER: f64 = 1e-8;
+
+/** By how much the floor MUST lie lower than the least delay, for the offsets to be possible; of the source learned last. */
+let contradiction: f64 = 0;
+
+/** Excesses (then contradictions) of the samples that count, ascending. */
 const sorted: usize = memory.data(HISTORY * 8, 8);
 
 function sortedAt(place: i32): f64 {
@@ -42,6 +55,7 @@ export function learnDelay(source: Source): bool {
   restartWhenHigher(source, SOME, SOME_EXCESSES);
   restartWhenHigher(source, MANY, MANY_EXCESSES);
   measureSpread(source);
+  heedOffsets(source);
   return before - source.floor > 0.05 * source.excess;
 }
 
@@ -64,9 +78,11 @@ function restartWhenHigher(source: Source, count: i32, excesses: f64): void {
 
 /** Mean and variance of the excess over the samples since the floor was restarted. */
 function measureSpread(source: Source): void {
-  const count = min(source.floorSamples, min(source.samples, HISTORY));
+  // Delays outlive a jump of the offset: what the ring holds since the floor's restart counts.
+  const count = min(source.floorSamples, HISTORY);
   for (let age = 0; age < count; age++) insert(pastBack(source, age).delay - source.floor, age);
-  const cut = max(sortedAt(count >> 1) * SPIKE_MEDIANS, 1e-9);
+  const usual = max(sortedAt(count >> 1) * SPIKE_MEDIANS, sortedAt(count - 1 - (count >> 2)) * SPIKE_QUARTILES);
+  const cut = max(usual, 1e-9);
   let sum: f64 = 0;
   let squares: f64 = 0;
   for (let place = 0; place < count; place++) {
@@ -87,9 +103,43 @@ function rayleigh(count: i32): f64 {
   return min(sqrt(1.5707963267948966 / <f64>count), 1.2);
 }
 
-/** sd of the box's edges: half of how far the floor may lie below the least delay seen, 1/(2√n) of J = excess/2. */
+/**
+ * The delays alone may seem to say more than they do: coarse ones may all be alike by chance. But |error| <= s/2 of each
+ * sample, and no clock runs zigzag: offsets that differ by more than that tell how far below the least delay the floor is.
+ */
+function heedOffsets(source: Source): void {
+  const count = min(source.floorSamples, min(source.samples, HISTORY)) - 2;
+  contradiction = 0;
+  if (count < 1) return;
+  for (let age = 0; age < count; age++) insert(contradictionAt(source, age), age);
+  contradiction = sortedAt(count - 1 - (count >> TOLERATED_SHIFT));
+  source.excess = max(source.excess, contradiction);
+  source.excessVariance = max(source.excessVariance, contradiction * contradiction / 3);
+}
+
+/** By how much the middle one of three successive offsets is farther from the line through the others than is possible. */
+function contradictionAt(source: Source, age: i32): f64 {
+  const last = pastBack(source, age);
+  const middle = pastBack(source, age + 1);
+  const first = pastBack(source, age + 2);
+  const span = secondsBetween(first.when, last.when);
+  const share = span > 0 ? secondsBetween(first.when, middle.when) / span : 0.5;
+  // Times that run backwards tell nothing.
+  if (!(share >= 0 && share <= 1)) return 0;
+  const miss = abs(middle.offset - first.offset - share * (last.offset - first.offset));
+  const waited = middle.delay + (1 - share) * first.delay + share * last.delay - 2 * source.floor;
+  const rounded = middle.dispersion + (1 - share) * first.dispersion + share * last.dispersion;
+  const excused = waited / 2 + rounded / 2 + WANDER * span * sqrt(max(span, 0));
+  const beyond = miss - excused;
+  return beyond > 0 && beyond < 1e10 ? beyond : 0;
+}
+
+/**
+ * sd of the box's edges: half of how far the floor may lie below the least delay seen, 1/(2√n) of J = excess/2; of the
+ * source that learnDelay was told of last.
+ */
 export function edgeOf(source: Source): f64 {
-  return source.excess / (4 * sqrt(<f64>max(source.floorSamples, 1)));
+  return max(source.excess / (4 * sqrt(<f64>max(source.floorSamples, 1))), contradiction / 2);
 }
 
 function insert(value: f64, count: i32): void {

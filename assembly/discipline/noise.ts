@@ -11,7 +11,8 @@
  *   LEANING ±          most of the waiting is on one side: u is e^(κu) within the box
  *
  * Each gives the probability density of a sample and the mean and variance of the offset afterwards (the belief stays
- * Gaussian: moments are matched). The box's edges are soft, as the floor is known only as well as the least of n delays.
+ * Gaussian: moments are matched). The box's edges are soft, as the floor is known only as well as the least of n delays,
+ * and no sample is surer than its clocks' readings are fine.
  * Every model keeps a small share for samples that obey nothing at all. Refuses to know about time or frequency.
  * Tested in tests/simulation.
  */
@@ -29,39 +30,44 @@ const STRAY_SPREAD: f64 = 1.5;
 const POINTS: i32 = 32;
 const SQRT_2PI: f64 = 2.5066282746310002;
 
-/** The sample at hand; set by {@link regard}. */
+/** The sample at hand; set by {@link regardPath} and {@link regard}. */
 let measured: f64 = 0;
 let half: f64 = 0;
 let typical: f64 = 0;
 let steady: f64 = 0;
 let edge: f64 = 0;
-let strayVariance: f64 = 0;
+let rounding: f64 = 0;
+let strayScale: f64 = 0;
 
 /** What {@link weigh} found. */
 export let density: f64 = 0;
 export let meanAfter: f64 = 0;
 export let varianceAfter: f64 = 0;
 
-/**
- * Makes ready for one sample: its offset, its excess delay `s`, the mean excess of its source, the variance that the
- * spread of delays gives, and the sd of the box's edge.
- */
-export function regard(offset: f64, excess: f64, mean: f64, variance: f64, edgeSd: f64): void {
-  measured = offset;
-  half = excess / 2;
+/** What the source's path does to its samples: mean excess, the variance that the spread of delays gives, the edge's sd. */
+export function regardPath(mean: f64, variance: f64, edgeSd: f64): void {
   typical = mean;
   steady = variance;
   edge = edgeSd;
-  const stray = STRAY_SPREAD * (half + mean) + edgeSd;
-  strayVariance = stray * stray;
+}
+
+/**
+ * Makes ready for one sample: its offset, its excess delay `s`, and its dispersion: the greatest error of the readings
+ * themselves, whatever the delay. The offset takes half of it on either side; alike between, as clocks round.
+ */
+export function regard(offset: f64, excess: f64, dispersion: f64): void {
+  measured = offset;
+  half = excess / 2;
+  rounding = dispersion * dispersion / 12;
+  strayScale = STRAY_SPREAD * (half + typical) + edge + dispersion;
 }
 
 /** The belief N(mean, variance) meets the sample under `model`. */
 export function weigh(model: i32, mean: f64, variance: f64): void {
-  if (model == STEADY) gaussian(mean, variance, steady);
-  else if (model == QUIET) gaussian(mean, variance, steady / 16 + edge * edge / 16);
-  else if (model == PROPORTIONAL) gaussian(mean, variance, half * half / 3 + edge * edge);
-  else box(mean, variance, leaning(model), edge * softness(model));
+  if (model == STEADY) gaussian(mean, variance, steady + rounding);
+  else if (model == QUIET) gaussian(mean, variance, (steady + edge * edge) / 16 + rounding);
+  else if (model == PROPORTIONAL) gaussian(mean, variance, half * half / 3 + edge * edge + rounding);
+  else box(mean, variance, leaning(model), softEdge(model));
   addStray(mean, variance);
 }
 
@@ -89,6 +95,12 @@ function gaussian(mean: f64, variance: f64, noise: f64): void {
 function softness(model: i32): f64 {
   if (model == BOX) return 1.4;
   return model < 6 ? 1 : 0.5;
+}
+
+/** sd of the edges: by how much the floor is unknown, and the readings are rounded. */
+function softEdge(model: i32): f64 {
+  const soft = edge * softness(model);
+  return sqrt(soft * soft + rounding);
 }
 
 /** ∫ over u of the unnormalised density: the box and its two soft edges. */
@@ -139,11 +151,17 @@ function exponentAt(u: f64, lean: f64, soft: f64): f64 {
   return lean * inside - abs(lean) * half - 0.5 * outside * outside;
 }
 
-/** Mixes in the possibility that the sample obeys no model. */
+/**
+ * Mixes in the possibility that the sample obeys no model. Nobody knows how far such a sample strays: one that misses by
+ * more than its scale is a sample of an error so great (Cauchy's tail), so that it moves the belief the less the farther it is.
+ */
 function addStray(mean: f64, variance: f64): void {
-  const total = variance + strayVariance;
   const miss = measured - mean;
-  const strayDensity = STRAY * NativeMath.exp(-0.5 * miss * miss / total) / (SQRT_2PI * sqrt(total));
+  const reach = max(strayScale, abs(miss));
+  const strayVariance = reach * reach;
+  const total = variance + strayVariance;
+  const tail = STRAY * strayScale / reach;
+  const strayDensity = tail * NativeMath.exp(-0.5 * miss * miss / total) / (SQRT_2PI * sqrt(total));
   const own = (1 - STRAY) * density;
   density = own + strayDensity + 1e-300;
   const share = own / density;

@@ -7,10 +7,10 @@
  * Tested in tests/simulation.
  */
 
-import { shiftBank, startBank, updateBank } from "./bank";
+import { shiftBank, startBank, updateBank, wanderVariance } from "./bank";
 import { edgeOf, learnDelay } from "./floor";
 import { HISTORY, Past, Source, pastAt, pastBack, secondsBetween } from "./memory";
-import { regard } from "./noise";
+import { regard, regardPath } from "./noise";
 
 /** Samples after which the spread of the delay is known well enough not to play the past again each time. */
 const YOUNG: i32 = 8;
@@ -49,8 +49,8 @@ export function remember(source: Source, when: u64, offset: f64, delay: f64, dis
 function surprising(source: Source, elapsed: f64): bool {
   const past = pastBack(source, 0);
   const miss = past.offset - source.offset - source.frequency * elapsed;
-  const sd = sqrt(varianceAfter(source, elapsed));
-  const possible = (past.delay - source.floor) / 2 + 4 * sd + 3 * source.excess;
+  const sd = sqrt(varianceAfter(source, elapsed) + wanderVariance(source, elapsed));
+  const possible = (past.delay - source.floor) / 2 + 4 * sd + 3 * source.excess + past.dispersion;
   if (!(abs(miss) > possible)) {
     source.surprises = 0;
     return false;
@@ -59,12 +59,18 @@ function surprising(source: Source, elapsed: f64): bool {
   return true;
 }
 
-/** s/s by which the last samples move away from what was believed: a step keeps its distance, a frequency does not. */
+/**
+ * s/s by which the last samples move away from what was believed: a step keeps its distance, a frequency does not. What
+ * the samples' own errors may feign in so short a time does not count.
+ */
 function growth(source: Source): f64 {
   const first = pastBack(source, JUMP_SAMPLES - 1);
   const last = pastBack(source, 0);
   const span = secondsBetween(first.when, last.when);
-  return span > 0 ? (last.offset - first.offset) / span - source.frequency : 0;
+  if (!(span > 0)) return 0;
+  const waited = max(first.delay - source.floor, 0) + max(last.delay - source.floor, 0);
+  const feigned = (waited + first.dispersion + last.dispersion) / 2 + source.excess;
+  return max(abs(last.offset - first.offset - source.frequency * span) - feigned, 0) / span;
 }
 
 /** Keeps the frequency, less sure of it, and the samples since the jump. */
@@ -72,7 +78,7 @@ function restart(source: Source, change: f64): void {
   source.samples = JUMP_SAMPLES;
   source.surprises = 0;
   source.priorFrequency = source.frequency;
-  const doubt = JUMP_FREQUENCY + abs(change);
+  const doubt = JUMP_FREQUENCY + change;
   source.priorVarFrequency = source.varFrequency + doubt * doubt;
 }
 
@@ -106,7 +112,7 @@ export function varianceAfter(source: Source, elapsed: f64): f64 {
 function replay(source: Source): void {
   const count = min(source.samples, HISTORY);
   const first = pastBack(source, count - 1);
-  const doubt = (first.delay - source.floor) / 2 + source.excess;
+  const doubt = (first.delay - source.floor) / 2 + source.excess + first.dispersion;
   startBank(source, first.offset, doubt * doubt);
   let before = first.when;
   for (let age = count - 2; age >= 0; age--) {
@@ -117,7 +123,8 @@ function replay(source: Source): void {
 }
 
 function take(source: Source, past: Past, elapsed: f64): void {
-  regard(past.offset, max(past.delay - source.floor, 0), source.excess, source.excessVariance / 4, edgeOf(source));
+  regardPath(source.excess, source.excessVariance / 4, edgeOf(source));
+  regard(past.offset, max(past.delay - source.floor, 0), past.dispersion);
   updateBank(source, elapsed);
 }
 

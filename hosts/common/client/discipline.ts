@@ -228,6 +228,12 @@ export class DisciplineCore {
     return this.#actions(exports.associationReply(index, length, this.#time(nowNs)));
   }
 
+  /** Whether a source's request is still without an answer. */
+  awaiting(index: number): boolean {
+    const { exports, view } = this.#core;
+    return view.getUint8(exports.associationOut(index) + this.#core.constant("ASSOCIATION_AWAITING")) !== 0;
+  }
+
   steeringTimer(monotonicNs: bigint): void {
     this.#core.exports.disciplineTimer(this.#time(monotonicNs));
   }

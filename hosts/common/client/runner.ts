@@ -2,10 +2,10 @@
 /**
  * One source kept running: its timer, its socket, its addresses. Obeys the core and hands datagrams to it.
  *
- * Each request has a socket of its own (a fresh port, RFC 9109), kept until the next; what of a request is still being opened
- * or sent when the next is due is dropped. Until one of a name's addresses answers, each request goes to the next of them. The
- * name is looked up again when the core says so. Whatever fails here is a request without an answer, which the core knows how
- * to live with. Tested in engine.test.ts.
+ * Each request has a socket of its own (a fresh port, RFC 9109), kept until its answer or a few seconds; what of a
+ * request is still being opened or sent when the next is due is dropped. Until one of a name's addresses answers,
+ * each request goes to the next of them. The name is looked up again when the core says so. Whatever fails here is a
+ * request without an answer, which the core knows how to live with. Tested in engine.test.ts.
  *
  * @module
  */
@@ -48,6 +48,8 @@ const NS_PER_SECOND = 1_000_000_000n;
 const BURST_POLL = 1;
 /** setTimeout takes no more than 2^31 - 1 ms. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
+/** A reply that takes longer measures nothing worth having, ms. */
+const ANSWER_LIMIT_MS = 5000;
 /** Datagrams before the send stamp is known; more are dropped. */
 const EARLY_LIMIT = 16;
 
@@ -65,6 +67,7 @@ export class SourceRunner {
   #askedNs: bigint | undefined;
   #socket: UdpSocket | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #releaseTimer: ReturnType<typeof setTimeout> | undefined;
   #closed = false;
   /** Why the last request could not even be sent; for `sources`. */
   lastError: string | undefined;
@@ -98,6 +101,7 @@ export class SourceRunner {
     if (this.#closed) return;
     this.#closed = true;
     clearTimeout(this.#timer);
+    clearTimeout(this.#releaseTimer);
     this.#socket?.close();
     this.#context.core.close(this.options.index);
   }
@@ -174,7 +178,18 @@ export class SourceRunner {
     take = (datagram) => {
       if (this.#current(request)) this.#take(datagram, endpoint);
     };
+    this.#release(request, ANSWER_LIMIT_MS);
     for (const datagram of early) take(datagram);
+  }
+
+  /** Close the socket of `request`: what is waited for is looked at again and again, which many sources would feel. */
+  #release(request: number, afterMs: number): void {
+    clearTimeout(this.#releaseTimer);
+    this.#releaseTimer = setTimeout(() => {
+      if (!this.#current(request)) return;
+      this.#socket?.close();
+      this.#socket = undefined;
+    }, afterMs);
   }
 
   /** Only from whom it was asked. */
@@ -185,6 +200,7 @@ export class SourceRunner {
     const came = clock.carry(datagram.receivedNs);
     const now = clock.monotonic();
     this.#obey(core.reply(this.options.index, datagram.data, came, now), now);
+    if (!core.awaiting(this.options.index)) this.#release(this.#request, 0);
   }
 
   #schedule(timeNs: bigint): void {

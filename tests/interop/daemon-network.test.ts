@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/**
+ * The daemon across a network: chronyd serves in one namespace, our daemon follows it from another and serves in its turn,
+ * and a second chronyd watches that. All share one system clock, so that the truth is known: every offset should be zero.
+ */
+
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { COMMAND, Namespace, Peer, escapement, eventually, freshDirectory, run, titled, whySkipped, writeLines } from "../support/peers.ts";
+
+const skipped = whySkipped(["ip", "nsenter", "unshare", "chronyd", "chronyc"], { root: true });
+const THEIRS = "10.78.0.1";
+const OURS = "10.78.0.2";
+/** What a settled clock may be off, over a cable with kernel stamps at our end, s (rms). */
+const SETTLED = 20e-6;
+/** What the chronyd may see us off: our server takes its stamps in the process, on a busy machine. */
+const SEEN = 500e-6;
+const LOOKS = 20;
+
+describe.skipIf(skipped)(titled("a daemon between two namespaces", skipped), () => {
+  let there: Namespace;
+  let here: Namespace;
+  let chronyd: Peer;
+  let daemon: Peer;
+  let watcher: Peer;
+  let chronySocket: string;
+  let socket: string;
+
+  beforeAll(async () => {
+    there = await Namespace.open();
+    here = await Namespace.open();
+    await Namespace.connect(there, here, [THEIRS, OURS]);
+    const directory = freshDirectory();
+    const chrony = writeLines(directory, "chrony.conf", [
+      "local stratum 3", "allow", "cmdport 0", "bindcmdaddress /", `pidfile ${directory}/chronyd.pid`,
+    ]);
+    chronyd = new Peer("chronyd", ["-x", "-d", "-U", "-u", "root", "-f", chrony], { namespace: there, owns: [directory] });
+    const own = freshDirectory();
+    socket = join(own, "observe.sock");
+    const config = writeLines(own, "daemon.toml", [
+      "[[source]]", `address = "${THEIRS}"`, "min-poll = 0", "max-poll = 1",
+      "[clock]", 'mode = "observe"', "[observe]", `socket = "${socket}"`, "[server]", `listen = ["${OURS}"]`,
+    ]);
+    daemon = new Peer(process.execPath, [COMMAND, "daemon", "--config", config], { namespace: here, owns: [own] });
+    await eventually("the daemon to be synchronised", async () => ((await tracking()).synchronised ? true : undefined), daemon);
+    // Not the chronyd that we follow: it would see its own address as our reference and suspect a loop.
+    const eyes = freshDirectory();
+    chronySocket = join(eyes, "chronyd.sock");
+    const watching = writeLines(eyes, "chrony.conf", [
+      `server ${OURS} minpoll 0 maxpoll 0 iburst`, "port 0", "cmdport 0", `bindcmdaddress ${chronySocket}`, `pidfile ${eyes}/chronyd.pid`,
+    ]);
+    watcher = new Peer("chronyd", ["-x", "-d", "-U", "-u", "root", "-f", watching], { namespace: here, owns: [eyes] });
+  });
+  afterAll(() => Promise.all([watcher, daemon, chronyd, here, there].map((one) => one?.[Symbol.asyncDispose]())));
+
+  async function chronyc(...command: string[]): Promise<string> {
+    const { status, stdout, stderr } = await run("chronyc", ["-h", chronySocket, "-n", ...command]);
+    if (status !== 0) throw new Error(stdout + stderr);
+    return stdout;
+  }
+
+  async function tracking(): Promise<{ synchronised: boolean; stratum: number; offset: number; uncertainty: number }> {
+    const { stdout, stderr } = await escapement(["tracking", "--json", "--socket", socket]);
+    if (!stdout) throw new Error(stderr);
+    return JSON.parse(stdout) as Awaited<ReturnType<typeof tracking>>;
+  }
+
+  it("finds the system clock right within 20 µs rms, and says so with a bound that holds", async () => {
+    await eventually("a settled clock", async () => ((await tracking()).uncertainty < 200e-6 ? true : undefined), daemon);
+    const looks = [];
+    for (let i = 0; i < LOOKS; i++) looks.push(await tracking());
+    const rms = Math.sqrt(looks.reduce((sum, { offset }) => sum + offset * offset, 0) / LOOKS);
+    expect(rms).toBeLessThan(SETTLED);
+    expect(looks.map(({ stratum }) => stratum)).toEqual(looks.map(() => 4));
+    // The bound is our clock's; comparing it with the system clock takes two readings, one after the other.
+    for (const { offset, uncertainty } of looks) expect(Math.abs(offset)).toBeLessThan(uncertainty + SETTLED);
+  });
+
+  it("is seen by the chronyd as a server of stratum 4 that tells the same time", async () => {
+    const seen = await eventually("chronyd to have measured us", async () => {
+      const report = await chronyc("ntpdata", OURS);
+      return /Stratum\s*: 4\n/.test(report) && /NTP tests\s*: 111 111 1111/.test(report) ? report : undefined;
+    }, watcher);
+    expect(await chronyc("sources")).toMatch(new RegExp(`\\^\\* ${OURS.replaceAll(".", "\\.")} `));
+    expect(seen).toMatch(/Reference ID\s*: 0A4E0001/);
+    expect(seen).toMatch(/Leap status\s*: Normal/);
+    const offset = Number(/^Offset\s*: ([+-][\d.]+) seconds/m.exec(seen)?.[1]);
+    expect(Math.abs(offset)).toBeLessThan(SEEN);
+  });
+});
