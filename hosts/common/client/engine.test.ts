@@ -6,6 +6,7 @@ import { errorOf, kisses, refuses, silent, unroutable, type Answering, type Beha
 import { World, letPass, promisesSettle, type ServerScript } from "../../../tests/support/world-additions.ts";
 import { steeredSystem, steeredVirtual, type SteeredClock } from "../clock/steered.ts";
 import type { ClockActuator } from "../steering.ts";
+import { NtpError } from "../errors.ts";
 import { Engine, type EngineEvent, type EngineOptions } from "./engine.ts";
 
 const MINUTE = 60;
@@ -282,6 +283,27 @@ class Kernel implements ClockActuator {
   }
 }
 
+describe("a clock that refuses to be steered", () => {
+  it("is told of once, and followed again when it obeys", async () => {
+    clock = steeredVirtual(world.clock);
+    const { actuator } = clock;
+    const setRate = actuator.setRate.bind(actuator);
+    let refusing = false;
+    actuator.setRate = (rate, at) => {
+      if (refusing) throw new NtpError("CLOCK", "expected clock_adjtime to be obeyed");
+      setRate(rate, at);
+    };
+    await follow([{}, {}, {}]);
+    await letPass(5 * MINUTE);
+    refusing = true;
+    await letPass(20 * MINUTE);
+    expect(events.filter(({ kind }) => kind === "clock-refused")).toHaveLength(1);
+    refusing = false;
+    await letPass(20 * MINUTE);
+    expect(Math.abs(error())).toBeLessThan(1e-3);
+  });
+});
+
 describe("somebody else steps the system clock", () => {
   it.each([[0.3, "stepped ahead or slept"], [-0.3, "stepped back"], [5, "stepped ahead or slept"], [-5, "stepped back"]] as const)(
     "by %d s: noticed within a second and repaired",
@@ -479,6 +501,19 @@ describe("names", () => {
     await letPass(MINUTE);
     expect(sourceStates().map((source) => source.address)).toEqual(["192.0.2.1:123", "192.0.2.2:123", "192.0.2.3:123", "192.0.2.4:123", "192.0.2.9:123"]);
     expect(state().survivors).toBe(5);
+  });
+
+  it("of pools that are lost are replaced by others of the pool", async () => {
+    world.name("pool.example", ["192.0.2.1", "192.0.2.2"]);
+    const [first] = ["192.0.2.1", "192.0.2.2", "192.0.2.3"].map((one) => world.server(one));
+    await startEngine({ sources: [{ source: "pool.example", pool: 2 }] });
+    await letPass(5 * MINUTE);
+    first!.away = true;
+    world.name("pool.example", ["192.0.2.1", "192.0.2.2", "192.0.2.3"]);
+    await letPass(HOUR);
+    const states = sourceStates();
+    expect(states.map((source) => source.address).sort()).toEqual(["192.0.2.2:123", "192.0.2.3:123"]);
+    expect(states.map(({ selection }) => selection)).toEqual(["survivor", "survivor"]);
   });
 
   it("of pools that cannot be looked up at the start are one source until they can", async () => {

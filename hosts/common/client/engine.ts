@@ -68,6 +68,8 @@ export type EngineEvent =
   | { readonly kind: "stepped"; readonly offsetNs: bigint }
   /** The clock was stepped by somebody else, or the machine slept. */
   | { readonly kind: "disturbed"; readonly how: "stepped back" | "stepped ahead or slept" }
+  /** The clock could not be steered (code CLOCK); the engine goes on and tries again. */
+  | { readonly kind: "clock-refused"; readonly error: NtpError }
   /** A leap second was inserted or deleted. */
   | { readonly kind: "leapt" }
   /** A step beyond the limits was refused, or the sum of steps nears its limit. */
@@ -124,6 +126,8 @@ export class Engine {
   #steerTimer: ReturnType<typeof setTimeout> | undefined;
   #watchTimer: ReturnType<typeof setInterval> | undefined;
   readonly #leaps: LeapKeeper;
+  /** Why the clock would not be steered last. */
+  #refusal: string | undefined;
   #synchronised = false;
   #flags = 0;
   #closed = false;
@@ -232,7 +236,8 @@ export class Engine {
     }
     const endpoints = pool > 1 ? (await endpointsOf(this.#host, parsed).catch(() => [])).slice(0, pool) : [];
     if (this.#closed) return;
-    const members = endpoints.length > 0 ? endpoints.map((endpoint) => ({ endpoint })) : [{}];
+    const taken = (address: string) => this.#runners.some((runner) => runner.endpoint?.address === address);
+    const members = endpoints.length > 0 ? endpoints.map((endpoint) => ({ endpoint, taken })) : [{}];
     await Promise.all(members.map((member) => {
       const index = this.#runners.length;
       const polls = { minPoll: minPoll ?? this.#options.minPoll ?? 6, maxPoll: maxPoll ?? this.#options.maxPoll ?? 10 };
@@ -273,8 +278,7 @@ export class Engine {
   #steer(nowNs: bigint, sampled = false): void {
     if (this.#closed) return;
     const steering = this.#core.steering();
-    if (steering.stepNs !== 0n) this.#step(steering.stepNs);
-    this.#clock.actuator.setRate(steering.rate, nowNs);
+    this.#act(steering, nowNs);
     clearTimeout(this.#steerTimer);
     if (steering.untilNs !== undefined) {
       const delay = Number(steering.untilNs - this.#clock.monotonic()) / 1e6;
@@ -288,9 +292,20 @@ export class Engine {
     this.#tellChanges(steering, sampled);
   }
 
-  #step(offsetNs: bigint): void {
-    this.#clock.actuator.step(offsetNs);
-    this.#core.drop();
+  /** A clock that refuses is told of, once for each reason; the next sample shows what it did or did not do. */
+  #act({ stepNs, rate }: Steering, nowNs: bigint): void {
+    try {
+      if (stepNs !== 0n) {
+        this.#clock.actuator.step(stepNs);
+        this.#core.drop();
+      }
+      this.#clock.actuator.setRate(rate, nowNs);
+      this.#refusal = undefined;
+    } catch (error) {
+      if (!(error instanceof NtpError)) throw error;
+      if (error.message !== this.#refusal) this.#tell({ kind: "clock-refused", error });
+      this.#refusal = error.message;
+    }
   }
 
   /** Sources that fall silent, or disagree, are noticed within a second. */

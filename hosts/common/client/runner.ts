@@ -38,8 +38,9 @@ export interface RunnerOptions {
   readonly maxPoll: number;
   /** Ask in interleaved mode where the server has it. */
   readonly interleaved?: boolean;
-  /** Fixed address, for members of a pool. */
+  /** The first address of a member of a pool, and which addresses other members have. */
   readonly endpoint?: Endpoint;
+  readonly taken?: (address: string) => boolean;
 }
 
 const NS_PER_MS = 1e6;
@@ -113,9 +114,16 @@ export class SourceRunner {
   }
 
   async #lookUp(): Promise<void> {
-    const { endpoint, source } = this.options;
+    const { endpoint, source, taken } = this.options;
     try {
-      this.#endpoints = endpoint ? [endpoint] : await endpointsOf(this.#context.host, source);
+      if (endpoint && this.#endpoints.length === 0) {
+        this.#endpoints = [endpoint];
+        return;
+      }
+      const found = await endpointsOf(this.#context.host, source);
+      // A member of a pool that is lost is replaced by one that nobody else asks; without one it goes on as it was.
+      const fresh = taken ? found.filter(({ address }) => !taken(address)).slice(0, 1) : found;
+      if (fresh.length > 0) this.#endpoints = fresh;
     } catch (error) {
       // The old addresses, if any, are better than none.
       this.lastError = (error as Error).message;
