@@ -102,6 +102,23 @@ function toldMoment(index: i32, which: i32): Moment {
   return changetype<Moment>(moments + (pair(index, which) * 2 + 1) * offsetof<Moment>());
 }
 
+/** The moment that the host called at. */
+@unmanaged
+class Present {
+  /** The monotonic clock, the clock that is steered, and 64 bits nobody can guess. */
+  now: u64;
+  wall: u64;
+  random: u64;
+}
+
+const present = changetype<Present>(memory.data(offsetof<Present>(), 8));
+
+function begin(now: u64, random: u64, wall: u64): void {
+  present.now = now;
+  present.wall = wall;
+  present.random = random;
+}
+
 /** Peer with somebody. `ourRefid`: our own address as a reference identifier, so that a loop is seen. */
 export function symmetricOpen(index: i32, version: i32, minPoll: i32, maxPoll: i32, passive: i32, ourRefid: u32): void {
   associationOpen(index, version, minPoll, maxPoll);
@@ -118,6 +135,7 @@ export function symmetricOpen(index: i32, version: i32, minPoll: i32, maxPoll: i
 
 /** The time named has come. `wall`: the clock that is steered, read just now; `random`: 64 bits nobody can guess. */
 export function symmetricTimer(index: i32, now: u64, random: u64, wall: u64): i32 {
+  begin(now, random, wall);
   const association = associationAt(index);
   if (!association.active) return 0;
   const peer = peerAt(index);
@@ -128,7 +146,7 @@ export function symmetricTimer(index: i32, now: u64, random: u64, wall: u64): i3
   association.askedAt = now;
   association.spread = <f64>((random * 0x9e3779b97f4a7c15) >> 40) / <f64>(1 << 24) / 32;
   const which = restarted(association, index) ? UNPROVEN : PROVEN;
-  tell(association, index, which, PROVEN, now, random, wall);
+  tell(association, index, which, PROVEN);
   peer.heard = 0;
   schedule(association, peer);
   return ACTION_SEND | ACTION_TIMER | lost;
@@ -168,17 +186,17 @@ function schedule(association: Association, peer: Peer): void {
 }
 
 /** Write the packet that echoes the packet heard as `which`, and remember it as the packet told as `as`. */
-function tell(association: Association, index: i32, which: i32, as: i32, now: u64, random: u64, wall: u64): void {
+function tell(association: Association, index: i32, which: i32, as: i32): void {
   const heard = heardAt(index, which);
   const told = toldAt(index, as);
-  noteMoment(toldMoment(index, as), now);
+  noteMoment(toldMoment(index, as), present.now);
   const speech = speak;
   speech.origin = heard.transmit;
   // As if our clock had always run as it does now.
   const moment = heardMoment(index, which);
   speech.receive = heard.transmit == 0 || !bridged(moment) ? 0 : heard.received + <u64>movedSince(moment);
   if (speech.receive == 0) speech.origin = 0;
-  told.transmit = speech.write(association, now, random, wall, told.transmit);
+  told.transmit = speech.write(association, present.now, present.random, present.wall, told.transmit);
   told.t1 = 0;
   told.answered = 0;
   peerAt(index).offering = <u8>as;
@@ -193,6 +211,7 @@ export function symmetricSent(index: i32, t1: u64): void {
 
 /** A datagram from the peer's address and port lies in slot 0; associationCame has told when it came. */
 export function symmetricPacket(index: i32, length: i32, now: u64, random: u64, wall: u64): i32 {
+  begin(now, random, wall);
   const association = associationAt(index);
   if (!association.active || <i32>association.mode > MODE_SYMMETRIC_PASSIVE || length < HEADER_LENGTH) return 0;
   const peer = peerAt(index);
@@ -204,8 +223,8 @@ export function symmetricPacket(index: i32, length: i32, now: u64, random: u64, 
     return 0;
   }
   const as = echoed(peer, index);
-  if (as < 0) return unproven(association, peer, index, now, random, wall);
-  return proven(association, peer, index, as, now, random, wall);
+  if (as < 0) return unproven(association, peer, index);
+  return proven(association, peer, index, as);
 }
 
 /** Mode, version, and a transmit timestamp at all. A passive association is for active peers only. */
@@ -233,7 +252,7 @@ function echoed(peer: Peer, index: i32): i32 {
 }
 
 /** Perhaps the peer that starts: echo it when nothing better is heard. Changes nothing that is proven. */
-function unproven(association: Association, peer: Peer, index: i32, now: u64, random: u64, wall: u64): i32 {
+function unproven(association: Association, peer: Peer, index: i32): i32 {
   association.ignored += 1;
   const heard = heardAt(index, UNPROVEN);
   const latest = heardAt(index, PROVEN).transmit;
@@ -243,7 +262,7 @@ function unproven(association: Association, peer: Peer, index: i32, now: u64, ra
   if (older && !gone) return 0;
   hear(index, UNPROVEN, association);
   if (!peer.passive) return 0;
-  tell(association, index, UNPROVEN, UNPROVEN, now, random, wall);
+  tell(association, index, UNPROVEN, UNPROVEN);
   return ACTION_SEND;
 }
 
@@ -255,7 +274,7 @@ function hear(index: i32, which: i32, association: Association): void {
 }
 
 /** It answers a packet of ours: measure, judge, use, and (passive) answer. */
-function proven(association: Association, peer: Peer, index: i32, as: i32, now: u64, random: u64, wall: u64): i32 {
+function proven(association: Association, peer: Peer, index: i32, as: i32): i32 {
   const told = toldAt(index, as);
   const moment = toldMoment(index, as);
   // A peer that polls faster than we answers one packet of ours more than once: the newest is echoed, the first measured.
@@ -264,15 +283,15 @@ function proven(association: Association, peer: Peer, index: i32, as: i32, now: 
   hear(index, PROVEN, association);
   heardAt(index, UNPROVEN).transmit = 0;
   noteMoment(changetype<Moment>(cameAt), association.came);
-  reckon(now);
+  reckon(present.now);
   association.t1 = told.t1 + <u64>movedSince(moment);
   association.t4 += <u64>movedSince(changetype<Moment>(cameAt));
   const whole = bridged(moment) && !again;
   told.answered = 1;
   if (whole) judge(association, peer);
-  const actions = whole ? use(association, peer, index, now) : 0;
+  const actions = whole ? use(association, peer, index) : 0;
   if (!peer.passive || !association.active) return actions;
-  tell(association, index, PROVEN, PROVEN, now, random, wall);
+  tell(association, index, PROVEN, PROVEN);
   return actions | ACTION_SEND;
 }
 
@@ -285,7 +304,7 @@ function judge(association: Association, peer: Peer): void {
   association.lastProblems = lastSample.problems;
 }
 
-function use(association: Association, peer: Peer, index: i32, now: u64): i32 {
+function use(association: Association, peer: Peer, index: i32): i32 {
   peer.heard = 1;
   peer.poll = max<i8>(lastSample.poll, 0);
   if ((lastSample.problems & (TESTA_KISS | TEST5_AUTHENTICATION)) == TESTA_KISS) return obeyKiss(association, index);
@@ -296,6 +315,6 @@ function use(association: Association, peer: Peer, index: i32, now: u64): i32 {
   }
   association.reach |= 1;
   association.used += 1;
-  tellDiscipline(index, lastSample.offset, association.came, now);
+  tellDiscipline(index, lastSample.offset, association.came, present.now);
   return ACTION_STEER;
 }
