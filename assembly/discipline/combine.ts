@@ -76,7 +76,9 @@ export function distanceBound(now: u64): f64 {
 /** λ by the estimator: half of the round trip to the reference clock, the dispersions, and 3 sd. */
 function distanceOf(source: Source, elapsed: f64): f64 {
   const sd = sqrt(varianceAfter(source, elapsed));
-  return (source.rootDelay + source.floor) / 2 + source.rootDispersion + pastBack(source, 0).dispersion + 3 * sd;
+  // Coarse clocks may show a delay below zero; their dispersion makes up for it.
+  const trip = max(source.rootDelay + source.floor, 0);
+  return trip / 2 + source.rootDispersion + pastBack(source, 0).dispersion + 3 * sd;
 }
 
 function candidateAt(place: i32): Candidate {

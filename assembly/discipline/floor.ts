@@ -22,7 +22,7 @@ const MANY: i32 = HISTORY;
 const MANY_EXCESSES: f64 = 0.9;
 /** Excesses beyond this many medians are spikes and say nothing about the usual waiting. */
 const SPIKE_MEDIANS: f64 = 6;
-/** And this many upper quartiles: of coarse delays half and more may equal the least, and their median says nothing. */
+/** Of delays as coarse as their median half and more may equal the least: then beyond so many upper quartiles. */
 const SPIKE_QUARTILES: f64 = 3;
 /** A floor is never trusted more than the least of a thousand delays. */
 const FLOOR_MEMORY: i32 = 1000;
@@ -81,8 +81,7 @@ function measureSpread(source: Source): void {
   // Delays outlive a jump of the offset: what the ring holds since the floor's restart counts.
   const count = min(source.floorSamples, HISTORY);
   for (let age = 0; age < count; age++) insert(pastBack(source, age).delay - source.floor, age);
-  const usual = max(sortedAt(count >> 1) * SPIKE_MEDIANS, sortedAt(count - 1 - (count >> 2)) * SPIKE_QUARTILES);
-  const cut = max(usual, 1e-9);
+  const cut = spikesBeyond(count, pastBack(source, 0).dispersion);
   let sum: f64 = 0;
   let squares: f64 = 0;
   for (let place = 0; place < count; place++) {
@@ -96,6 +95,14 @@ function measureSpread(source: Source): void {
   // Before the fourth sample the spread is a guess: an eighth of the delay.
   if (count < 4) source.excess = max(source.excess, source.floor / 8);
   source.excessVariance = max((squares / <f64>count - mean * mean) * <f64>count / <f64>max(count - 1, 1), 1e-18);
+}
+
+/** Excesses beyond this are spikes. Among a few a spike cannot be told from the rest. */
+function spikesBeyond(count: i32, dispersion: f64): f64 {
+  if (count < FEW) return Infinity;
+  const median = sortedAt(count >> 1);
+  const quartile = sortedAt(count - 1 - (count >> 2));
+  return max(median > dispersion ? SPIKE_MEDIANS * median : max(SPIKE_MEDIANS * median, SPIKE_QUARTILES * quartile), 1e-9);
 }
 
 /** √(π/2n), kept below the value at which the correction of so few samples would explode. */
@@ -139,7 +146,10 @@ function contradictionAt(source: Source, age: i32): f64 {
  * source that learnDelay was told of last.
  */
 export function edgeOf(source: Source): f64 {
-  return max(source.excess / (4 * sqrt(<f64>max(source.floorSamples, 1))), contradiction / 2);
+  const count = <f64>max(source.floorSamples, 1);
+  // The spread of so few delays is itself uncertain: twice as much of four, as good as known of twenty.
+  const unsure = 1 + 16 / (count * count);
+  return max(unsure * source.excess / (4 * sqrt(count)), contradiction / 2);
 }
 
 function insert(value: f64, count: i32): void {

@@ -26,6 +26,8 @@ export const BOX: i32 = 3;
 const STRAY: f64 = 0.02;
 /** Their sd, in half the sample's excess delay and the mean excess. */
 const STRAY_SPREAD: f64 = 1.5;
+/** Beyond so many of them the sd itself is doubted. */
+const STRAY_SDS: f64 = 3;
 /** Points of the trapezoid rule over ±6 sd or the box: its error stays below a per mille of the variance. */
 const POINTS: i32 = 32;
 const SQRT_2PI: f64 = 2.5066282746310002;
@@ -153,11 +155,11 @@ function exponentAt(u: f64, lean: f64, soft: f64): f64 {
 
 /**
  * Mixes in the possibility that the sample obeys no model. Nobody knows how far such a sample strays: one that misses by
- * more than its scale is a sample of an error so great (Cauchy's tail), so that it moves the belief the less the farther it is.
+ * more than three sds has so much greater an sd (Cauchy's tail), and moves the belief the less, the farther off it is.
  */
 function addStray(mean: f64, variance: f64): void {
   const miss = measured - mean;
-  const reach = max(strayScale, abs(miss));
+  const reach = max(strayScale, abs(miss) / STRAY_SDS);
   const strayVariance = reach * reach;
   const total = variance + strayVariance;
   const tail = STRAY * strayScale / reach;

@@ -78,7 +78,7 @@ function restart(source: Source, change: f64): void {
   source.samples = JUMP_SAMPLES;
   source.surprises = 0;
   source.priorFrequency = source.frequency;
-  const doubt = JUMP_FREQUENCY + change;
+  const doubt = JUMP_FREQUENCY + min(change, GREATEST_JUMP);
   source.priorVarFrequency = source.varFrequency + doubt * doubt;
 }
 
@@ -93,6 +93,8 @@ export function forget(source: Source): void {
   if (sane(source)) {
     source.priorFrequency = source.frequency;
     source.priorVarFrequency = source.varFrequency + JUMP_FREQUENCY * JUMP_FREQUENCY;
+  } else {
+    unlearn(source);
   }
   source.samples = 0;
   source.floorSamples = 0;
@@ -100,8 +102,19 @@ export function forget(source: Source): void {
   source.peerWhen = 0;
 }
 
+/** Nothing absurd is left to be read: the next sample begins with what was known of the frequency before. */
+function unlearn(source: Source): void {
+  source.offset = 0;
+  source.frequency = source.priorFrequency;
+  source.varOffset = 0;
+  source.covariance = 0;
+  source.varFrequency = source.priorVarFrequency;
+}
+
 /** What a step of the offset, or an hour asleep, may do to the frequency besides: 1 ppm. */
 const JUMP_FREQUENCY: f64 = 1e-6;
+/** No oscillator that can be disciplined is off by more, s/s. */
+const GREATEST_JUMP: f64 = 1e-3;
 
 /** Variance of the offset `elapsed` seconds after the last sample, without wander. */
 export function varianceAfter(source: Source, elapsed: f64): f64 {
