@@ -19,8 +19,8 @@ const TRACKING: TrackingReport = {
 };
 
 const SOURCE: SourceReport = {
-  source: "time.example.org", address: "192.0.2.7:123", state: "*", selection: "survivor", stratum: 1, leap: 0, poll: 6, reach: 0o377, lastSample: 23,
-  offset: -0.000923, rootDistance: 0.043, delay: 0.01, rootDelay: 0, rootDispersion: 0, sent: 8, used: 8, unfit: 0, ignored: 0, kisses: 0, lastKiss: "", problems: [], lastError: null,
+  source: "time.example.org", address: "192.0.2.7:123", mode: "client", state: "*", selection: "survivor", stratum: 1, leap: 0, poll: 6, reach: 0o377, lastSample: 23,
+  offset: -0.000923, rootDistance: 0.043, delay: 0.01, rootDelay: 0, rootDispersion: 0, sent: 8, used: 8, interleaved: 0, unfit: 0, ignored: 0, kisses: 0, lastKiss: "", problems: [], lastError: null,
 };
 
 const STATS: SourcestatsReport = { source: "time.example.org", address: null, samples: 12, frequencyPpm: -0.001, skewPpm: 0.02, offset: 1e-6, offsetDeviation: 2e-6, delay: 0.004, jitter: 1e-5 };
@@ -58,6 +58,14 @@ Leap status     : Normal`.slice(1));
       "^? time.example.org              1    6     0      -        - +/-      -",
     ]);
     expect(sourcesText([], { verbose: true })).toContain("falseticker");
+  });
+
+  it("sources marks peers as chrony does, and with -v tells what came in interleaved mode", () => {
+    const rows = (verbose: boolean) => sourcesText([{ ...SOURCE, interleaved: 7 }, { ...SOURCE, mode: "symmetric" }, { ...SOURCE, mode: "broadcast" }], { verbose }).split("\n");
+    expect(rows(false).slice(2).map((row) => row.slice(0, 2))).toEqual(["^*", "=*", "^*"]);
+    const [head, , first] = rows(true).slice(-5);
+    expect(first).toMatch(/ 43ms +7$/);
+    expect(first!.length).toBe(head!.length);
   });
 
   it("sourcestats stands under its heads", () => {

@@ -16,12 +16,13 @@ Show the sources of the running daemon: state, stratum, poll, reach, and the off
 ${OBSERVE_HELP}`;
 
 const LEGEND = `
-  M: mode. ^ server
+  M: mode. ^ server (one that broadcasts, too), = symmetric peer
   S: state. * followed, + combined with it, - usable but not combined, x falseticker, ? not (yet) usable
   Poll: log2 of the seconds between requests     Reach: the last eight requests, octal
   LastRx: since the last good answer             Last sample: offset that is believed after it (+: we are behind)
                                                  +/- its bound: half of the round trip to the reference clock, and
                                                  all dispersion
+  Intl: samples that were taken in interleaved mode
 
 `.slice(1);
 
@@ -34,12 +35,14 @@ export function run(args: string[]): Promise<number> {
 
 /** The table. */
 export function sourcesText(sources: readonly SourceReport[], { verbose }: { verbose: boolean }): string {
-  return `${verbose ? LEGEND : ""}${[HEAD, RULE, ...sources.map(row)].join("\n")}`;
+  if (!verbose) return [HEAD, RULE, ...sources.map(row)].join("\n");
+  const interleaved = sources.map((source) => `${row(source)} ${String(source.interleaved).padStart(6)}`);
+  return `${LEGEND}${[`${HEAD.padEnd(75)}Intl`, RULE, ...interleaved].join("\n")}`;
 }
 
-function row({ state, source, address, stratum, poll, reach, lastSample, offset, rootDistance }: SourceReport): string {
+function row({ mode, state, source, address, stratum, poll, reach, lastSample, offset, rootDistance }: SourceReport): string {
   const cells = [
-    `^${state}`,
+    `${mode === "symmetric" ? "=" : "^"}${state}`,
     (address ?? source).padEnd(25),
     String(stratum).padStart(5),
     String(poll).padStart(4),

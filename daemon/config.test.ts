@@ -45,6 +45,19 @@ min-poll = 4
 max-poll = 8
 [[source]]
 address = "ntp://[2001:db8::1]:1123"
+interleaved = true
+[[source]]
+address = "192.0.2.2"
+mode = "symmetric"
+[[source]]
+address = "192.0.2.3"
+mode = "broadcast"
+listen = { port = 2123, group = "224.0.1.1", interface = "192.0.2.9" }
+[peering]
+port = 3123
+addresses = ["192.0.2.9", "2001:db8::9"]
+allow = ["192.0.2.4"]
+limit = 2
 [clock]
 mode = "virtual"
 algorithm = "pll-fll"
@@ -62,8 +75,11 @@ level = "debug"`;
     expect(readConfig(text, "f")).toEqual({
       sources: [
         { source: "pool.example.org", pool: 4, version: 3, minPoll: 4, maxPoll: 8 },
-        { source: "ntp://[2001:db8::1]:1123", minPoll: 6, maxPoll: 10 },
+        { source: "ntp://[2001:db8::1]:1123", interleaved: true, minPoll: 6, maxPoll: 10 },
+        { source: "192.0.2.2", mode: "symmetric", minPoll: 6, maxPoll: 10 },
+        { source: "192.0.2.3", mode: "broadcast", listen: { port: 2123, group: "224.0.1.1", interface: "192.0.2.9" }, minPoll: 6, maxPoll: 10 },
       ],
+      peering: { port: 3123, addresses: ["192.0.2.9", "2001:db8::9"], allow: ["192.0.2.4"], limit: 2 },
       clock: { mode: "virtual", algorithm: "pll-fll", driftFile: "/var/lib/escapement/drift", makeStep: { least: 0.5, count: -1 }, stepLimits: { single: 10, startup: 3600.5, sum: 20 } },
       observe: { enabled: false, socket: "/run/e.sock" },
       server: { listen: ["192.0.2.9", "::1"], port: 1123 },
@@ -112,9 +128,31 @@ describe("an error", () => {
     ["a key with an underscore", `${SOURCE}min_poll = 4`, '3:1: source[0].min_poll: expected a key that is known, got "min_poll"; did you mean "min-poll"?'],
     ["a key that is nothing like ours", `${SOURCE}[log]\ncolour = 1`, '4:1: log.colour: expected a key that is known, got "colour"; there are level'],
     ["a key of Object's", `${SOURCE}constructor = 1\n__proto__ = 2`, '3:1: source[0].constructor: expected a key that is known, got "constructor"; there are address, pool, version, min-poll, max-poll'],
+    ["a source's mode that is none", `${SOURCE}mode = "peer"`, '3:8: source[0].mode: expected "client", "symmetric" or "broadcast", got "peer"'],
+    ["interleaved in quotes", `${SOURCE}interleaved = "yes"`, '3:15: source[0].interleaved: expected true or false, got "yes"'],
+    ["a pool of peers", `${SOURCE}mode = "symmetric"\npool = 2`, '4:1: source[0].pool: expected no "pool" with mode "symmetric", got one'],
+    ["interleaved with a peer", `${SOURCE}mode = "symmetric"\ninterleaved = true`, '4:1: source[0].interleaved: expected no "interleaved" with mode "symmetric", got one'],
+    ["polls of who is not polled", `${SOURCE}mode = "broadcast"\nmin-poll = 6`, '4:1: source[0].min-poll: expected no "min-poll" with mode "broadcast", got one'],
+    ["listening to who is asked", `${SOURCE}listen = { port = 1123 }`, '3:1: source[0].listen: expected no "listen" with mode "client", got one'],
+    ["a group that is none", `${SOURCE}mode = "broadcast"\nlisten = { group = "192.0.2.1" }`, '4:20: source[0].listen.group: expected a multicast address like "224.0.1.1" or "ff05::101", got "192.0.2.1"'],
+    ["an interface without group", `${SOURCE}mode = "broadcast"\nlisten = { interface = "eth0" }`, '4:12: source[0].listen.interface: expected "interface" only beside "group", got it alone'],
+    ["an interface of nothing", `${SOURCE}mode = "broadcast"\nlisten = { group = "ff05::101", interface = "" }`, "4:45: source[0].listen.interface: expected an interface, by its address for IPv4 and its name for IPv6"],
+    ["peering with a name", `${SOURCE}[peering]\nallow = ["peer.example"]`, '4:10: peering.allow[0]: expected an IP address, got "peer.example"'],
+    ["no peers at a time", `${SOURCE}[peering]\nlimit = 0`, "4:9: peering.limit: expected a whole number of 1..64 (peers), got 0"],
+    ["two addresses of a family to peer on", `${SOURCE}[peering]\naddresses = ["192.0.2.1", "192.0.2.2"]`, "4:27: peering.addresses[1]: expected one address of IPv4 and one of IPv6 at most, got a second of IPv4"],
+    ["a server on the peers' port", `${SOURCE}[peering]\nport = 1123\n[server]\nport = 1123`, "6:8: server.port: expected another port than that of [peering], got 1123 for both; peers need a port of their own, so give one of the two another"],
+    ["both by default", `${SOURCE}[peering]\n[server]`, "4:2: server: expected another port than that of [peering], got 123 for both"],
+    ["a server on the port that a peer has by default", `${SOURCE}mode = "symmetric"\n[server]`, "4:2: server: expected another port than that of [peering], got 123 for both"],
+    ["broadcasts to the server's port", `${SOURCE}mode = "broadcast"\n[server]`, "1:3: source[0]: expected broadcasts to come to another port than that of [server], got 123 for both"],
+    ["broadcasts to the peers' port", `${SOURCE}mode = "broadcast"\nlisten = { port = 124 }\n[peering]\nport = 124`, "4:19: source[0].listen.port: expected broadcasts to come to another port than that of [peering], got 124 for both"],
     ["text that is not TOML", `${SOURCE}pool = = 4`, "3:8: expected TOML: "],
   ])("%s", (_, text, expected) => {
     expect(errors(text)[0]).toContain(expected);
+  });
+
+  it("is none where each port has one owner", () => {
+    const text = `${SOURCE}mode = "symmetric"\n[[source]]\naddress = "192.0.2.2"\nmode = "broadcast"\n[peering]\nport = 1123\n[server]\nport = 2123`;
+    expect(errors(text)).toEqual([]);
   });
 
   it("does not keep others from being told, in the order of the text", () => {

@@ -7,13 +7,19 @@
  */
 
 import { readFile } from "node:fs/promises";
+import { isIP } from "node:net";
 import { TomlError, parse } from "smol-toml";
+import type { ListenOptions } from "../hosts/common/client/broadcast-runner.ts";
 import type { Algorithm } from "../hosts/common/client/discipline.ts";
 import type { SourceOptions } from "../hosts/common/client/engine.ts";
+import type { PeeringOptions } from "../hosts/common/client/peering.ts";
+import { NTP_PORT } from "../hosts/common/client/source.ts";
 import { Locator, type Place } from "./locate.ts";
 import { faultsOf, KEYS, shown, type Fault } from "./schema.ts";
 
 export type ClockMode = "system" | "virtual" | "observe";
+/** How a source tells us the time. */
+export type SourceMode = NonNullable<SourceOptions["mode"]>;
 export type LogLevel = "error" | "warning" | "info" | "debug";
 
 export interface DaemonConfig {
@@ -26,6 +32,8 @@ export interface DaemonConfig {
     readonly makeStep: { readonly least: number; readonly count: number };
     readonly stepLimits: { readonly single: number; readonly startup: number; readonly sum: number };
   };
+  /** The port that symmetric peers know us by; absent: 123, and nobody may come unasked. */
+  readonly peering?: PeeringOptions;
   readonly observe: { readonly enabled: boolean; readonly socket: string };
   /** Absent: nobody is served. */
   readonly server?: { readonly listen?: readonly string[]; readonly port: number };
@@ -34,7 +42,7 @@ export interface DaemonConfig {
 
 /** Where `tracking` and its like look, unless told otherwise. */
 export const DEFAULT_SOCKET = "/run/escapement/observe.sock";
-const DEFAULTS = { mode: "system", algorithm: "estimator", threshold: 0.1, limit: 3, single: 1000, startup: 0, sum: 0, port: 123, minPoll: 6, maxPoll: 10 } as const;
+const DEFAULTS = { mode: "system", algorithm: "estimator", threshold: 0.1, limit: 3, single: 1000, startup: 0, sum: 0, port: NTP_PORT, minPoll: 6, maxPoll: 10 } as const;
 /** One instance of the core follows as many. */
 const SOURCE_LIMIT = 64;
 
@@ -101,6 +109,7 @@ interface Raw {
     readonly "make-step"?: { readonly threshold?: number; readonly limit?: number };
     readonly "step-limits"?: { readonly single?: number; readonly startup?: number; readonly sum?: number };
   };
+  readonly peering?: PeeringOptions;
   readonly observe?: { readonly enabled?: boolean; readonly socket?: string };
   readonly server?: { readonly listen?: readonly string[]; readonly port?: number };
   readonly log?: { readonly level?: LogLevel };
@@ -112,9 +121,16 @@ interface RawSource {
   readonly version?: 3 | 4;
   readonly "min-poll"?: number;
   readonly "max-poll"?: number;
+  readonly mode?: SourceMode;
+  readonly interleaved?: boolean;
+  readonly listen?: ListenOptions;
 }
 
-function contradictions({ source = [] }: Raw): Fault[] {
+function contradictions(raw: Raw): Fault[] {
+  return [...sourceContradictions(raw), ...raw.source?.flatMap(modeContradictions) ?? [], ...portContradictions(raw)];
+}
+
+function sourceContradictions({ source = [] }: Raw): Fault[] {
   const faults: Fault[] = [];
   const fault = (path: Fault["path"], message: string) => faults.push({ path, about: "value", message });
   const seen = new Map<string, number>();
@@ -132,7 +148,49 @@ function contradictions({ source = [] }: Raw): Fault[] {
   return faults;
 }
 
-function complete({ source = [], clock = {}, observe = {}, server, log = {} }: Raw): DaemonConfig {
+/** Keys of one mode in another, where they would do nothing. */
+function modeContradictions(source: RawSource, index: number): Fault[] {
+  const { mode = "client", listen } = source;
+  const useless: Record<SourceMode, readonly (keyof RawSource)[]> = {
+    client: ["listen"],
+    symmetric: ["pool", "interleaved", "listen"],
+    broadcast: ["pool", "interleaved", "min-poll", "max-poll"],
+  };
+  const faults: Fault[] = useless[mode]
+    .filter((key) => Object.hasOwn(source, key))
+    .map((key) => ({ path: ["source", index, key], about: "key", message: `expected no ${shown(key)} with mode ${shown(mode)}, got one` }));
+  if (listen?.interface !== undefined && listen.group === undefined) {
+    faults.push({ path: ["source", index, "listen", "interface"], about: "key", message: 'expected "interface" only beside "group", got it alone' });
+  }
+  return faults;
+}
+
+/** Each port has one owner: who answers clients, who exchanges packets with peers, who hears broadcasts. */
+function portContradictions({ source = [], peering, server }: Raw): Fault[] {
+  const faults: Fault[] = [];
+  const fault = (path: Fault["path"], message: string) => faults.push({ path, about: path.length === 1 ? "key" : "value", message });
+  const peers = peering !== undefined || source.some(({ mode }) => mode === "symmetric");
+  const peerPort = peering?.port ?? NTP_PORT;
+  const serverPort = server?.port ?? DEFAULTS.port;
+  const portOf = (section: "peering" | "server", given: number | undefined): Fault["path"] => (given === undefined ? [section] : [section, "port"]);
+  if (server && peers && serverPort === peerPort) {
+    fault(portOf("server", server.port), `expected another port than that of [peering], got ${serverPort} for both; peers need a port of their own, so give one of the two another`);
+  }
+  source.forEach(({ mode, listen }, index) => {
+    const port = listen?.port ?? NTP_PORT;
+    const taken = server && port === serverPort ? "[server]" : peers && port === peerPort ? "[peering]" : undefined;
+    if (mode !== "broadcast" || taken === undefined) return;
+    const message = `expected broadcasts to come to another port than that of ${taken}, got ${port} for both`;
+    faults.push(listen?.port === undefined ? { path: ["source", index], about: "key", message } : { path: ["source", index, "listen", "port"], about: "value", message });
+  });
+  const families = (peering?.addresses ?? []).map((address) => isIP(address));
+  families.forEach((family, index) => {
+    if (families.indexOf(family) < index) fault(["peering", "addresses", index], `expected one address of IPv4 and one of IPv6 at most, got a second of IPv${family}`);
+  });
+  return faults;
+}
+
+function complete({ source = [], clock = {}, peering, observe = {}, server, log = {} }: Raw): DaemonConfig {
   const { "make-step": step = {}, "step-limits": limits = {}, "drift-file": driftFile } = clock;
   return {
     sources: source.map(sourceOptions),
@@ -143,6 +201,7 @@ function complete({ source = [], clock = {}, observe = {}, server, log = {} }: R
       makeStep: { least: step.threshold ?? DEFAULTS.threshold, count: step.limit ?? DEFAULTS.limit },
       stepLimits: { single: limits.single ?? DEFAULTS.single, startup: limits.startup ?? DEFAULTS.startup, sum: limits.sum ?? DEFAULTS.sum },
     },
+    ...(peering ? { peering } : {}),
     observe: { enabled: observe.enabled ?? true, socket: observe.socket ?? DEFAULT_SOCKET },
     ...(server ? { server: { ...(server.listen ? { listen: server.listen } : {}), port: server.port ?? DEFAULTS.port } } : {}),
     log: { level: log.level ?? "info" },
@@ -150,11 +209,14 @@ function complete({ source = [], clock = {}, observe = {}, server, log = {} }: R
 }
 
 /** A limit given alone moves the other's default out of its way. */
-function sourceOptions({ address, pool, version, "min-poll": least, "max-poll": most }: RawSource): DaemonConfig["sources"][number] {
+function sourceOptions({ address, pool, version, "min-poll": least, "max-poll": most, mode, interleaved, listen }: RawSource): DaemonConfig["sources"][number] {
   return {
     source: address,
     ...(pool === undefined ? {} : { pool }),
     ...(version === undefined ? {} : { version }),
+    ...(mode === undefined ? {} : { mode }),
+    ...(interleaved === undefined ? {} : { interleaved }),
+    ...(listen === undefined ? {} : { listen }),
     minPoll: least ?? Math.min(DEFAULTS.minPoll, most ?? DEFAULTS.minPoll),
     maxPoll: most ?? Math.max(DEFAULTS.maxPoll, least ?? DEFAULTS.maxPoll),
   };

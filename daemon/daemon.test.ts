@@ -181,6 +181,37 @@ describe.skipIf(!built || skipped)(titled("a daemon without the right to steer",
 });
 
 describe.skipIf(!built || skipped)(titled("a daemon that cannot start", skipped), () => {
+  it("follows in interleaved mode, has a peer, and lets one come unasked", { timeout: 60_000 }, async () => {
+    const address = loopbackAlias();
+    const port = await freePort(address);
+    const line = `peer ${address} port ${port} minpoll 0 maxpoll 0`;
+    await using server = await chronyServer({ lines: ["local stratum 1"] });
+    await using peer = await chronyServer({ lines: ["local stratum 3", line] });
+    await using stranger = await chronyServer({ lines: ["local stratum 3", line] });
+    const more = [
+      `[[source]]\naddress = "${peer.address}:${peer.port}"\nmode = "symmetric"\nmin-poll = 0\nmax-poll = 0`,
+      `[peering]\nport = ${port}\naddresses = ["${address}"]\nallow = ["${stranger.address}"]\n`,
+    ].join("\n");
+    const places = configure(`${server.address}:${server.port}`, more);
+    writeFileSync(places.config, readFileSync(places.config, "utf8").replace("min-poll", "interleaved = true\nmin-poll"));
+    await using daemon = start(places);
+    const sources = await eventually("samples of all three, interleaved ones among them", async () => {
+      const seen = await report<SourceReport[]>("sources", places);
+      return seen.length === 3 && seen.every(({ used }) => used > 0) && seen[0]!.interleaved > 0 ? seen : undefined;
+    }, daemon);
+    expect(sources.map(({ mode }) => mode)).toEqual(["client", "symmetric", "symmetric"]);
+    const { stdout } = await escapement(["sources", "--socket", places.socket]);
+    expect(stdout.split("\n").slice(2, 5).map((row) => row[0])).toEqual(["^", "=", "="]);
+  });
+
+  it("says that it could not have the port for its peers, its exit status 1, its socket gone", async () => {
+    await using server = await chronyServer();
+    const places = configure("192.0.2.1", `[peering]\nport = ${server.port}\naddresses = ["${server.address}"]\nallow = ["192.0.2.1"]\n`);
+    const { status, stderr } = await start(places).ended;
+    expect([status, stderr]).toEqual([1, expect.stringContaining("EADDRINUSE")]);
+    expect(existsSync(places.socket)).toBe(false);
+  });
+
   it("says which port it could not have, its exit status 1", async () => {
     await using server = await chronyServer();
     const places = configure("192.0.2.1", `[server]\nlisten = ["${server.address}"]\nport = ${server.port}\n`);

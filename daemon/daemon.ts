@@ -18,7 +18,7 @@ import type { DaemonConfig } from "./config.ts";
 import { DriftKeeper } from "./driftkeeper.ts";
 import { UpdateHistory } from "./history.ts";
 import { openLog, type Log } from "./log.ts";
-import { takeSnapshot } from "./report.ts";
+import { SourceModes, takeSnapshot } from "./report.ts";
 import type { Service } from "./service.ts";
 import { StatusTeller } from "./status.ts";
 import { openClock, type OpenedClock } from "./systemclock.ts";
@@ -31,12 +31,19 @@ export async function runDaemon(config: DaemonConfig, signal: AbortSignal, log: 
   const opened = await openClock(host, config.clock.mode);
   try {
     const daemon = await Daemon.start(config, { host, opened, log });
-    await new Promise<void>((resolve) => (signal.aborted ? resolve() : signal.addEventListener("abort", () => resolve(), { once: true })));
-    await daemon.stop();
+    try {
+      await Promise.race([fired(signal), daemon.failure]);
+    } finally {
+      await daemon.stop();
+    }
   } finally {
     opened.close();
   }
   log("info", "stopped");
+}
+
+function fired(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => (signal.aborted ? resolve() : signal.addEventListener("abort", () => resolve(), { once: true })));
 }
 
 interface Means {
@@ -54,6 +61,10 @@ class Daemon {
   readonly #service: Service | undefined;
   readonly #status: StatusTeller;
   readonly #history = new UpdateHistory();
+  readonly #modes: SourceModes;
+  /** Rejects when the engine cannot start: the port for peers cannot be had. */
+  readonly failure: Promise<never>;
+  #fail: (error: Error) => void = () => {};
   #ticker: ReturnType<typeof setInterval> | undefined;
 
   static async start(config: DaemonConfig, means: Means): Promise<Daemon> {
@@ -66,7 +77,7 @@ class Daemon {
     const service = config.observe.enabled || config.server ? await startService(config, means.log) : undefined;
     try {
       const engine = new Engine(means.host, means.opened.clock, { ...engineOptions(config), ...known });
-      const daemon = new Daemon(means, { engine, drift, service });
+      const daemon = new Daemon(means, { engine, drift, service, modes: new SourceModes(config.sources) });
       daemon.#begin(config);
       return daemon;
     } catch (error) {
@@ -75,7 +86,7 @@ class Daemon {
     }
   }
 
-  private constructor({ host, opened, log }: Means, { engine, drift, service }: { engine: Engine; drift: DriftKeeper | undefined; service: Service | undefined }) {
+  private constructor({ host, opened, log }: Means, { engine, drift, service, modes }: { engine: Engine; drift: DriftKeeper | undefined; service: Service | undefined; modes: SourceModes }) {
     this.#host = host;
     this.#opened = opened;
     this.#log = log;
@@ -83,6 +94,10 @@ class Daemon {
     this.#drift = drift;
     this.#service = service;
     this.#status = new StatusTeller(opened.clock.actuator);
+    this.#modes = modes;
+    this.failure = new Promise((_, reject) => (this.#fail = reject));
+    // Whoever awaits it comes later.
+    this.failure.catch(() => {});
   }
 
   #begin(config: DaemonConfig): void {
@@ -93,7 +108,7 @@ class Daemon {
     this.#engine.listen((event) => this.#hear(event));
     this.#tick();
     this.#ticker = setInterval(() => this.#tick(), TICK_MS);
-    this.#engine.start().catch((error: Error) => this.#log("error", error.message));
+    this.#engine.start().catch((error: Error) => this.#fail(error));
   }
 
   async stop(): Promise<void> {
@@ -118,7 +133,7 @@ class Daemon {
       this.#service.publishClock({ wallNs, timeNs: clock.carry(wallNs).time, rate: clock.actuator.rate() });
     }
     const wallNow = () => this.#host.clock.now();
-    this.#service.publish(takeSnapshot({ mode, engine: this.#engine, history: this.#history, now: () => clock.now(), wallNow }));
+    this.#service.publish(takeSnapshot({ mode, engine: this.#engine, modes: this.#modes, history: this.#history, now: () => clock.now(), wallNow }));
   }
 
   #hear(event: EngineEvent): void {
@@ -145,11 +160,11 @@ function rateFound({ actuator }: SteeredClock): number {
   return Math.max(-limit, Math.min(limit, actuator.rate()));
 }
 
-function engineOptions({ sources, clock: { algorithm, makeStep, stepLimits } }: DaemonConfig) {
-  // The discipline's own limits must let each source have its.
-  const minPoll = Math.min(...sources.map((source) => source.minPoll));
-  const maxPoll = Math.max(...sources.map((source) => source.maxPoll));
-  return { sources, algorithm, makeStep, stepLimits, minPoll, maxPoll };
+function engineOptions({ sources, peering = {}, clock: { algorithm, makeStep, stepLimits } }: DaemonConfig) {
+  // The discipline's own limits must let each source have its; who broadcasts is not polled.
+  const polled = sources.filter(({ mode }) => mode !== "broadcast");
+  const [minPoll, maxPoll] = polled.length === 0 ? [6, 10] : [Math.min(...polled.map((source) => source.minPoll)), Math.max(...polled.map((source) => source.maxPoll))];
+  return { sources, peering, algorithm, makeStep, stepLimits, minPoll, maxPoll };
 }
 
 type Told = Exclude<EngineEvent, { kind: "updated" }>;
@@ -162,6 +177,8 @@ function told(event: Told, { refid, stratum }: { refid: string; stratum: number 
       return ["warning", "no longer synchronised: the sources do not agree, or cannot be reached"];
     case "stepped":
       return ["warning", `stepped the clock by ${(Number(event.offsetNs) / 1e9).toFixed(6)} s`];
+    case "clock-refused":
+      return ["warning", event.error.message];
     case "leapt":
       return ["info", "a leap second was inserted or deleted, as announced"];
     case "disturbed":

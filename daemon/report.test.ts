@@ -5,7 +5,7 @@ import { describe, expect, it } from "vitest";
 import type { SourceState, TrackingState } from "../hosts/common/client/engine.ts";
 import { UpdateHistory } from "./history.ts";
 import { refidHex, refidOfAddress } from "./refid.ts";
-import { takeSnapshot, type Watched } from "./report.ts";
+import { SourceModes, takeSnapshot, type Watched } from "./report.ts";
 
 const NOW = 1_800_000_000_000_000_000n;
 const TRACKING = {
@@ -15,13 +15,13 @@ const TRACKING = {
 const SOURCE = {
   source: "time.example.org", address: "192.0.2.7:123", isPeer: true, selection: "survivor", samples: 9, lastSample: 2, stratum: 1, leap: 0,
   poll: 6, reach: 0o377, offset: 2e-6, offsetDeviation: 1e-6, frequency: 1e-9, frequencyDeviation: 2e-8, delay: 0.004, jitter: 1e-5,
-  rootDelay: 0.002, rootDispersion: 0.0005, sent: 9, used: 9, unfit: 0, ignored: 0, kisses: 0, lastKiss: "", lastProblems: [], lastError: undefined,
+  rootDelay: 0.002, rootDispersion: 0.0005, sent: 9, used: 9, interleaved: 7, unfit: 0, ignored: 0, kisses: 0, lastKiss: "", lastProblems: [], lastError: undefined,
 } as unknown as SourceState;
 const LOST = { synchronised: false, refid: "", peer: -1, stratum: 16, leap: 3, survivors: 0, uncertainty: Infinity } as unknown as TrackingState;
 
 function snapshot({ tracking = {}, source = {}, ...rest }: Partial<Watched> & { tracking?: object; source?: object } = {}) {
   const engine = { tracking: () => ({ ...TRACKING, ...tracking }), sources: () => [{ ...SOURCE, ...source }] };
-  return takeSnapshot({ mode: "system", engine, history: new UpdateHistory(), now: () => NOW, wallNow: () => NOW, ...rest });
+  return takeSnapshot({ mode: "system", engine, modes: new SourceModes([]), history: new UpdateHistory(), now: () => NOW, wallNow: () => NOW, ...rest });
 }
 
 describe("a snapshot", () => {
@@ -58,6 +58,15 @@ describe("a snapshot", () => {
     ["a source without samples", { isPeer: false, selection: "falseticker", samples: 0 }, "?"],
   ])("marks %s %j with %s", (_, source, state) => {
     expect(snapshot({ source }).sources[0]!.state).toBe(state);
+  });
+
+  it.each<[string, { source: string; mode?: "client" | "symmetric" | "broadcast" }[], string]>([
+    ["a configured source", [{ source: "time.example.org" }], "client"],
+    ["one that broadcasts", [{ source: " time.example.org", mode: "broadcast" }], "broadcast"],
+    ["a peer", [{ source: "time.example.org", mode: "symmetric" }], "symmetric"],
+    ["a peer that came unasked", [{ source: "192.0.2.1" }], "symmetric"],
+  ])("tells the mode of %s", (_, sources, mode) => {
+    expect(snapshot({ modes: new SourceModes(sources) }).sources[0]).toMatchObject({ mode, interleaved: 7 });
   });
 
   it("bounds a source's error by half of the round trip and all dispersion", () => {

@@ -9,7 +9,8 @@
  */
 
 import type { Engine, SourceState, TrackingState } from "../hosts/common/client/engine.ts";
-import type { ClockMode } from "./config.ts";
+import { parseSource } from "../hosts/common/client/source.ts";
+import type { ClockMode, DaemonConfig, SourceMode } from "./config.ts";
 import type { UpdateHistory } from "./history.ts";
 import { refidHex, refidOfAddress } from "./refid.ts";
 
@@ -53,6 +54,8 @@ export interface TrackingReport {
 export interface SourceReport {
   readonly source: string;
   readonly address: string | null;
+  /** How it tells the time. Who peers with us unasked is "symmetric", too. */
+  readonly mode: SourceMode;
   /** chrony's: "*" system peer, "+" combined with it, "-" not combined, "x" falseticker, "?" not (yet) usable. */
   readonly state: "*" | "+" | "-" | "x" | "?";
   readonly selection: string;
@@ -71,6 +74,8 @@ export interface SourceReport {
   readonly rootDispersion: number;
   readonly sent: number;
   readonly used: number;
+  /** Of those used, the ones in interleaved mode. */
+  readonly interleaved: number;
   readonly unfit: number;
   readonly ignored: number;
   readonly kisses: number;
@@ -118,16 +123,30 @@ export interface Snapshot {
 export interface Watched {
   readonly mode: ClockMode;
   readonly engine: Pick<Engine, "tracking" | "sources">;
+  readonly modes: SourceModes;
   readonly history: UpdateHistory;
   /** The steered clock, and the host's own, ns since 1970. */
   readonly now: () => bigint;
   readonly wallNow: () => bigint;
 }
 
+/** What mode each source has: as configured, and symmetric if it was not configured at all but came by itself. */
+export class SourceModes {
+  readonly #configured: ReadonlyMap<string, SourceMode>;
+
+  constructor(sources: readonly Pick<DaemonConfig["sources"][number], "source" | "mode">[]) {
+    this.#configured = new Map(sources.map(({ source, mode = "client" }) => [parseSource(source).text, mode]));
+  }
+
+  of(source: string): SourceMode {
+    return this.#configured.get(source) ?? "symmetric";
+  }
+}
+
 const STRATUM_UNSYNCHRONISED = 16;
 const PPM = 1e6;
 
-export function takeSnapshot({ mode, engine, history, now, wallNow }: Watched): Snapshot {
+export function takeSnapshot({ mode, engine, modes, history, now, wallNow }: Watched): Snapshot {
   const state = engine.tracking();
   const sources = engine.sources();
   const peer = sources.find(({ isPeer }) => isPeer);
@@ -158,7 +177,7 @@ export function takeSnapshot({ mode, engine, history, now, wallNow }: Watched): 
       survivors: state.survivors,
       poll: state.poll,
     },
-    sources: sources.map(sourceReport),
+    sources: sources.map((source) => sourceReport(source, modes.of(source.source))),
     sourcestats: sources.map(sourcestatsReport),
     served: servedState(state, refid, referenceNs),
   };
@@ -169,12 +188,13 @@ function finite(value: number): number | null {
   return Number.isFinite(value) ? value : null;
 }
 
-function sourceReport(source: SourceState): SourceReport {
+function sourceReport(source: SourceState, mode: SourceMode): SourceReport {
   const { samples, offset, offsetDeviation, delay, rootDelay, rootDispersion } = source;
   const measured = samples > 0;
   return {
     source: source.source,
     address: source.address ?? null,
+    mode,
     state: stateOf(source),
     selection: source.selection,
     stratum: source.stratum,
@@ -189,6 +209,7 @@ function sourceReport(source: SourceState): SourceReport {
     rootDispersion,
     sent: source.sent,
     used: source.used,
+    interleaved: source.interleaved,
     unfit: source.unfit,
     ignored: source.ignored,
     kisses: source.kisses,

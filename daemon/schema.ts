@@ -36,6 +36,8 @@ export type Keys = Readonly<Record<string, Rule>>;
 /** log2 s. Beyond 17 (36 hours) RFC 5905 §7.2 does not go. */
 const POLL: Rule = { kind: "number", min: 0, max: 17, integer: true, unit: "log2 s" };
 const STEP_LIMIT: Rule = { kind: "number", min: 0, max: 1e9, unit: "s" };
+const PORT: Rule = { kind: "number", min: 1, max: 65535, integer: true, unit: "UDP port" };
+const ADDRESSES: Rule = { kind: "list", of: { kind: "text", wrong: (text) => (isIP(text) ? undefined : `expected an IP address, got ${shown(text)}`) } };
 const PATH: Rule = { kind: "text", wrong: (text) => (isAbsolute(text) ? undefined : `expected an absolute path, got ${shown(text)}`) };
 /** The shortest `sun_path` in use, macOS', less its final zero. */
 const SOCKET_PATH_OCTETS = 103;
@@ -51,7 +53,14 @@ export const KEYS: Keys = {
       version: { kind: "choice", of: [3, 4] },
       "min-poll": POLL,
       "max-poll": POLL,
+      mode: { kind: "choice", of: ["client", "symmetric", "broadcast"] },
+      interleaved: { kind: "flag" },
+      listen: { kind: "table", keys: { port: PORT, group: { kind: "text", wrong: wrongGroup }, interface: { kind: "text", wrong: wrongInterface } } },
     },
+  },
+  peering: {
+    kind: "table",
+    keys: { port: PORT, addresses: ADDRESSES, allow: ADDRESSES, limit: { kind: "number", min: 1, max: 64, integer: true, unit: "peers" } },
   },
   clock: {
     kind: "table",
@@ -70,13 +79,7 @@ export const KEYS: Keys = {
     },
   },
   observe: { kind: "table", keys: { enabled: { kind: "flag" }, socket: { kind: "text", wrong: wrongSocket } } },
-  server: {
-    kind: "table",
-    keys: {
-      listen: { kind: "list", of: { kind: "text", wrong: (text) => (isIP(text) ? undefined : `expected an IP address, got ${shown(text)}`) } },
-      port: { kind: "number", min: 1, max: 65535, integer: true, unit: "UDP port" },
-    },
-  },
+  server: { kind: "table", keys: { listen: ADDRESSES, port: PORT } },
   log: { kind: "table", keys: { level: { kind: "choice", of: ["error", "warning", "info", "debug"] } } },
 };
 
@@ -87,6 +90,18 @@ function wrongSource(text: string): string | undefined {
   } catch (error) {
     return (error as Error).message;
   }
+}
+
+/** 224.0.0.0/4, ff00::/8 */
+function wrongGroup(text: string): string | undefined {
+  const family = isIP(text);
+  const first = Number.parseInt(text, 10);
+  const multicast = family === 6 ? /^ff/i.test(text) : family === 4 && first >= 224 && first < 240;
+  return multicast ? undefined : `expected a multicast address like "224.0.1.1" or "ff05::101", got ${shown(text)}`;
+}
+
+function wrongInterface(text: string): string | undefined {
+  return text.length > 0 ? undefined : "expected an interface, by its address for IPv4 and its name for IPv6, got \"\"";
 }
 
 function wrongSocket(text: string): string | undefined {

@@ -18,6 +18,7 @@ export interface Core {
   disciplineAddSource(index: number): void;
   disciplineRemoveSource(index: number): void;
   disciplineSample(index: number): void;
+  disciplinePoll(attempt: number): number;
   disciplineTimer(now: bigint): void;
   disciplineStepped(interval: bigint, now: bigint): void;
   disciplineForget(now: bigint): void;
