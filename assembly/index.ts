@@ -56,6 +56,7 @@ export {
 } from "./association/association";
 export { symmetricOpen, symmetricTimer, symmetricSent, symmetricPacket } from "./association/symmetric";
 export { broadcastOpen, broadcastPacket, broadcastTimer, broadcastReply, listenerOut } from "./association/broadcast";
+export { manycastOpen, manycastClose, manycastTimer, manycastSent, manycastReply, manycastFollow, manycastLost } from "./association/manycast";
 export { sourceRefid } from "./association/speak";
 export { systemOut, systemUpdate } from "./association/system";
 export { clockWatch, clockWatchLeap, clockWatchReset } from "./association/clockwatch";

@@ -34,8 +34,8 @@ const IPV6_ONLY = 1 << 3;
 const { Bun } = globalThis as unknown as { Bun: { udpSocket(options: BunUdpOptions): Promise<BunSocket> } };
 
 export async function openUdp(clock: HostClock, options: UdpOptions, handlers: UdpHandlers): Promise<UdpSocket> {
-  if (options.multicast || options.broadcast || options.reuseAddress) {
-    throw new NtpError("UNSUPPORTED", "Bun's own UDP sockets cannot listen to broadcasts or groups; on Linux with FFI kernel-stamped sockets can");
+  if (options.multicast || options.broadcast || options.reuseAddress || options.multicastHops !== undefined) {
+    throw new NtpError("UNSUPPORTED", "Bun's own UDP sockets cannot listen to broadcasts or groups, nor ask them; on Linux with FFI kernel-stamped sockets can");
   }
   const { family, connect } = options;
   const socket = await Bun.udpSocket({

@@ -74,6 +74,8 @@ export interface UdpOptions {
   readonly multicast?: { readonly group: string; readonly interface?: string };
   /** Allow sending to broadcast addresses. */
   readonly broadcast?: boolean;
+  /** How many networks what is sent to a group may pass, 1..255. A host that cannot limit it says UNSUPPORTED. */
+  readonly multicastHops?: number;
   /** Share the port with other listeners of broadcasts. */
   readonly reuseAddress?: boolean;
 }

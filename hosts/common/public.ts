@@ -18,6 +18,6 @@ export { DEFAULT_SOURCES } from "./client/survey.ts";
 export type { Consensus, Survey, SurveyEntry, SurveyOptions } from "./client/survey.ts";
 export type { ServeOptions, Server, ServerStats, ServerUpdate } from "./server/serve.ts";
 export type { Algorithm } from "./client/discipline.ts";
-export type { EngineEvent, SourceOptions, SourceState, TrackingState } from "./client/engine.ts";
+export type { EngineEvent, ManycastSource, SourceOptions, SourceState, TrackingState } from "./client/engine.ts";
 export { Clock } from "./client/start.ts";
 export type { ClockOptions, ClockState } from "./client/start.ts";

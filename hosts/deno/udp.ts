@@ -36,8 +36,8 @@ const ERROR_PAUSE_MS = 20;
 const { Deno } = globalThis as unknown as { Deno?: DenoNet };
 
 export async function openUdp(clock: HostClock, options: UdpOptions, handlers: UdpHandlers): Promise<UdpSocket> {
-  if (options.multicast || options.broadcast || options.reuseAddress) {
-    throw new NtpError("UNSUPPORTED", "Deno's own UDP sockets cannot listen to broadcasts or groups; on Linux with FFI kernel-stamped sockets can");
+  if (options.multicast || options.broadcast || options.reuseAddress || options.multicastHops !== undefined) {
+    throw new NtpError("UNSUPPORTED", "Deno's own UDP sockets cannot listen to broadcasts or groups, nor ask them; on Linux with FFI kernel-stamped sockets can");
   }
   const hostname = options.address ?? (options.family === 6 ? "::" : "0.0.0.0");
   // listenDatagram cannot say IPV6_V6ONLY: a socket on "::" would take the port on IPv4, too.

@@ -30,6 +30,7 @@ export function openSocket(libc: Libc, options: UdpOptions): number {
     const local = { address: options.address ?? wildcard, port: options.port ?? 0 };
     if (options.reuseAddress) setOption(libc, fd, [linux.SOL_SOCKET, linux.SO_REUSEADDR, 1]);
     if (options.broadcast) setOption(libc, fd, [linux.SOL_SOCKET, linux.SO_BROADCAST, 1]);
+    if (options.multicastHops !== undefined) limitHops(libc, fd, options.family, options.multicastHops);
     applyAddress(libc, "bind", fd, { family: options.family, endpoint: local });
     if (options.multicast) joinGroup(libc, fd, options.family, options.multicast);
     if (options.connect !== undefined) {
@@ -74,6 +75,10 @@ function setOption(libc: Libc, fd: number, [level, option, value]: Option): void
   if (libc.setsockopt(fd, level, option, scratch.address, 4) !== 0) {
     throw libc.failure("setsockopt", `level ${level} option ${option}`);
   }
+}
+
+function limitHops(libc: Libc, fd: number, family: 4 | 6, hops: number): void {
+  setOption(libc, fd, family === 4 ? [linux.SOL_IP, linux.IP_MULTICAST_TTL, hops] : [linux.SOL_IPV6, linux.IPV6_MULTICAST_HOPS, hops]);
 }
 
 /** struct ip_mreq {group, interface's address} or ipv6_mreq {group, u32 interface's index}. */

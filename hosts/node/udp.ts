@@ -16,6 +16,7 @@ export async function openUdp(clock: HostClock, options: UdpOptions, handlers: U
   try {
     await bound(socket, options.address ?? (family === 6 ? "::" : "0.0.0.0"), options.port ?? 0);
     if (options.broadcast) socket.setBroadcast(true);
+    if (options.multicastHops !== undefined) socket.setMulticastTTL(options.multicastHops);
     if (options.multicast) socket.addMembership(options.multicast.group, options.multicast.interface);
     if (connect) await connected(socket, connect.port, connect.address);
   } catch (error) {

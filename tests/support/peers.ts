@@ -38,6 +38,8 @@ const PACKAGES: Record<string, string> = {
   chronyc: "chrony",
   ntpd: "ntpsec",
   ntpq: "ntpsec",
+  "ntpd-classic": "classic ntp 4.2.8",
+  "ntpq-classic": "classic ntp 4.2.8",
   ntpdig: "ntpsec-ntpdig",
   ip: "iproute2",
   setpriv: "util-linux",

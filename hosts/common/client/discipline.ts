@@ -193,6 +193,43 @@ export class DisciplineCore {
     return this.#actions(this.#core.exports.broadcastReply(index, length, this.#time(nowNs)));
   }
 
+  openManycast(which: number, version: number, limit: number): void {
+    this.#core.exports.manycastOpen(which, version, limit);
+  }
+
+  closeManycast(which: number): void {
+    this.#core.exports.manycastClose(which);
+  }
+
+  manycastTimer(which: number, monotonicNs: bigint, random: bigint): Actions {
+    return this.#actions(this.#core.exports.manycastTimer(which, this.#time(monotonicNs), random));
+  }
+
+  /** When the request to everybody left, on the steered clock. */
+  manycastSent(which: number, timeNs: bigint): void {
+    this.#core.exports.manycastSent(which, this.#core.exports.timestampFromUnixNs(timeNs));
+  }
+
+  /** Whether a datagram is the answer of a server that may be followed. */
+  manycastReply(which: number, data: Uint8Array, came: { time: bigint; monotonic: bigint }): boolean {
+    const { exports, bytes } = this.#core;
+    if (data.length > this.#slotSize) return false;
+    bytes.set(data, this.#slot);
+    return exports.manycastReply(which, data.length, exports.timestampFromUnixNs(came.time), this.#time(came.monotonic)) !== 0;
+  }
+
+  /** Source `index` follows a server that was found. */
+  manycastFollow(which: number, index: number): void {
+    this.#core.exports.manycastFollow(which, index);
+  }
+
+  /** The sources whose servers were found and are gone: they are to be closed. */
+  manycastLost(which: number): number[] {
+    const lost: number[] = [];
+    for (let index = this.#core.exports.manycastLost(which); index >= 0; index = this.#core.exports.manycastLost(which)) lost.push(index);
+    return lost;
+  }
+
   /** A datagram into the core's slot. Longer than any NTP packet: an empty one is passed over and counted alike. */
   #put(index: number, data: Uint8Array, came: { time: bigint; monotonic: bigint }): number {
     const { exports, bytes } = this.#core;

@@ -13,8 +13,10 @@ import type { Endpoint, Host } from "../host.ts";
 import type { SteeredClock } from "../clock/steered.ts";
 import { DisciplineCore, type Algorithm, type SourceVariables, type Steering, type SystemVariables } from "./discipline.ts";
 import { LeapKeeper } from "./leapkeeper.ts";
+import { sameAddress } from "./address.ts";
 import { endpointsOf } from "./resolve.ts";
 import { BroadcastRunner, type ListenOptions } from "./broadcast-runner.ts";
+import { MANYCAST_SERVERS, ManycastRunner, type ManycastOptions } from "./manycast-runner.ts";
 import { PeerRunner } from "./peer-runner.ts";
 import { PeerPort, type PeeringOptions } from "./peering.ts";
 import { SourceRunner, type RunnerOptions } from "./runner.ts";
@@ -43,8 +45,18 @@ export interface SourceOptions {
   readonly maxPoll?: number;
 }
 
+/**
+ * A network to find servers in: `source` is a group, or a network's broadcast address, and servers that answer become sources
+ * of their own. Whoever is on such a network can answer, under as many addresses as it likes, and then has a say in our time:
+ * only where nobody lies.
+ */
+export interface ManycastSource extends Omit<SourceOptions, "mode" | "pool" | "listen"> {
+  readonly mode: "manycast";
+  readonly manycast?: ManycastOptions;
+}
+
 export interface EngineOptions {
-  readonly sources: readonly SourceOptions[];
+  readonly sources: readonly (SourceOptions | ManycastSource)[];
   /** The port that peers know us by, and who may peer with us unasked. */
   readonly peering?: PeeringOptions;
   /** Default "estimator". */
@@ -105,6 +117,8 @@ export interface TrackingState extends Omit<SystemVariables, "bound"> {
 
 /** One instance of the core follows as many sources. */
 const SOURCE_LIMIT = 64;
+/** One instance of the core asks as many networks. */
+const MANYCAST_LIMIT = 4;
 /** How often wall and monotonic time are compared, ms. */
 const WATCH_MS = 1000;
 /** Wall and monotonic time are to be read together; well below the jump that counts, 50 ms. */
@@ -123,6 +137,9 @@ export class Engine {
   /** In the order of the core's indices; one whose server sent DENY stays, closed, to be shown. */
   readonly #runners: (SourceRunner | PeerRunner | BroadcastRunner)[] = [];
   readonly #port: PeerPort;
+  readonly #manycasts: ManycastRunner[] = [];
+  /** Places of sources that manycast had found, free again. */
+  readonly #free = new Set<number>();
   #steerTimer: ReturnType<typeof setTimeout> | undefined;
   #watchTimer: ReturnType<typeof setInterval> | undefined;
   readonly #leaps: LeapKeeper;
@@ -178,6 +195,7 @@ export class Engine {
     this.#leaps.close();
     // What is known is kept before the sources go: the bound grows from here.
     this.#core.system(this.#clock.monotonic());
+    for (const manycast of this.#manycasts) manycast.close();
     for (const runner of this.#runners) runner.close();
     this.#port.close();
     this.#clock.actuator.setRate(this.#core.steering().frequency);
@@ -221,7 +239,9 @@ export class Engine {
     });
   }
 
-  async #follow({ source, pool = 1, version = 4, interleaved = false, mode = "client", listen = {}, minPoll, maxPoll }: SourceOptions): Promise<void> {
+  async #follow(followed: SourceOptions | ManycastSource): Promise<void> {
+    if (followed.mode === "manycast") return this.#manycast(followed);
+    const { source, pool = 1, version = 4, interleaved = false, mode = "client", listen = {}, minPoll, maxPoll } = followed;
     const parsed = parseSource(source);
     if (mode === "broadcast") {
       const listener = new BroadcastRunner(this.#context, listen, { index: this.#runners.length, source: parsed, version, minPoll: 0, maxPoll: 0 });
@@ -247,12 +267,46 @@ export class Engine {
     }));
   }
 
-  /** Somebody who may peers with us. A place that another one left is taken over. */
+  #manycast({ source: group, version = 4, interleaved = false, manycast = {}, minPoll, maxPoll }: ManycastSource): Promise<void> {
+    const source = parseSource(group);
+    const { limit = MANYCAST_SERVERS, hops = 1 } = manycast;
+    const polls = { minPoll: minPoll ?? this.#options.minPoll ?? 6, maxPoll: maxPoll ?? this.#options.maxPoll ?? 10 };
+    const found = (endpoint: Endpoint) => {
+      const index = this.#place();
+      if (this.#closed || index >= SOURCE_LIMIT || this.#isFollowed(endpoint.address)) return undefined;
+      const text = formatEndpoint(endpoint.address, endpoint.port);
+      const runner = new SourceRunner(this.#context, { index, source: parseSource(text), version, interleaved, ...polls, endpoint });
+      this.#runners[index] = runner;
+      this.#free.delete(index);
+      return runner;
+    };
+    const context = { ...this.#context, found, release: (index: number) => void this.#free.add(index) };
+    const runner = new ManycastRunner(context, { which: this.#manycasts.length, source, version, limit, hops });
+    this.#manycasts.push(runner);
+    return runner.start();
+  }
+
+  #isFollowed(address: string): boolean {
+    return this.#runners.some((runner) => {
+      const over = !(runner instanceof BroadcastRunner) && runner.closed;
+      return !over && runner.endpoint !== undefined && sameAddress(runner.endpoint.address, address);
+    });
+  }
+
+  /** Where the next source goes: a place that another one left is taken over. */
+  #place(): number {
+    const [free] = this.#free;
+    if (free !== undefined) return free;
+    const left = this.#runners.findIndex((runner) => runner instanceof PeerRunner && runner.options.passive && runner.closed);
+    return left < 0 ? this.#runners.length : left;
+  }
+
+  /** Somebody who may peers with us. */
   #welcome(endpoint: Endpoint): void {
     if (this.#closed) return;
-    const left = this.#runners.findIndex((runner) => runner instanceof PeerRunner && runner.options.passive && runner.closed);
-    const index = left < 0 ? this.#runners.length : left;
+    const index = this.#place();
     if (index >= SOURCE_LIMIT) return;
+    this.#free.delete(index);
     const { minPoll = 6, maxPoll = 10 } = this.#options;
     const source = parseSource(formatEndpoint(endpoint.address, endpoint.port));
     const peer = new PeerRunner(this.#context, this.#port, { index, source, version: 4, passive: true, minPoll, maxPoll, endpoint });
@@ -357,13 +411,32 @@ export class Engine {
 }
 
 /** @throws {NtpError} for what cannot be followed. */
-function checkSources(sources: readonly SourceOptions[]): void {
+function checkSources(sources: EngineOptions["sources"]): void {
   if (sources.length === 0) throw new NtpError("INVALID_ARGUMENT", "expected at least one source to follow, got none");
   let count = 0;
-  for (const { source, pool = 1 } of sources) {
+  let manycasts = 0;
+  for (const followed of sources) {
+    const { source } = followed;
     parseSource(source);
+    if (followed.mode === "manycast") {
+      checkManycast(source, followed.manycast);
+      manycasts += 1;
+      count += followed.manycast?.limit ?? MANYCAST_SERVERS;
+      continue;
+    }
+    const { pool = 1 } = followed;
     if (!(Number.isInteger(pool) && pool >= 1)) throw new NtpError("INVALID_ARGUMENT", `expected a pool of 1 or more members, got ${pool}`, { source: String(source) });
     count += pool;
   }
-  if (count > SOURCE_LIMIT) throw new NtpError("INVALID_ARGUMENT", `expected at most ${SOURCE_LIMIT} sources, all members of pools counted, got ${count}`);
+  if (count > SOURCE_LIMIT) throw new NtpError("INVALID_ARGUMENT", `expected at most ${SOURCE_LIMIT} sources, all members of pools and manycast counted, got ${count}`);
+  if (manycasts > MANYCAST_LIMIT) throw new NtpError("INVALID_ARGUMENT", `expected at most ${MANYCAST_LIMIT} sources in manycast mode, got ${manycasts}`);
+}
+
+function checkManycast(source: string | URL, { limit = MANYCAST_SERVERS, hops = 1 }: ManycastOptions = {}): void {
+  const check = (what: string, value: number, most: number) => {
+    if (Number.isInteger(value) && value >= 1 && value <= most) return;
+    throw new NtpError("INVALID_ARGUMENT", `expected a ${what} of 1 to ${most}, got ${value}`, { source: String(source) });
+  };
+  check("manycast limit", limit, SOURCE_LIMIT);
+  check("number of manycast hops", hops, 255);
 }

@@ -79,6 +79,10 @@ export class SourceRunner {
     context.core.open(options.index, options);
   }
 
+  get closed(): boolean {
+    return this.#closed;
+  }
+
   /** The address asked now. */
   get endpoint(): Endpoint | undefined {
     return this.#endpoints[Math.max(0, this.#turn) % Math.max(1, this.#endpoints.length)];

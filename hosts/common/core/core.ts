@@ -56,6 +56,13 @@ export interface CoreExports {
   broadcastTimer(index: number, now: bigint, random: bigint): number;
   broadcastReply(index: number, length: number, now: bigint): number;
   listenerOut(index: number): number;
+  manycastOpen(which: number, version: number, limit: number): void;
+  manycastClose(which: number): void;
+  manycastTimer(which: number, now: bigint, random: bigint): number;
+  manycastSent(which: number, t1: bigint): void;
+  manycastReply(which: number, length: number, t4: bigint, now: bigint): number;
+  manycastFollow(which: number, index: number): void;
+  manycastLost(which: number): number;
   sourceRefid(index: number, refid: number): void;
   associationTimer(index: number, now: bigint, random: bigint): number;
   associationSent(index: number, t1: bigint): void;

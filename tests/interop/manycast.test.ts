@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/** Classic ntpd as manycast server, over a cable: our clock asks the group, finds it and follows it. */
+
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { fileURLToPath } from "node:url";
+import { Namespace, Peer, eventually, freshDirectory, run, titled, whySkipped, writeLines } from "../support/peers.ts";
+
+const skipped = whySkipped(["ntpd-classic", "ntpq-classic", "chronyd", "ip", "nsenter", "unshare"], { root: true });
+const HERE = "10.98.0.1";
+const THERE = "10.98.0.2";
+/** Whom ntpd follows: an address more at our end of the cable. It hears no group. */
+const TEACHER = "10.98.0.3";
+const GROUP = "224.0.1.1";
+/** Of a link's own groups ntpd hears nothing: it binds to them without their zone. */
+const GROUP6 = "ff05::101";
+const BUILT = fileURLToPath(new URL("../../dist/node/index.js", import.meta.url));
+
+interface State {
+  readonly synchronised: boolean;
+  readonly sources: readonly { readonly source: string; readonly used: number; readonly stratum: number; readonly offset: number; readonly selection: string }[];
+}
+
+describe.skipIf(skipped)(titled("classic ntpd is a manycast server", skipped), () => {
+  let here: Namespace;
+  let there: Namespace;
+  let ntpd: Peer;
+  let chronyd: Peer;
+  beforeAll(async () => {
+    here = await Namespace.open();
+    there = await Namespace.open();
+    await Namespace.connect(here, there, [HERE, THERE]);
+    await run("ip", ["address", "add", `${TEACHER}/24`, "dev", "cable"], { namespace: here });
+    for (const namespace of [here, there]) await run("ip", ["route", "add", "224.0.0.0/4", "dev", "cable"], { namespace });
+    const directory = freshDirectory();
+    const conf = writeLines(directory, "chrony.conf", ["port 123", `bindaddress ${TEACHER}`, "cmdport 0", "bindcmdaddress /", `pidfile ${directory}/c.pid`, "allow", "local stratum 1"]);
+    chronyd = new Peer("chronyd", ["-x", "-d", "-U", "-u", "root", "-f", conf], { namespace: here, owns: [directory] });
+    const place = freshDirectory();
+    const lines = [
+      "restrict default", "disable auth", `server ${TEACHER} iburst minpoll 3 maxpoll 3`, `manycastserver ${GROUP}`, `manycastserver ${GROUP6}`,
+    ];
+    ntpd = new Peer("ntpd-classic", ["-n", "-c", writeLines(place, "ntp.conf", lines)], { namespace: there, owns: [place] });
+    await eventually("ntpd to follow its server", async () => {
+      const { stdout } = await run("ntpq-classic", ["-n", "-c", "rv 0 stratum,rootdisp", "127.0.0.1"], { namespace: there });
+      // Its first packets say that it is further off than a second.
+      return /stratum=2/.test(stdout) && Number(/rootdisp=([\d.]+)/.exec(stdout)?.[1]) < 500 ? true : undefined;
+    }, ntpd);
+  }, 60_000);
+  afterAll(async () => {
+    await Promise.all([ntpd, chronyd].map((peer) => peer?.stop()));
+    await Promise.all([here, there].map((one) => one?.[Symbol.asyncDispose]()));
+  });
+
+  it.each([["native sockets", GROUP, {}], ["the runtime's own sockets", GROUP, { NODE_OPTIONS: "--no-addons" }], ["IPv6", `[${GROUP6}%cable]`, {}]])("%s", { timeout: 60_000 }, async (_, group, env) => {
+    const script = `
+      import { startClock } from ${JSON.stringify(BUILT)};
+      const clock = await startClock({ timeout: 0, sources: [{ source: ${JSON.stringify(group)}, mode: "manycast" }] });
+      setInterval(() => {
+        const { synchronised, sources } = clock.state;
+        console.log(JSON.stringify({ synchronised, sources: sources.map(({ source, used, stratum, offset, selection }) => ({ source, used, stratum, offset, selection })) }));
+      }, 250);
+    `;
+    await using clock = new Peer(process.execPath, ["--input-type=module", "-e", script], { namespace: here, env });
+    const state = await eventually("our clock to follow what it found", () => {
+      const line = clock.stdout.slice(0, clock.stdout.lastIndexOf("\n")).split("\n").at(-1);
+      const now = line?.startsWith("{") ? (JSON.parse(line) as State) : undefined;
+      return now?.synchronised && now.sources[0]!.used >= 4 ? now : undefined;
+    }, clock);
+    expect(state.sources).toMatchObject([{ stratum: 2, selection: "survivor" }]);
+    if (group === GROUP) expect(state.sources[0]!.source).toBe(`${THERE}:123`);
+    expect(Math.abs(state.sources[0]!.offset)).toBeLessThan(0.005);
+    // What it says of who asked it: clients (m 3) at our end.
+    const { stdout } = await run("ntpq-classic", ["-n", "-c", "mrulist", "127.0.0.1"], { namespace: there });
+    expect(stdout).toMatch(new RegExp(`\\. 3 4 +\\d+ +\\d+ (${HERE.replaceAll(".", "\\.")}|fe80::\\S+)$`, "m"));
+  });
+});
