@@ -144,7 +144,8 @@ export function symmetricTimer(index: i32, now: u64, random: u64, wall: u64): i3
   association.reach = association.reach << 1;
   const lost = loseSource(association, index);
   association.askedAt = now;
-  association.spread = <f64>((random * 0x9e3779b97f4a7c15) >> 40) / <f64>(1 << 24) / 32;
+  // Up to 1/32 later, never earlier: two packets of ours between two of the peer's would echo the same, and one be refused.
+  association.spread = <f64>((random * 0x9e3779b97f4a7c15) >> 40) / <f64>(1 << 24) / -32;
   const which = restarted(association, index) ? UNPROVEN : PROVEN;
   tell(association, index, which, PROVEN);
   peer.heard = 0;

@@ -330,12 +330,13 @@ export class DisciplineCore {
     const { view, exports } = this.#core;
     const association = (name: string) => exports.associationOut(index) + this.#core.constant(`ASSOCIATION_${name}`);
     const source = (name: string) => exports.sourceOut(index) + this.#core.constant(`SOURCE_${name}`);
-    const real = (name: string) => view.getFloat64(source(name), true);
     const kiss = view.getUint32(association("LAST_KISS"), true);
     const [leap, stratum] = [view.getInt32(source("LEAP"), true), view.getInt32(source("STRATUM"), true)];
     const refid = kiss === 0 ? "" : refidText(kiss, 0);
     const active = view.getInt32(source("ACTIVE"), true) !== 0 && view.getInt32(association("SILENT"), true) < UNREACHABLE_AFTER;
     const samples = view.getInt32(source("SAMPLES"), true);
+    // Before the first sample nothing is believed, and what lies there means nothing.
+    const real = (name: string) => (samples === 0 ? 0 : view.getFloat64(source(name), true));
     const survivors = view.getInt32(exports.steeringOut() + this.#core.constant("STEERING_SURVIVORS"), true);
     const selection = samples === 0 ? "undecided" : selectionOf(view.getInt32(source("SELECTION"), true), samples >= FEWEST_SAMPLES && survivors > 0);
     return {
@@ -362,7 +363,7 @@ export class DisciplineCore {
       jitter: real("EXCESS"),
       rootDelay: real("ROOT_DELAY"),
       rootDispersion: real("ROOT_DISPERSION"),
-      lastSampleNs: this.#nanoseconds(view.getBigUint64(source("WHEN"), true)),
+      lastSampleNs: samples === 0 ? 0n : this.#nanoseconds(view.getBigUint64(source("WHEN"), true)),
     };
   }
 
