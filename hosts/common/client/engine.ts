@@ -11,109 +11,19 @@
 import { NtpError } from "../errors.ts";
 import type { Endpoint, Host } from "../host.ts";
 import type { SteeredClock } from "../clock/steered.ts";
-import { DisciplineCore, type Algorithm, type SourceVariables, type Steering, type SystemVariables } from "./discipline.ts";
+import { DisciplineCore, type Steering } from "./discipline.ts";
+import type { EngineEvent, EngineOptions, ManycastSource, SourceOptions, SourceState, TrackingState } from "./engine-types.ts";
 import { LeapKeeper } from "./leapkeeper.ts";
 import { sameAddress } from "./address.ts";
 import { endpointsOf } from "./resolve.ts";
-import { BroadcastRunner, type ListenOptions } from "./broadcast-runner.ts";
+import { BroadcastRunner } from "./broadcast-runner.ts";
 import { MANYCAST_SERVERS, ManycastRunner, type ManycastOptions } from "./manycast-runner.ts";
 import { PeerRunner } from "./peer-runner.ts";
-import { PeerPort, type PeeringOptions } from "./peering.ts";
+import { PeerPort } from "./peering.ts";
 import { SourceRunner, type RunnerOptions } from "./runner.ts";
 import { formatEndpoint, parseSource } from "./source.ts";
 
-/** A source to follow. */
-export interface SourceOptions {
-  readonly source: string | URL;
-  /** Follow up to this many addresses of the name as sources of their own (a pool). Default: one address. */
-  readonly pool?: number;
-  readonly version?: 3 | 4;
-  /** Ask in interleaved mode (RFC 9769): better transmit timestamps from servers that have it. Default false. */
-  readonly interleaved?: boolean;
-  /**
-   * "symmetric": it is a peer, and each of the two tells the other the time (RFC 5905 §3). Both must know the other's address
-   * and port: see {@link EngineOptions.peering}. "broadcast": it tells the time to a network. Default "client".
-   */
-  readonly mode?: "client" | "symmetric" | "broadcast";
-  /**
-   * For "broadcast": listen to what `source` broadcasts, and ask it only to learn how long its packets take. Whoever can send
-   * in its name to this network then has a say in our time: only where nobody can. Default port 123, no group.
-   */
-  readonly listen?: ListenOptions;
-  /** log2 s, 0..17. Defaults of the engine. */
-  readonly minPoll?: number;
-  readonly maxPoll?: number;
-}
-
-/**
- * A network to find servers in: `source` is a group, or a network's broadcast address, and servers that answer become sources
- * of their own. Whoever is on such a network can answer, under as many addresses as it likes, and then has a say in our time:
- * only where nobody lies.
- */
-export interface ManycastSource extends Omit<SourceOptions, "mode" | "pool" | "listen"> {
-  readonly mode: "manycast";
-  readonly manycast?: ManycastOptions;
-}
-
-export interface EngineOptions {
-  readonly sources: readonly (SourceOptions | ManycastSource)[];
-  /** The port that peers know us by, and who may peer with us unasked. */
-  readonly peering?: PeeringOptions;
-  /** Default "estimator". */
-  readonly algorithm?: Algorithm;
-  /** log2 s. Defaults 6 and 10. */
-  readonly minPoll?: number;
-  readonly maxPoll?: number;
-  /** Frequency correction known from before and its standard deviation, relative (the drift file). */
-  readonly frequency?: number;
-  readonly skew?: number;
-  /** Step offsets beyond `least` s among the first `count` corrections; count -1: always, 0: never. Default 0.1 s, 3. */
-  readonly makeStep?: { readonly least: number; readonly count: number };
-  /** Refuse a greater step, s: a single one, the first one, all together. 0: no limit. Default 1000, 0, 0. */
-  readonly stepLimits?: { readonly single: number; readonly startup: number; readonly sum: number };
-}
-
-/** What happened, for logs and events. */
-export type EngineEvent =
-  | { readonly kind: "synchronised" }
-  | { readonly kind: "unsynchronised" }
-  | { readonly kind: "stepped"; readonly offsetNs: bigint }
-  /** The clock was stepped by somebody else, or the machine slept. */
-  | { readonly kind: "disturbed"; readonly how: "stepped back" | "stepped ahead or slept" }
-  /** The clock could not be steered (code CLOCK); the engine goes on and tries again. */
-  | { readonly kind: "clock-refused"; readonly error: NtpError }
-  /** A leap second was inserted or deleted. */
-  | { readonly kind: "leapt" }
-  /** A step beyond the limits was refused, or the sum of steps nears its limit. */
-  | { readonly kind: "step-limit"; readonly how: "refused" | "near" }
-  /** A server sent DENY or RSTR: it is not asked any more. */
-  | { readonly kind: "stopped"; readonly source: string }
-  /** `offset`: what the sources' latest sample showed the clock to be off by, s; absent when only the steering's timer fired. */
-  | { readonly kind: "updated"; readonly offset?: number };
-
-/** One source as `sources` shows it. */
-export interface SourceState extends SourceVariables {
-  readonly source: string;
-  readonly address: string | undefined;
-  readonly isPeer: boolean;
-  readonly lastError: string | undefined;
-  /** Seconds since its last sample; undefined before the first. */
-  readonly lastSample: number | undefined;
-}
-
-/** The clock as `tracking` shows it. */
-export interface TrackingState extends Omit<SystemVariables, "bound"> {
-  readonly synchronised: boolean;
-  /** Address of the system peer. */
-  readonly refid: string;
-  /** Offset still being slewed away, s; positive: our clock is behind. */
-  readonly offset: number;
-  /** The bound of the clock's error now, s; Infinity before it is known. */
-  readonly uncertainty: number;
-  readonly frequencyPpm: number;
-  readonly skewPpm: number;
-  readonly poll: number;
-}
+export type { EngineEvent, EngineOptions, ManycastSource, SourceOptions, SourceState, TrackingState } from "./engine-types.ts";
 
 /** One instance of the core follows as many sources. */
 const SOURCE_LIMIT = 64;
