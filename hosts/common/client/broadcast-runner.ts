@@ -12,6 +12,7 @@ import type { Actions } from "./discipline.ts";
 import { endpointsOf } from "./resolve.ts";
 import type { RunnerContext, RunnerOptions } from "./runner.ts";
 import { NTP_PORT } from "./source.ts";
+import { timerAt } from "./timer.ts";
 
 /** Where broadcasts come to. */
 export interface ListenOptions {
@@ -22,8 +23,6 @@ export interface ListenOptions {
   readonly interface?: string;
 }
 
-const NS_PER_MS = 1e6;
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
 const EARLY_LIMIT = 16;
 /** What a socket that could not be opened is tried again after, ms. */
 const RETRY_MS = 16_000;
@@ -148,8 +147,7 @@ export class BroadcastRunner {
     if (actions.send && this.#server) void this.#ask(actions.send, this.#server);
     if (actions.timerNs !== undefined) {
       clearTimeout(this.#timer);
-      const delay = Number(actions.timerNs - clock.monotonic()) / NS_PER_MS;
-      this.#timer = setTimeout(() => this.#due(), Math.max(0, Math.min(delay, LONGEST_TIMER_MS)));
+      this.#timer = timerAt(clock, actions.timerNs, () => this.#due());
     }
     if (actions.steer) steer(nowNs);
     if (!actions.stop) return;

@@ -13,6 +13,7 @@ import type { Actions } from "./discipline.ts";
 import { endpointsOf } from "./resolve.ts";
 import type { RunnerContext, SourceRunner } from "./runner.ts";
 import type { Source } from "./source.ts";
+import { timerAt } from "./timer.ts";
 
 /** How servers are looked for. */
 export interface ManycastOptions {
@@ -39,7 +40,6 @@ export interface ManycastRunnerOptions extends Required<ManycastOptions> {
 
 export const MANYCAST_SERVERS = 4;
 
-const NS_PER_MS = 1e6;
 /** Answers count for so long, ms; the core has the same. */
 const WINDOW_MS = 5000;
 /** Datagrams before the send stamp is known; more are dropped. */
@@ -98,8 +98,7 @@ export class ManycastRunner {
   #schedule({ timerNs }: Actions): void {
     if (timerNs === undefined) return;
     clearTimeout(this.#timer);
-    const delay = Number(timerNs - this.#context.clock.monotonic()) / NS_PER_MS;
-    this.#timer = setTimeout(() => void this.#due(), Math.max(0, delay));
+    this.#timer = timerAt(this.#context.clock, timerNs, () => void this.#due());
   }
 
   /** A server that is gone may be found again, but for one that does not want us. */

@@ -10,14 +10,13 @@ import type { Actions } from "./discipline.ts";
 import type { PeerPort } from "./peering.ts";
 import { endpointsOf } from "./resolve.ts";
 import type { RunnerContext, RunnerOptions } from "./runner.ts";
+import { timerAt } from "./timer.ts";
 
 export interface PeerRunnerOptions extends RunnerOptions {
   /** It asks, we answer: nobody has configured it here. */
   readonly passive: boolean;
 }
 
-const NS_PER_MS = 1e6;
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
 /** Datagrams that wait for the stamp of our packet; more are dropped. */
 const EARLY_LIMIT = 16;
 
@@ -131,8 +130,7 @@ export class PeerRunner {
     if (actions.send && this.#endpoint) void this.#send(actions.send, this.#endpoint);
     if (actions.timerNs !== undefined) {
       clearTimeout(this.#timer);
-      const delay = Number(actions.timerNs - clock.monotonic()) / NS_PER_MS;
-      this.#timer = setTimeout(() => this.#due(), Math.max(0, Math.min(delay, LONGEST_TIMER_MS)));
+      this.#timer = timerAt(clock, actions.timerNs, () => this.#due());
     }
     if (actions.steer) steer(nowNs);
     if (!actions.stop) return;

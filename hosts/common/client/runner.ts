@@ -16,6 +16,7 @@ import type { Actions, DisciplineCore } from "./discipline.ts";
 import { sameAddress } from "./address.ts";
 import { endpointsOf } from "./resolve.ts";
 import type { Source } from "./source.ts";
+import { timerAt } from "./timer.ts";
 
 /** What runners have in common. */
 export interface RunnerContext {
@@ -43,12 +44,9 @@ export interface RunnerOptions {
   readonly taken?: (address: string) => boolean;
 }
 
-const NS_PER_MS = 1e6;
 const NS_PER_SECOND = 1_000_000_000n;
 /** No two requests of ours are closer than those of a burst, 2 s (BTIME, RFC 5905 §13.2): log2 s. */
 const BURST_POLL = 1;
-/** setTimeout takes no more than 2^31 - 1 ms. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
 /** A reply that takes longer measures nothing worth having, ms. */
 const ANSWER_LIMIT_MS = 5000;
 /** Datagrams before the send stamp is known; more are dropped. */
@@ -218,8 +216,7 @@ export class SourceRunner {
   #schedule(timeNs: bigint): void {
     clearTimeout(this.#timer);
     if (this.#closed) return;
-    const delay = Number(timeNs - this.#context.clock.monotonic()) / NS_PER_MS;
-    this.#timer = setTimeout(() => this.#due(), Math.max(0, Math.min(delay, LONGEST_TIMER_MS)));
+    this.#timer = timerAt(this.#context.clock, timeNs, () => this.#due());
   }
 
   #obey(actions: Actions, nowNs: bigint): void {
