@@ -14,6 +14,7 @@ export default defineConfig({
     },
   },
   test: {
+    setupFiles: [here("tests/support/seed.ts")],
     include: ["{assembly,hosts,cli,daemon,tests}/**/*.test.ts"],
     // Peers, sockets and child processes: bounded, but not hurried on a shared machine.
     testTimeout: 30_000,

@@ -85,7 +85,7 @@ export class Inquiry {
 
   #start(): void {
     const { source, timeout, family, signal } = this.#question;
-    const deadline = setTimeout(() => this.#giveUp(), Math.ceil(timeout * 1000));
+    const deadline = setTimeout(() => this.#giveUp(), Math.round(timeout * 1000));
     const onAbort = () => this.#abort();
     signal?.addEventListener("abort", onAbort, { once: true });
     this.#settled.signal.addEventListener("abort", () => {
