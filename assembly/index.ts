@@ -13,7 +13,8 @@ import { Action, Association } from "./association/association";
 import { Listener } from "./association/broadcast";
 import { System } from "./association/system";
 import { Header } from "./proto/header";
-import { SLOT_STRIDE, Slot, slotPackets, slotTable } from "./server/batch";
+import { SLOT_STRIDE, slotPackets, slotTable } from "./server/batch";
+import { Incoming } from "./server/incoming";
 import { Server } from "./server/respond";
 
 // --- proto: time ---
@@ -148,9 +149,14 @@ export const SERVER_REFERENCE_TIME: usize = offsetof<Server>("referenceTime");
 export const SERVER_MONO_EPOCH: usize = offsetof<Server>("monoEpoch");
 export const SERVER_MONO_OFFSET: usize = offsetof<Server>("monoOffset");
 export const SERVER_SIZE: usize = offsetof<Server>();
-export const SLOT_LENGTH: usize = offsetof<Slot>("length");
-export const SLOT_RECEIVED: usize = offsetof<Slot>("received");
-export const SLOT_SIZE: usize = offsetof<Slot>();
+export const SLOT_LENGTH: usize = offsetof<Incoming>("length");
+export const SLOT_RECEIVED: usize = offsetof<Incoming>("received");
+export const SLOT_HIGH: usize = offsetof<Incoming>("high");
+export const SLOT_LOW: usize = offsetof<Incoming>("low");
+export const SLOT_PORT: usize = offsetof<Incoming>("port");
+export const SLOT_KNOWN: usize = offsetof<Incoming>("known");
+export const SLOT_STAMP_WANTED: usize = offsetof<Incoming>("stampWanted");
+export const SLOT_SIZE: usize = offsetof<Incoming>();
 export const ASSOCIATION_ACTIVE: usize = offsetof<Association>("active");
 export const ASSOCIATION_AWAITING: usize = offsetof<Association>("awaiting");
 export const ASSOCIATION_REACH: usize = offsetof<Association>("reach");

@@ -2,13 +2,14 @@
 /**
  * A batch of packet slots in linear memory: the host receives straight into them, the core answers in place.
  *
- * Slot i holds a packet at `slots + i * SLOT_STRIDE`, and beside it in a table its length and receive timestamp.
+ * Slot i holds a packet at `slots + i * SLOT_STRIDE`, and beside it in a table what the transport knows of it.
  * `answerBatch` replaces each length by that of the reply, 0 where there is none to send.
  *
  * Tested in respond.test.ts; measured in bench/core.ts.
  */
 
-import { Server, respond, stampTransmit } from "./respond";
+import { Incoming } from "./incoming";
+import { Server, respondTo, stampTransmit } from "./respond";
 import { Timestamp } from "../proto/timestamp";
 
 export const SLOT_COUNT: i32 = 64;
@@ -20,18 +21,11 @@ export const SLOT_SIZE: i32 = 2048;
  */
 export const SLOT_STRIDE: i32 = SLOT_SIZE + 64;
 
-/** What the host knows of the packet in a slot. Reached through the exported SLOT_* offsets. */
-@unmanaged
-export class Slot {
-  length: i32;
-  received: Timestamp;
-}
-
 export const slotPackets: usize = memory.data(SLOT_COUNT * SLOT_STRIDE, 64);
-export const slotTable: usize = memory.data(SLOT_COUNT * offsetof<Slot>(), 8);
+export const slotTable: usize = memory.data(SLOT_COUNT * offsetof<Incoming>(), 8);
 
-function slotAt(index: i32): Slot {
-  return changetype<Slot>(slotTable + <usize>index * offsetof<Slot>());
+function slotAt(index: i32): Incoming {
+  return changetype<Incoming>(slotTable + <usize>index * offsetof<Incoming>());
 }
 
 /** Answer the first `count` slots; all leave at `transmit`. Returns how many have an answer. */
@@ -41,7 +35,8 @@ export function answerBatch(count: i32, transmit: Timestamp, server: Server): i3
   for (let i = 0; i < limit; i++) {
     const slot = slotAt(i);
     const packet = slotPackets + <usize>(i * SLOT_STRIDE);
-    slot.length = respond(packet, min(slot.length, SLOT_SIZE), slot.received, server);
+    slot.length = min(slot.length, SLOT_SIZE);
+    slot.length = respondTo(packet, slot, server);
     if (slot.length == 0) continue;
     stampTransmit(packet, transmit);
     answers += 1;

@@ -12,6 +12,7 @@ import { AT_FLAGS, AT_ORIGIN, AT_POLL, AT_PRECISION, AT_RECEIVE, AT_REFERENCE, A
 import { AT_ROOT_DISPERSION, AT_STRATUM, AT_TRANSMIT, HEADER_LENGTH, flagsOf, modeOf, versionOf } from "../proto/header";
 import { MODE_CLIENT, MODE_SERVER, MODE_SYMMETRIC_ACTIVE, MODE_SYMMETRIC_PASSIVE, write32, write64 } from "../proto/header";
 import { LEAP_UNSYNCHRONISED, STRATUM_UNSYNCHRONISED } from "../proto/header";
+import { Incoming } from "./incoming";
 import { Trailer, readTrailer } from "../proto/extension";
 import { answerFields } from "../proto/registry";
 import { serverMonoRoot } from "../proto/monoroot";
@@ -41,6 +42,8 @@ const MAXIMUM_VERSION: i32 = 4;
 /** A header and a key identifier of zero. */
 const CRYPTO_NAK_REPLY: i32 = HEADER_LENGTH + 4;
 
+/** A datagram from nobody knows where. */
+const unknown = changetype<Incoming>(memory.data(offsetof<Incoming>(), 8));
 const trailer = changetype<Trailer>(memory.data(offsetof<Trailer>(), 8));
 
 /** The mode that answers `mode`, or 0 when it must not be answered. */
@@ -50,12 +53,22 @@ function answeringMode(mode: i32): i32 {
   return 0;
 }
 
-/**
- * Turn the request of `length` octets at `packet` into its reply. Returns the reply's length, 0 for no answer.
- *
- * `received` is the request's receive timestamp. The transmit timestamp is left to {@link stampTransmit}, as late as can be.
- */
+/** The same for a datagram of which nobody told the sender. */
 export function respond(packet: usize, length: i32, received: Timestamp, server: Server): i32 {
+  unknown.length = length;
+  unknown.received = received;
+  unknown.known = 0;
+  return respondTo(packet, unknown, server);
+}
+
+/**
+ * Turn the request at `packet` into its reply. Returns the reply's length, 0 for no answer.
+ *
+ * The transmit timestamp is left to {@link stampTransmit}, as late as can be.
+ */
+export function respondTo(packet: usize, from: Incoming, server: Server): i32 {
+  const length = from.length;
+  const received = from.received;
   if (length < HEADER_LENGTH || (length & 3) != 0) return 0;
   const version = versionOf(packet);
   const mode = answeringMode(modeOf(packet));

@@ -24,6 +24,10 @@ export type NtpErrorCode =
   | "INVALID_ARGUMENT"
   /** The socket could not be opened or bound. */
   | "SOCKET"
+  /** NTS key establishment failed: the server said so, or did not speak the protocol. */
+  | "NTS_KE"
+  /** The TLS handshake failed: certificate, name, validity, protocol. */
+  | "TLS"
   /** No usable answer came in time. */
   | "TIMEOUT"
   /** This runtime or platform cannot do what was asked. */

@@ -8,6 +8,8 @@
  * @module
  */
 
+import type { HostStreams } from "./stream.ts";
+
 /** Who took a time stamp: the kernel as the datagram passed, or this process when it got round to it. */
 export type StampSource = "kernel" | "user";
 
@@ -95,7 +97,7 @@ export interface UdpSocket {
 }
 
 /** Everything a runtime lends. */
-export interface Host {
+export interface Host extends HostStreams {
   readonly runtime: "node" | "deno" | "bun" | "browser" | "edge";
   readonly version: string;
   readonly clock: HostClock;

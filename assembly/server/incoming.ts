@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/**
+ * One datagram as the transport saw it: how long, when, from whom; and, afterwards, how long the answer is.
+ *
+ * The host, or the code that parses its control messages, fills it; {@link respondTo} reads it. Where `known` is 0 the sender's
+ * address was not told, and whatever would depend on it (access list, limits, interleaved mode) is off for this datagram.
+ */
+
+import { Timestamp } from "../proto/timestamp";
+
+/** Reached by hosts through the exported SLOT_* offsets. */
+@unmanaged
+export class Incoming {
+  /** Octets of the datagram; 0 once answered without a reply. */
+  length: i32;
+  received: Timestamp;
+  /** The sender's IPv6 address, first and last eight octets as big-endian numbers; IPv4 as ::ffff:a.b.c.d. */
+  high: u64;
+  low: u64;
+  port: u32;
+  known: u8;
+  /** Set by the answer: its true transmit time is wanted, for the interleaved reply that may follow. */
+  stampWanted: u8;
+}
