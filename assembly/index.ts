@@ -72,6 +72,12 @@ export { answerBatch } from "./server/batch";
 
 // --- crypto ---
 export { md5Start, md5Update, md5Finish } from "./crypto/md5";
+export { sha1Start, sha1Update, sha1Finish } from "./crypto/sha1";
+export { sha256Start, sha256Update, sha256Finish } from "./crypto/sha256";
+export { AES_CONTEXT_SIZE, aesExpand, aesEncrypt } from "./crypto/aes";
+export { CMAC_CONTEXT_SIZE, cmacKey, cmac } from "./crypto/cmac";
+export { AEAD_CONTEXT_SIZE, aeadKeyLength, aeadNonceLength, aeadKey, aeadSeal, aeadOpen } from "./crypto/aead";
+export { macLength, macKeyFits, macWrite, macVerify } from "./crypto/mac";
 
 // --- memory: where things lie ---
 const exchange: usize = memory.data(offsetof<Exchange>(), 8);

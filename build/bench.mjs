@@ -7,7 +7,7 @@ import process from "node:process";
 import { prepare } from "./prepare.mjs";
 import { bundle } from "./run-source.mjs";
 
-const BENCHES = ["core", "discipline", "latency", "daemon"];
+const BENCHES = ["core", "crypto", "discipline", "latency", "daemon"];
 
 prepare();
 const wanted = process.argv.slice(2);

@@ -91,6 +91,25 @@ export interface CoreExports {
   md5Start(): void;
   md5Update(data: number, length: number): void;
   md5Finish(out: number): void;
+  sha1Start(): void;
+  sha1Update(data: number, length: number): void;
+  sha1Finish(out: number): void;
+  sha256Start(): void;
+  sha256Update(data: number, length: number): void;
+  sha256Finish(out: number): void;
+  aesExpand(key: number, keyLength: number, context: number): number;
+  aesEncrypt(context: number, input: number, out: number): void;
+  cmacKey(key: number, keyLength: number, context: number): number;
+  cmac(context: number, data: number, length: number, out: number): void;
+  aeadKeyLength(id: number): number;
+  aeadNonceLength(id: number): number;
+  aeadKey(id: number, key: number, context: number): number;
+  aeadSeal(context: number, ad: number, adLength: number, nonce: number, nonceLength: number, text: number, textLength: number, out: number): number;
+  aeadOpen(context: number, ad: number, adLength: number, nonce: number, nonceLength: number, sealed: number, sealedLength: number, out: number): number;
+  macLength(type: number): number;
+  macKeyFits(type: number, keyLength: number): number;
+  macWrite(type: number, key: number, keyLength: number, data: number, dataLength: number, out: number): number;
+  macVerify(type: number, key: number, keyLength: number, data: number, dataLength: number, mac: number, length: number): number;
 }
 
 let shared: WebAssembly.Module | undefined;
