@@ -201,3 +201,4 @@ export const SYSTEM_BOUND: usize = offsetof<System>("bound");
 // --- cold surface (as-bind) ---
 export { explainPacket, leapText, modeText } from "./proto/explain";
 export { refidText, refidFromText, referenceMeaning, kissMeaning } from "./proto/refid";
+export { keRead, keWrite, keFaultText, keRecordText, keErrorText } from "./proto/ke";
