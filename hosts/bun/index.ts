@@ -12,6 +12,7 @@ import { clockAndSockets } from "../native/host.ts";
 import { load } from "../native/ffi-bun.ts";
 import { runtimeClock } from "./clock.ts";
 import { resolve } from "./dns.ts";
+import { files } from "./files.ts";
 import { openUdp } from "./udp.ts";
 
 export * from "../common/public.ts";
@@ -26,6 +27,11 @@ export async function lendHost({ native = true }: { native?: boolean } = {}): Pr
     version: process.versions["bun"] ?? "",
     random: (bytes) => crypto.getRandomValues(bytes),
     resolve,
+    files,
+    // TLS is a large module, and few programs need it.
+    connectTls: async (options) => (await import("./tls.ts")).connectTls(options),
+    listenTls: async (options, accepted) => (await import("./tls.ts")).listenTls(options, accepted),
+    rootCertificates: async () => (await import("./roots.ts")).rootCertificates(),
     ...clockAndSockets(ffi, runtimeClock, openUdp),
   };
 }

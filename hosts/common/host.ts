@@ -8,6 +8,7 @@
  * @module
  */
 
+import type { HostFiles } from "./files.ts";
 import type { HostStreams } from "./stream.ts";
 
 /** Who took a time stamp: the kernel as the datagram passed, or this process when it got round to it. */
@@ -110,4 +111,6 @@ export interface Host extends HostStreams {
    * the socket's own `stamps` says what it got.
    */
   openUdp?(options: UdpOptions, handlers: UdpHandlers, stamps?: StampSource): Promise<UdpSocket>;
+  /** Files. Absent where there are none. */
+  readonly files?: HostFiles;
 }

@@ -60,13 +60,21 @@ export interface TlsServerOptions {
   readonly certificate: string;
   readonly key: string;
   readonly alpn: readonly string[];
-  /** Connections at one time, and of one address. */
+  /** Connections at one time, those still shaking hands among them; further ones are closed at once. */
   readonly maxConnections: number;
+  /** Asked before the handshake, which is what costs; a connection from an address that is not admitted is closed at once. */
+  readonly admit?: ((address: string) => boolean) | undefined;
+  /** What a handshake may take, ms. Default 5000. */
+  readonly handshakeTimeout?: number | undefined;
   readonly keyLog?: ((line: string) => void) | undefined;
 }
 
 export interface TlsListener {
   readonly local: Endpoint;
+  /** Handshakes that failed, for instance for want of a common application protocol. */
+  readonly failed: number;
+  /** Connections that were closed at once: too many, or not admitted. */
+  readonly refused: number;
   /** Use another certificate from the next handshake on; connections go on. @throws when they do not fit together. */
   renew(certificate: string, key: string): void;
   close(): Promise<void>;

@@ -11,6 +11,7 @@ import { clockAndSockets } from "../native/host.ts";
 import { load } from "../native/ffi-deno.ts";
 import { runtimeClock } from "./clock.ts";
 import { resolve } from "./dns.ts";
+import { files } from "./files.ts";
 import { openUdp } from "./udp.ts";
 
 export * from "../common/public.ts";
@@ -25,6 +26,8 @@ export async function lendHost({ native = true }: { native?: boolean } = {}): Pr
     version: (globalThis as unknown as { Deno: { version: { deno: string } } }).Deno.version.deno,
     random: (bytes) => crypto.getRandomValues(bytes),
     resolve,
+    files,
+    rootCertificates: async () => (await import("./roots.ts")).rootCertificates(),
     ...clockAndSockets(ffi, runtimeClock, openUdp),
   };
 }

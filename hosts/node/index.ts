@@ -13,6 +13,7 @@ import { load as loadKoffi } from "../native/ffi-koffi.ts";
 import { load as loadNodeFfi } from "../native/ffi-node.ts";
 import { runtimeClock } from "./clock.ts";
 import { resolve } from "./dns.ts";
+import { files } from "./files.ts";
 import { openUdp } from "./udp.ts";
 
 export * from "../common/public.ts";
@@ -27,6 +28,11 @@ export async function lendHost({ native = true }: { native?: boolean } = {}): Pr
     version: process.versions.node,
     random: (bytes) => crypto.getRandomValues(bytes),
     resolve,
+    files,
+    // TLS is a large module, and few programs need it.
+    connectTls: async (options) => (await import("./tls.ts")).connectTls(options),
+    listenTls: async (options, accepted) => (await import("./tls.ts")).listenTls(options, accepted),
+    rootCertificates: async () => (await import("./roots.ts")).rootCertificates(),
     ...clockAndSockets(ffi, runtimeClock, openUdp),
   };
 }

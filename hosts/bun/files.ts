@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/**
+ * Files on Bun: its `node:fs`, as on Node.
+ *
+ * @module
+ */
+
+export { files } from "../node/files.ts";

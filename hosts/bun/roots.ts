@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/**
+ * The root certificates that Bun was built with (Mozilla's list).
+ *
+ * @module
+ */
+
+export { rootCertificates } from "../node/roots.ts";
