@@ -55,7 +55,7 @@ const noTls: TlsLoader = async () => undefined;
  * @throws {NtpError} `DNS`, `UNREACHABLE`, `TLS`, `NTS_KE`, `TIMEOUT`, `ABORTED`, `UNSUPPORTED`, `INVALID_ARGUMENT`.
  */
 export async function establishKeys(host: Host, options: KeClientOptions): Promise<Establishment> {
-  const { source = options.host, timeout = TIMEOUT_S, kePort = KE_PORT, family, signal } = options;
+  const { source = options.host, timeout = TIMEOUT_S, kePort = KE_PORT, family } = options;
   // What cannot be asked should fail before anybody is bothered.
   keRequest(options);
   if (!host.connectTls && !host.connectTcp) throw new NtpError("UNSUPPORTED", `${host.runtime} has neither TLS nor TCP to establish NTS keys over`, { source });

@@ -97,7 +97,9 @@ export function connectFirst(endpoints: readonly Endpoint[], connect: Connect, s
 
 /** Somebody who answered wrongly says more than nobody's silence. */
 function mostTelling(errors: readonly unknown[]): unknown {
-  const order = ["TLS", "NTS_KE", "UNSUPPORTED", "UNREACHABLE"];
-  const rank = (error: unknown) => (error instanceof NtpError ? order.indexOf(error.code) >>> 0 : order.length);
-  return [...errors].sort((a, b) => rank(a) - rank(b))[0];
+  for (const code of ["TLS", "UNSUPPORTED", "UNREACHABLE"]) {
+    const telling = errors.find((error) => error instanceof NtpError && error.code === code);
+    if (telling) return telling;
+  }
+  return errors[0];
 }
