@@ -11,6 +11,7 @@ import { Exchange } from "./association/exchange";
 import { Sample } from "./association/sample";
 import { Action, Association } from "./association/association";
 import { Listener } from "./association/broadcast";
+import { Session, ntsRandom } from "./association/nts";
 import { System } from "./association/system";
 import { Header } from "./proto/header";
 import { SLOT_STRIDE, slotPackets, slotTable } from "./server/batch";
@@ -36,6 +37,7 @@ export { dateWrite, dateToUnixNs, dateToTimestamp } from "./proto/date";
 export { readHeader, writeHeader } from "./proto/header";
 export { readTrailer, writeField } from "./proto/extension";
 export { refidOfIPv6 } from "./proto/refid";
+export { keySet, keyClear } from "./proto/keys";
 
 // --- association ---
 export { requestWrite, replyRead } from "./association/exchange";
@@ -44,6 +46,8 @@ export {
   associationOpen,
   associationClose,
   associationInterleave,
+  associationKey,
+  associationNts,
   associationTimer,
   associationSent,
   associationCame,
@@ -58,6 +62,7 @@ export {
 export { symmetricOpen, symmetricTimer, symmetricSent, symmetricPacket } from "./association/symmetric";
 export { broadcastOpen, broadcastPacket, broadcastTimer, broadcastReply, listenerOut } from "./association/broadcast";
 export { manycastOpen, manycastClose, manycastTimer, manycastSent, manycastReply, manycastFollow, manycastLost } from "./association/manycast";
+export { ntsOpen, ntsClose, ntsCookie, ntsOut } from "./association/nts";
 export { sourceRefid } from "./association/speak";
 export { systemOut, systemUpdate } from "./association/system";
 export { clockWatch, clockWatchLeap, clockWatchReset } from "./association/clockwatch";
@@ -92,6 +97,7 @@ export const SAMPLE: usize = sample;
 export const SERVER: usize = server;
 export const SCRATCH: usize = scratch;
 export const CANDIDATES: usize = candidates;
+export const NTS_RANDOM: usize = ntsRandom;
 export const SLOTS: usize = slotPackets;
 export const SLOT_TABLE: usize = slotTable;
 export const SLOT_STRIDE_OCTETS: i32 = SLOT_STRIDE;
@@ -111,6 +117,8 @@ export const HEADER_ORIGIN_TIME: usize = offsetof<Header>("originTime");
 export const HEADER_RECEIVE_TIME: usize = offsetof<Header>("receiveTime");
 export const HEADER_TRANSMIT_TIME: usize = offsetof<Header>("transmitTime");
 export const HEADER_SIZE: usize = offsetof<Header>();
+export const EXCHANGE_AUTH: usize = offsetof<Exchange>("auth");
+export const EXCHANGE_AUTH_INDEX: usize = offsetof<Exchange>("authIndex");
 export const EXCHANGE_VERSION: usize = offsetof<Exchange>("version");
 export const EXCHANGE_MODE: usize = offsetof<Exchange>("mode");
 export const EXCHANGE_POLL: usize = offsetof<Exchange>("poll");
@@ -140,6 +148,7 @@ export const SAMPLE_PROBLEMS: usize = offsetof<Sample>("problems");
 export const SAMPLE_MONO_EPOCH: usize = offsetof<Sample>("monoEpoch");
 export const SAMPLE_MONO_RECEIVE: usize = offsetof<Sample>("monoReceive");
 export const SAMPLE_INTERLEAVED: usize = offsetof<Sample>("interleaved");
+export const SAMPLE_AUTHENTICATED: usize = offsetof<Sample>("authenticated");
 export const SAMPLE_SIZE: usize = offsetof<Sample>();
 export const CANDIDATE_MID: usize = offsetof<Candidate>("mid");
 export const CANDIDATE_DISTANCE: usize = offsetof<Candidate>("distance");
@@ -183,7 +192,13 @@ export const ASSOCIATION_LAST_PROBLEMS: usize = offsetof<Association>("lastProbl
 export const ASSOCIATION_LAST_KISS: usize = offsetof<Association>("lastKiss");
 export const ASSOCIATION_WANTS: usize = offsetof<Association>("wants");
 export const ASSOCIATION_PREVIOUS_TRANSMIT: usize = offsetof<Association>("previousTransmit");
+export const ASSOCIATION_AUTH: usize = offsetof<Association>("auth");
 export const ASSOCIATION_SIZE: usize = offsetof<Association>();
+export const NTS_AEAD: usize = offsetof<Session>("aead");
+export const NTS_COOKIES: usize = offsetof<Session>("cookies");
+export const NTS_REFUSED: usize = offsetof<Session>("refused");
+export const NTS_NAKS: usize = offsetof<Session>("naks");
+export const NTS_FORGED: usize = offsetof<Session>("forged");
 export const LISTENER_PHASE: usize = offsetof<Listener>("phase");
 export const LISTENER_DELAY: usize = offsetof<Listener>("delay");
 export const ACTION_LENGTH: usize = offsetof<Action>("length");

@@ -8,6 +8,7 @@
  *   associationCame(i, t4, came), associationReply(i, length, now) ──▶ STEER: obey the discipline's steering, from `now` on
  *                                            STOP: the server does not want us (DENY, RSTR)
  *   either ──▶ TIMER: call associationTimer at `action.timer`;  RESOLVE: its name may have moved: look it up anew
+ *              ESTABLISH: NTS keys are needed before it can ask
  *
  * A lost reply, an unreachable server and a kiss are states of this machine, not errors. Times called `now` are the host's
  * monotonic clock, unsigned 32.32 s; t1 and t4 are readings of the clock that is steered.
@@ -15,15 +16,18 @@
  * Tested in association.test.ts.
  */
 
+import { AUTH_KEY, AUTH_NTS } from "./authentic";
 import { TEST4_DENIED } from "./check";
 import { VERDICT_IGNORE, VERDICT_KISS, replyRead, requestWrite } from "./exchange";
 import { Interleaved, interleaveForget, interleaveFresh, interleaveKeep, interleaveRecall, interleaveRequest } from "./interleaved";
+import { ntsClose, ntsNeedsKeys } from "./nts";
 import { Sample } from "./sample";
 import { disciplineAddSource, disciplinePoll, disciplineRemoveSource, disciplineSample } from "../discipline/index";
 import { slewRate, steering } from "../discipline/clock";
 import { Measurement, measurementAt } from "../discipline/measurement";
 import { SOURCES, sourceAt } from "../discipline/memory";
 import { MODE_CLIENT } from "../proto/header";
+import { keyClear } from "../proto/keys";
 import { slotPackets } from "../server/batch";
 import { Interval, Timestamp, intervalFromSeconds, intervalToSeconds } from "../proto/timestamp";
 
@@ -33,6 +37,8 @@ export const ACTION_TIMER: i32 = 1 << 1;
 export const ACTION_STEER: i32 = 1 << 2;
 export const ACTION_RESOLVE: i32 = 1 << 3;
 export const ACTION_STOP: i32 = 1 << 4;
+/** NTS keys or cookies are missing: establish keys, then call associationTimer again; after a failure, too, but later. */
+export const ACTION_ESTABLISH: i32 = 1 << 5;
 
 /** Requests without an answer after which a source is unreachable: its reach register is empty. */
 export const UNREACHABLE_AFTER: i32 = 8;
@@ -129,9 +135,24 @@ export function associationInterleave(index: i32): void {
   associationAt(index).interleaving = 1;
 }
 
-/** Forget the source. */
+/** Ask with the symmetric key of the same index (proto/keys.ts), and believe nothing without it. */
+export function associationKey(index: i32): void {
+  associationAt(index).auth = AUTH_KEY;
+  associationAt(index).authIndex = index;
+}
+
+/** Ask with the NTS session of the same index (nts.ts), and believe nothing without it. */
+export function associationNts(index: i32): void {
+  associationAt(index).auth = AUTH_NTS;
+  associationAt(index).authIndex = index;
+}
+
+/** Forget the source. Its secrets go with it. */
 export function associationClose(index: i32): void {
-  associationAt(index).active = 0;
+  const association = associationAt(index);
+  if (association.auth == AUTH_NTS) ntsClose(association.authIndex);
+  if (association.auth == AUTH_KEY) keyClear(association.authIndex);
+  association.active = 0;
   disciplineRemoveSource(index);
 }
 
@@ -157,6 +178,7 @@ export function associationTimer(index: i32, now: u64, random: u64): i32 {
   if (association.awaiting) association.silent += 1;
   association.reach = association.reach << 1;
   const lost = loseSource(association, index);
+  if (association.auth == AUTH_NTS && ntsNeedsKeys(association.authIndex)) return lack(association) | lost;
   association.attempts += 1;
   association.sent += 1;
   association.awaiting = 1;
@@ -169,7 +191,14 @@ export function associationTimer(index: i32, now: u64, random: u64): i32 {
   interleaveRequest(association, index, now, random);
   action.length = requestWrite(slotPackets, association);
   schedule(association);
-  return ACTION_SEND | ACTION_TIMER | lost;
+  return (action.length > 0 ? ACTION_SEND : 0) | ACTION_TIMER | lost;
+}
+
+/** Without keys nothing is sent; that counts as a request without an answer. */
+function lack(association: Association): i32 {
+  association.awaiting = 1;
+  association.t1 = 0;
+  return ACTION_ESTABLISH;
 }
 
 /** A source that answered none of eight requests no longer counts, and may have moved. */

@@ -22,7 +22,7 @@
 import { ACTION_SEND, ACTION_STEER, ACTION_TIMER, Association, action, associationAt, associationOpen } from "./association";
 import { UNREACHABLE_AFTER, associationReply, associationTimer, lastSample, revive, tellDiscipline } from "./association";
 import { checkKiss, checkRoot, checkServer } from "./check";
-import { readTrailerOf } from "./exchange";
+import { authenticTo, readTrailerOf } from "./exchange";
 import { driftOver } from "./sample";
 import { slewRate } from "../discipline/clock";
 import { disciplineRemoveSource } from "../discipline/index";
@@ -109,6 +109,7 @@ function readBroadcast(association: Association, length: i32): bool {
   lastSample.interleaved = 0;
   if (<i32>lastSample.mode != MODE_BROADCAST || lastSample.version < 1 || lastSample.version > association.version) return false;
   if (readTrailerOf(slotPackets, length, lastSample) != 0 || lastSample.transmitTime == 0) return false;
+  if (!authenticTo(slotPackets, association, lastSample)) return false;
   lastSample.rootDelay = shortToInterval(lastSample.rootDelayShort);
   lastSample.rootDispersion = shortToInterval(lastSample.rootDispersionShort);
   lastSample.problems = checkKiss(lastSample) | checkServer(lastSample, lastSample.transmitTime);

@@ -9,6 +9,7 @@
  * Nothing here waits, retries or gives up: hosts/common/client/inquiry.ts does, and association.ts for a continuous client. Tested in reply.test.ts.
  */
 
+import { Authentication, authenticate, isAuthentic, AUTH_NONE } from "./authentic";
 import { NOT_AN_ANSWER, TEST5_AUTHENTICATION, TESTA_KISS, TESTC_DELAY, TESTD_MALFORMED } from "./check";
 import { checkKiss, checkMode, checkRoot, checkServer, checkTimestamps } from "./check";
 import { Sample, delayOf, driftOver, offsetOf, rootDistanceOf } from "./sample";
@@ -23,8 +24,7 @@ export const WANT_MONO_ROOT: u32 = 1;
 
 /** What the client knows of the request it sent. The host fills it through the exported EXCHANGE_* offsets. */
 @unmanaged
-export class Exchange {
-  version: u8;
+export class Exchange extends Authentication {
   mode: u8;
   poll: i8;
   /** Which optional fields to ask for: WANT_* bits. */
@@ -62,7 +62,7 @@ const PRECISION_UNTOLD: i8 = 32;
 
 const trailer = changetype<Trailer>(memory.data(offsetof<Trailer>(), 8));
 
-/** Write the request at `packet`. Returns its length. */
+/** Write the request at `packet`. Returns its length; 0 when it cannot be authenticated. */
 export function requestWrite(packet: usize, exchange: Exchange): i32 {
   memory.fill(packet, 0, HEADER_LENGTH);
   store<u8>(packet, flagsOf(0, exchange.version, exchange.mode));
@@ -78,7 +78,7 @@ export function requestWrite(packet: usize, exchange: Exchange): i32 {
   if (exchange.version >= 4 && (exchange.wants & WANT_MONO_ROOT) != 0) {
     length += writeMonoRootRequest(packet + <usize>length);
   }
-  return length;
+  return authenticate(packet, length, exchange);
 }
 
 /**
@@ -88,11 +88,16 @@ export function requestWrite(packet: usize, exchange: Exchange): i32 {
  */
 export function replyRead(packet: usize, length: i32, exchange: Exchange, sample: Sample): i32 {
   sample.problems = TESTD_MALFORMED;
+  sample.authenticated = 0;
   if (length < HEADER_LENGTH) return VERDICT_IGNORE;
   readHeader(packet, sample);
   sample.problems = readTrailerOf(packet, length, sample);
   sample.problems |= checkMode(sample, exchange.mode, exchange.version);
   sample.problems |= checkOrigin(exchange, sample);
+  if ((sample.problems & NOT_AN_ANSWER) != 0) return VERDICT_IGNORE;
+  // Last, as it costs most: who does not know our origin gets no work out of us.
+  if (!authenticTo(packet, exchange, sample)) return VERDICT_IGNORE;
+  sample.problems |= readFieldsOf(packet);
   if ((sample.problems & NOT_AN_ANSWER) != 0) return VERDICT_IGNORE;
   sample.problems |= checkKiss(sample);
   // An interleaved reply's transmit timestamp is that of the reply before: the server may have learned more since.
@@ -109,12 +114,24 @@ function checkOrigin(exchange: Exchange, sample: Sample): u32 {
   return checkTimestamps(sample, interleaved ? exchange.echo : exchange.origin, comparable ? exchange.previousTransmit : 0);
 }
 
-/** Fields and MAC: testD when malformed, test5 for a crypto-NAK. */
+/** What follows the header, taken apart: testD when malformed, test5 for a crypto-NAK. */
 export function readTrailerOf(packet: usize, length: i32, sample: Sample): u32 {
   replyMonoRoot.present = 0;
   if (!readTrailer(packet, length, sample.version, trailer)) return TESTD_MALFORMED;
-  if (!readFields(packet, trailer)) return TESTD_MALFORMED;
   return trailer.cryptoNak ? TEST5_AUTHENTICATION : 0;
+}
+
+/** Whether the packet just taken apart is authentic, where that is asked for; else test5. */
+export function authenticTo(packet: usize, by: Authentication, sample: Sample): bool {
+  const authentic = isAuthentic(packet, sample.version, trailer, by);
+  sample.authenticated = authentic && by.auth != AUTH_NONE ? 1 : 0;
+  if (!authentic) sample.problems |= TEST5_AUTHENTICATION;
+  return authentic;
+}
+
+/** The fields that were vouched for, or all of a packet that nobody vouches for: testD when one is malformed. */
+export function readFieldsOf(packet: usize): u32 {
+  return readFields(packet, trailer) ? 0 : TESTD_MALFORMED;
 }
 
 /**

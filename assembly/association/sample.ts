@@ -37,6 +37,8 @@ export class Sample extends Header {
   monoReceive: Timestamp;
   /** 1: the reply was in interleaved mode, and t1..t4 are those of the exchange before (RFC 9769). */
   interleaved: u8;
+  /** 1: by the key or the NTS keys that were asked for. */
+  authenticated: u8;
 }
 
 /** PHI, 15 ppm: what any clock may drift between two looks at it (RFC 5905 §7.2). */

@@ -22,7 +22,8 @@
 import { ACTION_SEND, ACTION_STEER, ACTION_STOP, ACTION_TIMER, Association, action, associationAt, associationClose } from "./association";
 import { UNREACHABLE_AFTER, associationOpen, lastSample, loseSource, obeyKiss, revive, tellDiscipline } from "./association";
 import { TESTA_KISS, TEST5_AUTHENTICATION, TESTG_LOOP, checkKiss, checkServer } from "./check";
-import { measure, readTrailerOf } from "./exchange";
+import { authenticate } from "./authentic";
+import { authenticTo, measure, readTrailerOf } from "./exchange";
 import { Speech, speak } from "./speak";
 import { noteMoment, reckon } from "../discipline/clock";
 import { disciplinePoll } from "../discipline/index";
@@ -202,7 +203,7 @@ function tell(association: Association, index: i32, which: i32, as: i32): void {
   told.answered = 0;
   peerAt(index).offering = <u8>as;
   association.sent += 1;
-  action.length = HEADER_LENGTH;
+  action.length = authenticate(slotPackets, HEADER_LENGTH, association);
 }
 
 /** When our last packet really left. MUST be told before what answers it. */
@@ -219,7 +220,8 @@ export function symmetricPacket(index: i32, length: i32, now: u64, random: u64, 
   readHeader(slotPackets, lastSample);
   lastSample.interleaved = 0;
   lastSample.problems = readTrailerOf(slotPackets, length, lastSample);
-  if (lastSample.problems != 0 || !speaksWithUs(association, peer) || isDuplicate(index)) {
+  const ours = lastSample.problems == 0 && speaksWithUs(association, peer) && !isDuplicate(index);
+  if (!ours || !authenticTo(slotPackets, association, lastSample)) {
     association.ignored += 1;
     return 0;
   }

@@ -88,8 +88,9 @@ export function packet(fields: Partial<HeaderFields> = {}, ...tail: Uint8Array[]
 }
 
 /** An extension field of `length` octets in all that says it has `declared`. */
-export function field(type: number, length: number, declared = length): Uint8Array {
+export function field(type: number, length: number, declared = length, value?: Uint8Array): Uint8Array {
   const octets = new Uint8Array(length).fill(0xa5);
+  if (value) octets.set(value, 4);
   octets.set([type >> 8, type & 0xff, declared >> 8, declared & 0xff]);
   return octets;
 }
