@@ -6,6 +6,7 @@
  */
 
 import { lendHost, survey, type Survey } from "#host";
+import { AUTHENTICATION_OPTIONS, authentication } from "./authentication.ts";
 import { paint } from "./format.ts";
 import { sourceTable, verdictText } from "./report.ts";
 import { UsageError, numberOption, parse } from "./usage.ts";
@@ -13,13 +14,21 @@ import { UsageError, numberOption, parse } from "./usage.ts";
 const HELP = `usage: escapement query [OPTION...] SOURCE...
 
 Ask each source for the time, judge the answers and find what the majority agrees on.
-A source is HOST[:PORT], [IPV6]:PORT or ntp://HOST[:PORT].
+A source is HOST[:PORT], [IPV6]:PORT, ntp://HOST[:PORT] or nts:HOST[:PORT].
 
   --timeout S        seconds to wait for each source in all (default 5)
   --samples N        ask each source N times, 2 s apart, and keep its least delay (default 1, at most 8)
   --ntp-version V    3 or 4 (default 4)
   --interleaved      ask up to three times for the server's true transmit time (RFC 9769)
   --fine-root        ask for root delay and dispersion in chrony's field 0xF323
+  --key FILE:ID      believe only what key ID of a key file vouches for (not nts:)
+  --ca FILE          nts: trust the certificates of this file (PEM) instead of the system's
+  --pin HASH         nts: the chain must have a key with this SHA-256 (base64); may be repeated
+  --pq WHEN          nts: hybrid key exchange with ML-KEM: prefer (default), require or off
+  --aead N           nts: offer only this AEAD algorithm (15, 16, 17 or 30); may be repeated, the most wanted first
+  --cert-time WHEN   nts: judge certificates by the system's time (default), "until-synced" (not at all: this
+                     command has no other time) or "roughtime"
+  --key-log FILE     nts: append the connection's secrets, for debugging with tshark
   -4, -6             only IPv4, only IPv6
   --json             one JSON document on standard output: {samples, errors, consensus}
   --help             this text
@@ -32,6 +41,7 @@ const OPTIONS = {
   "ntp-version": { type: "string" },
   "fine-root": { type: "boolean" },
   interleaved: { type: "boolean" },
+  ...AUTHENTICATION_OPTIONS,
   "4": { type: "boolean", short: "4" },
   "6": { type: "boolean", short: "6" },
   json: { type: "boolean" },
@@ -51,6 +61,7 @@ export async function run(args: string[]): Promise<number> {
     samples: numberOption("samples", values.samples, { min: 1, max: 8, integer: true }) ?? 1,
     fineRoot: values["fine-root"] ?? false,
     interleaved: values.interleaved ?? false,
+    ...(await authentication(values)),
     ...(values["4"] ? { family: 4 as const } : values["6"] ? { family: 6 as const } : {}),
   };
   const result = await survey(positionals, options);

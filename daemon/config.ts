@@ -13,7 +13,8 @@ import type { ListenOptions } from "../hosts/common/client/broadcast-runner.ts";
 import type { Algorithm } from "../hosts/common/client/discipline.ts";
 import type { SourceOptions } from "../hosts/common/client/engine.ts";
 import type { PeeringOptions } from "../hosts/common/client/peering.ts";
-import { NTP_PORT } from "../hosts/common/client/source.ts";
+import { NTP_PORT, parseSource } from "../hosts/common/client/source.ts";
+import type { NtsOptions } from "../hosts/common/nts/options.ts";
 import { Locator, type Place } from "./locate.ts";
 import { faultsOf, KEYS, shown, type Fault } from "./schema.ts";
 
@@ -22,8 +23,16 @@ export type ClockMode = "system" | "virtual" | "observe";
 export type SourceMode = NonNullable<SourceOptions["mode"]>;
 export type LogLevel = "error" | "warning" | "info" | "debug";
 
+/** A source, with the files that secrets.ts reads for it. */
+export interface ConfiguredSource extends Omit<SourceOptions, "key" | "nts"> {
+  readonly minPoll: number;
+  readonly maxPoll: number;
+  readonly keyFile?: { readonly file: string; readonly id: number };
+  readonly nts?: Omit<NtsOptions, "ca" | "keyLog"> & { readonly caFile?: string };
+}
+
 export interface DaemonConfig {
-  readonly sources: readonly (SourceOptions & { readonly minPoll: number; readonly maxPoll: number })[];
+  readonly sources: readonly ConfiguredSource[];
   readonly clock: {
     readonly mode: ClockMode;
     readonly algorithm: Algorithm;
@@ -124,6 +133,14 @@ interface RawSource {
   readonly mode?: SourceMode;
   readonly interleaved?: boolean;
   readonly listen?: ListenOptions;
+  readonly key?: string;
+  readonly nts?: {
+    readonly ca?: string;
+    readonly pins?: readonly string[];
+    readonly pq?: NtsOptions["pq"];
+    readonly "cert-time"?: NtsOptions["certTime"];
+    readonly aead?: readonly number[];
+  };
 }
 
 function contradictions(raw: Raw): Fault[] {
@@ -159,10 +176,23 @@ function modeContradictions(source: RawSource, index: number): Fault[] {
   const faults: Fault[] = useless[mode]
     .filter((key) => Object.hasOwn(source, key))
     .map((key) => ({ path: ["source", index, key], about: "key", message: `expected no ${shown(key)} with mode ${shown(mode)}, got one` }));
+  if (source.nts && !isNts(source)) {
+    faults.push({ path: ["source", index, "nts"], about: "key", message: `expected "nts" only with an address of nts:, got it with ${shown(source.address)}` });
+  }
+  if (isNts(source)) {
+    const barred = (["pool", "key"] as const).filter((key) => source[key] !== undefined);
+    if (mode !== "client") faults.push({ path: ["source", index, "mode"], about: "value", message: `expected mode "client" with an address of nts:, got ${shown(mode)}` });
+    if (source.version === 3) faults.push({ path: ["source", index, "version"], about: "value", message: "expected version 4 with an address of nts:, got 3" });
+    for (const key of barred) faults.push({ path: ["source", index, key], about: "key", message: `expected no ${shown(key)} with an address of nts:, got one` });
+  }
   if (listen?.interface !== undefined && listen.group === undefined) {
     faults.push({ path: ["source", index, "listen", "interface"], about: "key", message: 'expected "interface" only beside "group", got it alone' });
   }
   return faults;
+}
+
+function isNts({ address }: RawSource): boolean {
+  return parseSource(address).scheme === "nts";
 }
 
 /** Each port has one owner: who answers clients, who exchanges packets with peers, who hears broadcasts. */
@@ -209,8 +239,10 @@ function complete({ source = [], clock = {}, peering, observe = {}, server, log 
 }
 
 /** A limit given alone moves the other's default out of its way. */
-function sourceOptions({ address, pool, version, "min-poll": least, "max-poll": most, mode, interleaved, listen }: RawSource): DaemonConfig["sources"][number] {
+function sourceOptions({ address, pool, version, "min-poll": least, "max-poll": most, mode, interleaved, listen, key, nts }: RawSource): ConfiguredSource {
   return {
+    ...(key === undefined ? {} : { keyFile: keyFile(key) }),
+    ...(nts === undefined ? {} : { nts: ntsOptions(nts) }),
     source: address,
     ...(pool === undefined ? {} : { pool }),
     ...(version === undefined ? {} : { version }),
@@ -219,6 +251,21 @@ function sourceOptions({ address, pool, version, "min-poll": least, "max-poll": 
     ...(listen === undefined ? {} : { listen }),
     minPoll: least ?? Math.min(DEFAULTS.minPoll, most ?? DEFAULTS.minPoll),
     maxPoll: most ?? Math.max(DEFAULTS.maxPoll, least ?? DEFAULTS.maxPoll),
+  };
+}
+
+function keyFile(text: string): { file: string; id: number } {
+  const colon = text.lastIndexOf(":");
+  return { file: text.slice(0, colon), id: Number(text.slice(colon + 1)) };
+}
+
+function ntsOptions({ ca, pins, pq, "cert-time": certTime, aead }: NonNullable<RawSource["nts"]>): NonNullable<ConfiguredSource["nts"]> {
+  return {
+    ...(ca === undefined ? {} : { caFile: ca }),
+    ...(pins === undefined ? {} : { pins }),
+    ...(pq === undefined ? {} : { pq }),
+    ...(certTime === undefined ? {} : { certTime }),
+    ...(aead === undefined ? {} : { aeads: aead }),
   };
 }
 

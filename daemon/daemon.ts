@@ -19,6 +19,7 @@ import { DriftKeeper } from "./driftkeeper.ts";
 import { UpdateHistory } from "./history.ts";
 import { openLog, type Log } from "./log.ts";
 import { SourceModes, takeSnapshot } from "./report.ts";
+import { withSecrets } from "./secrets.ts";
 import type { Service } from "./service.ts";
 import { StatusTeller } from "./status.ts";
 import { openClock, type OpenedClock } from "./systemclock.ts";
@@ -76,7 +77,8 @@ class Daemon {
     // Before the clock is touched: who finds another daemon running leaves everything alone.
     const service = config.observe.enabled || config.server ? await startService(config, means.log) : undefined;
     try {
-      const engine = new Engine(means.host, means.opened.clock, { ...engineOptions(config), ...known });
+      const sources = await withSecrets(config.sources, (message) => means.log("warning", message));
+      const engine = new Engine(means.host, means.opened.clock, { ...engineOptions(config), sources, ...known });
       const daemon = new Daemon(means, { engine, drift, service, modes: new SourceModes(config.sources) });
       daemon.#begin(config);
       return daemon;
@@ -164,7 +166,7 @@ function engineOptions({ sources, peering = {}, clock: { algorithm, makeStep, st
   // The discipline's own limits must let each source have its; who broadcasts is not polled.
   const polled = sources.filter(({ mode }) => mode !== "broadcast");
   const [minPoll, maxPoll] = polled.length === 0 ? [6, 10] : [Math.min(...polled.map((source) => source.minPoll)), Math.max(...polled.map((source) => source.maxPoll))];
-  return { sources, peering, algorithm, makeStep, stepLimits, minPoll, maxPoll };
+  return { peering, algorithm, makeStep, stepLimits, minPoll, maxPoll };
 }
 
 type Told = Exclude<EngineEvent, { kind: "updated" }>;

@@ -76,6 +76,9 @@ export interface SourceReport {
   readonly used: number;
   /** Of those used, the ones in interleaved mode. */
   readonly interleaved: number;
+  /** Who vouches for its answers: "none", "key" or "nts"; with NTS the keys in force. */
+  readonly authentication: SourceState["authentication"];
+  readonly nts?: SourceState["nts"];
   readonly unfit: number;
   readonly ignored: number;
   readonly kisses: number;
@@ -210,6 +213,8 @@ function sourceReport(source: SourceState, mode: SourceMode): SourceReport {
     sent: source.sent,
     used: source.used,
     interleaved: source.interleaved,
+    authentication: source.authentication,
+    ...(source.nts ? { nts: source.nts } : {}),
     unfit: source.unfit,
     ignored: source.ignored,
     kisses: source.kisses,

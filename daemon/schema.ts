@@ -55,6 +55,17 @@ export const KEYS: Keys = {
       "max-poll": POLL,
       mode: { kind: "choice", of: ["client", "symmetric", "broadcast"] },
       interleaved: { kind: "flag" },
+      key: { kind: "text", wrong: wrongKeyRef },
+      nts: {
+        kind: "table",
+        keys: {
+          ca: PATH,
+          pins: { kind: "list", of: { kind: "text", wrong: wrongPin } },
+          pq: { kind: "choice", of: ["prefer", "require", "off"] },
+          "cert-time": { kind: "choice", of: ["system", "until-synced", "roughtime"] },
+          aead: { kind: "list", of: { kind: "choice", of: [15, 16, 17, 30] } },
+        },
+      },
       listen: { kind: "table", keys: { port: PORT, group: { kind: "text", wrong: wrongGroup }, interface: { kind: "text", wrong: wrongInterface } } },
     },
   },
@@ -90,6 +101,15 @@ function wrongSource(text: string): string | undefined {
   } catch (error) {
     return (error as Error).message;
   }
+}
+
+function wrongKeyRef(text: string): string | undefined {
+  return isAbsolute(text) && /:\d+$/.test(text) ? undefined : `expected the absolute path of a key file and a key's number, like "/etc/escapement/keys:7", got ${shown(text)}`;
+}
+
+/** SHA-256 in base64. */
+function wrongPin(text: string): string | undefined {
+  return /^[A-Za-z0-9+/]{43}=$/.test(text) ? undefined : `expected the SHA-256 of a public key in base64, 44 characters, got ${shown(text)}`;
 }
 
 /** 224.0.0.0/4, ff00::/8 */

@@ -10,8 +10,9 @@
 
 import { NtpError } from "../errors.ts";
 import type { Datagram, Endpoint, Host, SendStamp, UdpSocket } from "../host.ts";
-import type { Completion, ExchangeCore, Request } from "./exchange.ts";
+import type { Claim, Completion, ExchangeCore, Request } from "./exchange.ts";
 import { sameAddress } from "./address.ts";
+import type { Authentication } from "./authentication.ts";
 import { testNames } from "./problems.ts";
 import type { Sample } from "./sample.ts";
 
@@ -36,6 +37,8 @@ export interface AttemptOptions {
   readonly fineRoot: boolean;
   /** Ask in interleaved mode, to complete this exchange. */
   readonly completing?: Completable | undefined;
+  /** Believe nothing that this does not vouch for. */
+  readonly authentication?: Authentication | undefined;
 }
 
 export class Attempt {
@@ -46,13 +49,15 @@ export class Attempt {
   readonly endpoint: Endpoint;
   readonly #options: AttemptOptions;
   readonly #early: (Datagram & { data: Uint8Array })[] = [];
-  readonly #request: Request;
+  #request: Request;
+  #claim: Claim | undefined;
   /** When the request was handed to the socket, by `performance.now()`. */
   #askedAt: number | undefined;
   #sent: SendStamp | undefined;
   #socket: UdpSocket | undefined;
   #settle!: (outcome: Outcome) => void;
   #closed = false;
+  #refused = false;
 
   constructor(options: AttemptOptions) {
     this.#options = options;
@@ -69,14 +74,21 @@ export class Attempt {
     return this.#askedAt === undefined ? 0 : performance.now() - this.#askedAt;
   }
 
+  /** Somebody says, unproven, that the server cannot open our cookie. */
+  get refused(): boolean {
+    return this.#refused;
+  }
+
   /** Stop listening. The outcome may stay pending. Idempotent. */
   close(): void {
     this.#closed = true;
     this.#socket?.close();
+    if (this.#claim) this.#options.core.release(this.#claim);
+    this.#claim = undefined;
   }
 
   async #start(): Promise<void> {
-    const { host, endpoint, core } = this.#options;
+    const { host, endpoint } = this.#options;
     if (!host.openUdp) throw new NtpError("UNSUPPORTED", `${host.runtime} has no UDP sockets`);
     const socket = await host.openUdp(
       { family: endpoint.address.includes(":") ? 6 : 4, connect: endpoint },
@@ -86,8 +98,16 @@ export class Attempt {
     this.#socket = socket;
     if (this.#closed) return socket.close();
     this.#askedAt = performance.now();
-    this.#sent = await socket.send(core.request(this.#request), endpoint);
+    this.#sent = await socket.send(this.#packet(), endpoint);
     for (const datagram of this.#early.splice(0)) this.#judge(datagram, this.#sent);
+  }
+
+  /** The request, made when nothing but the send is left to do. */
+  #packet(): Uint8Array {
+    const { core, host, authentication } = this.#options;
+    if (authentication) this.#claim = core.claim(authentication);
+    this.#request = { ...this.#request, claim: this.#claim };
+    return core.request(this.#request, (bytes) => host.random(bytes));
   }
 
   #onDatagram(datagram: Datagram): void {
@@ -103,7 +123,10 @@ export class Attempt {
     if (from.port !== endpoint.port || !sameAddress(from.address, endpoint.address)) return this.#ignore("testF");
     const stamps = { sentNs: sent.sentNs, t1: sent.stamp, receivedNs: datagram.receivedNs, t4: datagram.stamp };
     const verdict = core.reply(datagram.data, this.#request, stamps, { source, from, precision: host.clock.precision });
-    if (verdict.kind === "ignored") return this.#ignore(testNames(verdict.problemBits).join(" "));
+    if (verdict.kind === "ignored") {
+      this.#refused ||= this.#claim !== undefined && core.isRefused(this.#claim);
+      return this.#ignore(this.#refused ? "NTSN" : testNames(verdict.problemBits).join(" "));
+    }
     const { sample, receive } = verdict;
     this.#settle({ kind: "sample", sample, completable: { stamps: verdict.stamps, receive } });
     this.close();

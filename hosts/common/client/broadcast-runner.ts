@@ -43,7 +43,7 @@ export class BroadcastRunner {
     this.#context = context;
     this.#listen = listen;
     this.options = options;
-    context.core.openBroadcast(options.index, options.version);
+    context.core.openBroadcast(options.index, options);
   }
 
   get endpoint(): Endpoint | undefined {

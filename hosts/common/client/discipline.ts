@@ -8,9 +8,12 @@
  */
 
 import { Core, unsigned } from "../core/core.ts";
-import { kissMeaning, refidText } from "../core/cold.ts";
+import { putKey, putNts, putRandom, type NtsKeys } from "./authentication.ts";
+import type { SymmetricKey } from "./keys.ts";
 import { refidOf } from "./refid.ts";
-import { problemsOf, type Problem } from "./problems.ts";
+import { readSource, type SourceVariables } from "./source-variables.ts";
+
+export type { SourceVariables } from "./source-variables.ts";
 
 /** How the core corrects the clock. */
 export type Algorithm = "estimator" | "pll-fll";
@@ -27,6 +30,8 @@ export interface Actions {
   readonly resolve: boolean;
   /** The server does not want to be asked. */
   readonly stop: boolean;
+  /** NTS keys are missing: establish them, then call {@link DisciplineCore.timer}. */
+  readonly establish?: true;
 }
 
 /** What the clock is to do. */
@@ -63,56 +68,32 @@ export interface SystemVariables {
   readonly bound: number;
 }
 
-/** What the core knows of one source. */
-export interface SourceVariables {
-  readonly reach: number;
-  readonly poll: number;
-  readonly sent: number;
-  readonly used: number;
-  readonly unfit: number;
-  readonly ignored: number;
-  readonly kisses: number;
-  /** Of those used, in interleaved mode. */
-  readonly interleaved: number;
-  readonly lastKiss: string;
-  readonly lastProblems: readonly Problem[];
-  /** The server sent RATE: its poll stays at least this long, log2 s; 0 where it did not. */
-  readonly pollFloor: number;
-  /** Samples held, and the selection's word; undecided: too few samples, or no majority to agree with. */
-  readonly samples: number;
-  readonly selection: "survivor" | "selectable" | "falseticker" | "undecided" | "unreachable";
-  readonly stratum: number;
-  readonly leap: number;
-  /** Offset that is believed of it and its standard deviation, s. */
-  readonly offset: number;
-  readonly offsetDeviation: number;
-  /** Frequency relative to us and its standard deviation, s/s. */
-  readonly frequency: number;
-  readonly frequencyDeviation: number;
-  /** Least delay and jitter of its delays above it, s. */
-  readonly delay: number;
-  readonly jitter: number;
-  readonly rootDelay: number;
-  readonly rootDispersion: number;
-  /** When it last told the time, monotonic ns. */
-  readonly lastSampleNs: bigint;
-}
-
 const ACTION_SEND = 1 << 0;
 const ACTION_TIMER = 1 << 1;
 const ACTION_STEER = 1 << 2;
 const ACTION_RESOLVE = 1 << 3;
 const ACTION_STOP = 1 << 4;
-const SURVIVOR = 1;
-const UNREACHABLE_AFTER = 8;
-/** Samples before a source takes part in the selection (assembly/discipline/combine.ts). */
-const FEWEST_SAMPLES = 4;
+const ACTION_ESTABLISH = 1 << 5;
+/** Cookies that a session is to have (RFC 8915 §5.7). */
+const COOKIES = 8;
+
+/** What a source is opened with, whatever its mode. */
+export interface OpenOptions {
+  readonly version: number;
+  readonly minPoll: number;
+  readonly maxPoll: number;
+  readonly interleaved?: boolean;
+  /** Believe only what this key vouches for. */
+  readonly key?: SymmetricKey | undefined;
+}
 
 /** One discipline over an instance of the core of its own. */
 export class DisciplineCore {
   readonly #core = new Core();
   readonly #slot = this.#core.constant("SLOTS");
   readonly #slotSize = this.#core.constant("SLOT_STRIDE_OCTETS");
+  /** Of the sources with NTS. */
+  readonly #random = new Map<number, (bytes: Uint8Array<ArrayBuffer>) => Uint8Array<ArrayBuffer>>();
 
   /** Begin. `frequency` and `skew` are what a drift file says; a skew of 0 means that nothing is known. */
   reset({ algorithm, frequency, skew, precision }: { algorithm: Algorithm; frequency: number; skew: number; precision: number }): void {
@@ -138,15 +119,34 @@ export class DisciplineCore {
     this.#core.exports.disciplineStepLimits(single, startup, sum);
   }
 
-  open(index: number, options: { version: number; minPoll: number; maxPoll: number; interleaved?: boolean }): void {
+  open(index: number, options: OpenOptions): void {
     this.#core.exports.associationOpen(index, options.version, options.minPoll, options.maxPoll);
     if (options.interleaved) this.#core.exports.associationInterleave(index);
+    this.#useKey(index, options.key);
+  }
+
+  #useKey(index: number, key: SymmetricKey | undefined): void {
+    if (!key) return;
+    putKey(this.#core, index, key);
+    this.#core.exports.associationKey(index);
+  }
+
+  /** Ask with NTS, and believe nothing without it. `random` makes each request unlike any other. */
+  useNts(index: number, random: (bytes: Uint8Array<ArrayBuffer>) => Uint8Array<ArrayBuffer>): void {
+    this.#random.set(index, random);
+    this.#core.exports.associationNts(index);
+  }
+
+  /** Keys were established: use them from the next request on. Their cookies are taken. */
+  ntsKeys(index: number, keys: NtsKeys): void {
+    putNts(this.#core, index, keys, COOKIES);
   }
 
   /** Peer with somebody. `ourAddress`: the address that the peer knows us by. */
-  openSymmetric(index: number, options: { version: number; minPoll: number; maxPoll: number; passive: boolean; ourAddress?: string | undefined }): void {
+  openSymmetric(index: number, options: OpenOptions & { passive: boolean; ourAddress?: string | undefined }): void {
     const { version, minPoll, maxPoll, passive, ourAddress } = options;
     this.#core.exports.symmetricOpen(index, version, minPoll, maxPoll, passive ? 1 : 0, ourAddress ? refidOf(this.#core, ourAddress) : 0);
+    this.#useKey(index, options.key);
   }
 
   /** Where a source is: whom our peers are told that we follow. */
@@ -173,8 +173,9 @@ export class DisciplineCore {
     return this.#actions(exports.symmetricPacket(index, length, this.#time(now.monotonic), now.random, exports.timestampFromUnixNs(now.time)));
   }
 
-  openBroadcast(index: number, version: number): void {
-    this.#core.exports.broadcastOpen(index, version);
+  openBroadcast(index: number, options: Pick<OpenOptions, "version" | "key">): void {
+    this.#core.exports.broadcastOpen(index, options.version);
+    this.#useKey(index, options.key);
   }
 
   broadcastTimer(index: number, monotonicNs: bigint, random: bigint): Actions {
@@ -240,12 +241,15 @@ export class DisciplineCore {
   }
 
   close(index: number): void {
+    this.#random.delete(index);
     this.#core.exports.associationClose(index);
   }
 
   /** The time that a source's timer named has come. */
   timer(index: number, monotonicNs: bigint, random: bigint): Actions {
     const { exports } = this.#core;
+    const octets = this.#random.get(index);
+    if (octets) putRandom(this.#core, octets);
     return this.#actions(exports.associationTimer(index, this.#time(monotonicNs), random));
   }
 
@@ -327,44 +331,7 @@ export class DisciplineCore {
   }
 
   source(index: number): SourceVariables {
-    const { view, exports } = this.#core;
-    const association = (name: string) => exports.associationOut(index) + this.#core.constant(`ASSOCIATION_${name}`);
-    const source = (name: string) => exports.sourceOut(index) + this.#core.constant(`SOURCE_${name}`);
-    const kiss = view.getUint32(association("LAST_KISS"), true);
-    const [leap, stratum] = [view.getInt32(source("LEAP"), true), view.getInt32(source("STRATUM"), true)];
-    const refid = kiss === 0 ? "" : refidText(kiss, 0);
-    const active = view.getInt32(source("ACTIVE"), true) !== 0 && view.getInt32(association("SILENT"), true) < UNREACHABLE_AFTER;
-    const samples = view.getInt32(source("SAMPLES"), true);
-    // Before the first sample nothing is believed, and what lies there means nothing.
-    const real = (name: string) => (samples === 0 ? 0 : view.getFloat64(source(name), true));
-    const survivors = view.getInt32(exports.steeringOut() + this.#core.constant("STEERING_SURVIVORS"), true);
-    const selection = samples === 0 ? "undecided" : selectionOf(view.getInt32(source("SELECTION"), true), samples >= FEWEST_SAMPLES && survivors > 0);
-    return {
-      reach: view.getUint8(association("REACH")),
-      poll: view.getInt8(association("HOST_POLL")),
-      sent: view.getUint32(association("SENT"), true),
-      used: view.getUint32(association("USED"), true),
-      unfit: view.getUint32(association("UNFIT"), true),
-      ignored: view.getUint32(association("IGNORED"), true),
-      kisses: view.getUint32(association("KISSES"), true),
-      interleaved: view.getUint32(association("INTERLEAVED"), true),
-      lastKiss: refid && `${refid}: ${kissMeaning(refid)}`,
-      lastProblems: problemsOf(view.getUint32(association("LAST_PROBLEMS"), true), { leap, stratum, refid }),
-      pollFloor: view.getInt8(association("POLL_FLOOR")),
-      samples,
-      selection: active ? selection : "unreachable",
-      stratum,
-      leap,
-      offset: real("OFFSET"),
-      offsetDeviation: Math.sqrt(Math.max(0, real("VAR_OFFSET"))),
-      frequency: real("FREQUENCY"),
-      frequencyDeviation: Math.sqrt(Math.max(0, real("VAR_FREQUENCY"))),
-      delay: real("FLOOR"),
-      jitter: real("EXCESS"),
-      rootDelay: real("ROOT_DELAY"),
-      rootDispersion: real("ROOT_DISPERSION"),
-      lastSampleNs: samples === 0 ? 0n : this.#nanoseconds(view.getBigUint64(source("WHEN"), true)),
-    };
+    return readSource(this.#core, index, (time) => this.#nanoseconds(time));
   }
 
   #actions(bits: number): Actions {
@@ -377,6 +344,7 @@ export class DisciplineCore {
       steer: (bits & ACTION_STEER) !== 0,
       resolve: (bits & ACTION_RESOLVE) !== 0,
       stop: (bits & ACTION_STOP) !== 0,
+      ...(bits & ACTION_ESTABLISH ? { establish: true as const } : {}),
     };
   }
 
@@ -391,11 +359,4 @@ export class DisciplineCore {
 
   /** Monotonic clocks start near zero and live for less than 68 years. */
   readonly #pivotNs = 0n;
-}
-
-/** The core's word for people. `judged`: there was something to judge the source by. */
-function selectionOf(selection: number, judged: boolean): SourceVariables["selection"] {
-  if (selection === SURVIVOR) return "survivor";
-  if (selection !== 0) return "selectable";
-  return judged ? "falseticker" : "undecided";
 }

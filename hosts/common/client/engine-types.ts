@@ -6,8 +6,10 @@
  */
 
 import type { NtpError } from "../errors.ts";
+import type { NtsOptions } from "../nts/options.ts";
 import type { ListenOptions } from "./broadcast-runner.ts";
 import type { Algorithm, SourceVariables, SystemVariables } from "./discipline.ts";
+import type { SymmetricKey } from "./keys.ts";
 import type { ManycastOptions } from "./manycast-runner.ts";
 import type { PeeringOptions } from "./peering.ts";
 
@@ -29,6 +31,10 @@ export interface SourceOptions {
    * in its name to this network then has a say in our time: only where nobody can. Default port 123, no group.
    */
   readonly listen?: ListenOptions;
+  /** Believe only what this key vouches for; the other side must have it, too. Not for `nts:` sources. */
+  readonly key?: SymmetricKey;
+  /** How keys are established with an `nts:` source. */
+  readonly nts?: NtsOptions;
   /** log2 s, 0..17. Defaults of the engine. */
   readonly minPoll?: number;
   readonly maxPoll?: number;

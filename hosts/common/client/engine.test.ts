@@ -744,7 +744,11 @@ describe("what cannot be followed is refused at once", () => {
   it.each<[string, EngineOptions["sources"], string]>([
     ["no source", [], "INVALID_ARGUMENT"],
     ["a source that cannot be read", [{ source: "http://x" }], "INVALID_ARGUMENT"],
-    ["a scheme of a later version", [{ source: "nts:x" }], "UNSUPPORTED"],
+    ["a scheme of a later version", [{ source: "relay:x" }], "UNSUPPORTED"],
+    ["a pool of NTS servers", [{ source: "nts:x", pool: 2 }], "INVALID_ARGUMENT"],
+    ["a peer with NTS", [{ source: "nts:x", mode: "symmetric" }], "INVALID_ARGUMENT"],
+    ["NTS in version 3", [{ source: "nts:x", version: 3 }], "INVALID_ARGUMENT"],
+    ["a key that is none", [{ source: "x", key: { id: 0, type: "MD5", secret: new Uint8Array(8) } }], "INVALID_ARGUMENT"],
     ["a pool of none", [{ source: "x", pool: 0 }], "INVALID_ARGUMENT"],
     ["a pool of half", [{ source: "x", pool: 1.5 }], "INVALID_ARGUMENT"],
     ["more than 64", [{ source: "x", pool: 60 }, { source: "y", pool: 5 }], "INVALID_ARGUMENT"],

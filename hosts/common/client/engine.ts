@@ -11,6 +11,7 @@
 import { NtpError } from "../errors.ts";
 import type { Endpoint, Host } from "../host.ts";
 import type { SteeredClock } from "../clock/steered.ts";
+import type { NtsOptions } from "../nts/options.ts";
 import { DisciplineCore, type Steering } from "./discipline.ts";
 import type { EngineEvent, EngineOptions, ManycastSource, SourceOptions, SourceState, TrackingState } from "./engine-types.ts";
 import { LeapKeeper } from "./leapkeeper.ts";
@@ -21,7 +22,9 @@ import { MANYCAST_SERVERS, ManycastRunner, type ManycastOptions } from "./manyca
 import { PeerRunner } from "./peer-runner.ts";
 import { PeerPort } from "./peering.ts";
 import { SourceRunner, type RunnerOptions } from "./runner.ts";
-import { formatEndpoint, parseSource } from "./source.ts";
+import { keyEstablishment, type Establish } from "./keyring.ts";
+import { checkedKey } from "./keys.ts";
+import { formatEndpoint, parseSource, type Source } from "./source.ts";
 
 export type { EngineEvent, EngineOptions, ManycastSource, SourceOptions, SourceState, TrackingState } from "./engine-types.ts";
 
@@ -151,16 +154,16 @@ export class Engine {
 
   async #follow(followed: SourceOptions | ManycastSource): Promise<void> {
     if (followed.mode === "manycast") return this.#manycast(followed);
-    const { source, pool = 1, version = 4, interleaved = false, mode = "client", listen = {}, minPoll, maxPoll } = followed;
+    const { source, pool = 1, version = 4, interleaved = false, mode = "client", listen = {}, key, minPoll, maxPoll } = followed;
     const parsed = parseSource(source);
     if (mode === "broadcast") {
-      const listener = new BroadcastRunner(this.#context, listen, { index: this.#runners.length, source: parsed, version, minPoll: 0, maxPoll: 0 });
+      const listener = new BroadcastRunner(this.#context, listen, { index: this.#runners.length, source: parsed, version, key, minPoll: 0, maxPoll: 0 });
       this.#runners.push(listener);
       return listener.start();
     }
     if (mode === "symmetric") {
       const polls = { minPoll: minPoll ?? this.#options.minPoll ?? 6, maxPoll: maxPoll ?? this.#options.maxPoll ?? 10 };
-      const peer = new PeerRunner(this.#context, this.#port, { index: this.#runners.length, source: parsed, version, passive: false, ...polls });
+      const peer = new PeerRunner(this.#context, this.#port, { index: this.#runners.length, source: parsed, version, key, passive: false, ...polls });
       this.#runners.push(peer);
       return peer.start();
     }
@@ -171,13 +174,19 @@ export class Engine {
     await Promise.all(members.map((member) => {
       const index = this.#runners.length;
       const polls = { minPoll: minPoll ?? this.#options.minPoll ?? 6, maxPoll: maxPoll ?? this.#options.maxPoll ?? 10 };
-      const runner = new SourceRunner(this.#context, { index, source: parsed, version, interleaved, ...polls, ...member });
+      const establish = this.#establishWith(parsed, followed.nts);
+      const runner = new SourceRunner(this.#context, { index, source: parsed, version, interleaved, key, establish, ...polls, ...member });
       this.#runners.push(runner);
       return runner.start();
     }));
   }
 
-  #manycast({ source: group, version = 4, interleaved = false, manycast = {}, minPoll, maxPoll }: ManycastSource): Promise<void> {
+  #establishWith(source: Source, options: NtsOptions = {}): Establish | undefined {
+    if (source.scheme !== "nts") return undefined;
+    return keyEstablishment(this.#host, source, options, () => this.#core.system(this.#clock.monotonic()).peer >= 0);
+  }
+
+  #manycast({ source: group, version = 4, interleaved = false, manycast = {}, key, minPoll, maxPoll }: ManycastSource): Promise<void> {
     const source = parseSource(group);
     const { limit = MANYCAST_SERVERS, hops = 1 } = manycast;
     const polls = { minPoll: minPoll ?? this.#options.minPoll ?? 6, maxPoll: maxPoll ?? this.#options.maxPoll ?? 10 };
@@ -185,7 +194,7 @@ export class Engine {
       const index = this.#place();
       if (this.#closed || index >= SOURCE_LIMIT || this.#isFollowed(endpoint.address)) return undefined;
       const text = formatEndpoint(endpoint.address, endpoint.port);
-      const runner = new SourceRunner(this.#context, { index, source: parseSource(text), version, interleaved, ...polls, endpoint });
+      const runner = new SourceRunner(this.#context, { index, source: parseSource(text), version, interleaved, key, ...polls, endpoint });
       this.#runners[index] = runner;
       this.#free.delete(index);
       return runner;
@@ -335,11 +344,22 @@ function checkSources(sources: EngineOptions["sources"]): void {
       continue;
     }
     const { pool = 1 } = followed;
+    checkAuthentication(followed);
     if (!(Number.isInteger(pool) && pool >= 1)) throw new NtpError("INVALID_ARGUMENT", `expected a pool of 1 or more members, got ${pool}`, { source: String(source) });
     count += pool;
   }
   if (count > SOURCE_LIMIT) throw new NtpError("INVALID_ARGUMENT", `expected at most ${SOURCE_LIMIT} sources, all members of pools and manycast counted, got ${count}`);
   if (manycasts > MANYCAST_LIMIT) throw new NtpError("INVALID_ARGUMENT", `expected at most ${MANYCAST_LIMIT} sources in manycast mode, got ${manycasts}`);
+}
+
+function checkAuthentication({ source, mode = "client", pool = 1, version = 4, key }: SourceOptions): void {
+  if (key) checkedKey(key);
+  if (parseSource(source).scheme !== "nts") return;
+  const wrong = (expected: string, got: string) => new NtpError("INVALID_ARGUMENT", `"${String(source)}": expected ${expected} with nts:, got ${got}`, { source: String(source) });
+  if (mode !== "client") throw wrong('mode "client"', `"${mode}"`);
+  if (pool !== 1) throw wrong("no pool", `${pool} members`);
+  if (version !== 4) throw wrong("version 4", String(version));
+  if (key) throw wrong("no key", "one");
 }
 
 function checkManycast(source: string | URL, { limit = MANYCAST_SERVERS, hops = 1 }: ManycastOptions = {}): void {

@@ -10,6 +10,8 @@
 import { Core } from "../core/core.ts";
 import { refidText } from "../core/cold.ts";
 import type { Endpoint, StampSource } from "../host.ts";
+import { NtpError } from "../errors.ts";
+import { authNumber, putKey, putNts, putRandom, type Authentication, type NtsKeys } from "./authentication.ts";
 import { Sample } from "./sample.ts";
 
 /** Association mode of a request: 3 client. */
@@ -29,7 +31,18 @@ export interface Request {
   readonly fineRoot: boolean;
   /** Ask in interleaved mode (RFC 9769), to complete this exchange. */
   readonly completing?: Completion;
+  /** Where the core has what vouches for the answer. */
+  readonly claim?: Claim | undefined;
 }
+
+/** A place of an {@link ExchangeCore} with a key or an NTS session. */
+export interface Claim {
+  readonly index: number;
+  readonly authentication: Authentication;
+}
+
+/** Places for keys and sessions in one instance of the core. */
+const PLACES = 64;
 
 /** An exchange to be completed by an interleaved reply. */
 export interface Completion {
@@ -53,9 +66,9 @@ export type Verdict =
   | { readonly kind: "ignored"; readonly problemBits: number }
   | { readonly kind: "sample"; readonly sample: Sample; readonly stamps: Stamps; readonly receive: bigint };
 
-const EXCHANGE_FIELDS = ["VERSION", "MODE", "POLL", "WANTS", "ORIGIN", "T1", "T4", "PREVIOUS_TRANSMIT", "PRECISION", "ECHO", "SAVED_T1", "SAVED_T2", "SAVED_T4"] as const;
+const EXCHANGE_FIELDS = ["AUTH", "AUTH_INDEX", "VERSION", "MODE", "POLL", "WANTS", "ORIGIN", "T1", "T4", "PREVIOUS_TRANSMIT", "PRECISION", "ECHO", "SAVED_T1", "SAVED_T2", "SAVED_T4"] as const;
 const SAMPLE_FIELDS = [
-  "T1", "T2", "T3", "T4", "OFFSET", "DELAY", "DISPERSION", "ROOT_DELAY", "ROOT_DISPERSION", "ROOT_DISTANCE", "PROBLEMS", "INTERLEAVED",
+  "T1", "T2", "T3", "T4", "OFFSET", "DELAY", "DISPERSION", "ROOT_DELAY", "ROOT_DISPERSION", "ROOT_DISTANCE", "PROBLEMS", "INTERLEAVED", "AUTHENTICATED",
 ] as const;
 const HEADER_FIELDS = ["LEAP", "VERSION", "MODE", "STRATUM", "POLL", "PRECISION", "REFID", "RECEIVE_TIME"] as const;
 
@@ -67,6 +80,7 @@ export class ExchangeCore {
   readonly #header;
   readonly #packet: number;
   readonly #packetSize: number;
+  readonly #free = Array.from({ length: PLACES }, (_, index) => index);
 
   constructor(core: Core = new Core()) {
     this.#core = core;
@@ -77,10 +91,40 @@ export class ExchangeCore {
     this.#packetSize = core.constant("SLOT_STRIDE_OCTETS");
   }
 
-  /** The octets of a request, a copy. */
-  request(request: Request): Uint8Array {
+  /** Whether another request can be authenticated here at the same time. */
+  get hasRoom(): boolean {
+    return this.#free.length > 0;
+  }
+
+  /** Put a key, or NTS keys and one of their cookies, into the core, for one request. MUST be released. */
+  claim(authentication: Authentication): Claim {
+    const index = this.#free.pop();
+    if (index === undefined) throw new NtpError("UNSUPPORTED", `expected at most ${PLACES} authenticated requests at a time`);
+    if (authentication.kind === "key") putKey(this.#core, index, authentication.key);
+    else putNts(this.#core, index, authentication.keys, 1);
+    return { index, authentication };
+  }
+
+  /** Forget the secrets of a claim. */
+  release({ index, authentication }: Claim): void {
+    if (authentication.kind === "key") this.#core.exports.keyClear(index);
+    else this.#core.exports.ntsClose(index);
+    this.#free.push(index);
+  }
+
+  /** The server says that it cannot open our cookie: anybody can say so. */
+  isRefused({ index, authentication }: Claim): boolean {
+    const { exports } = this.#core;
+    return authentication.kind === "nts" && this.#core.u32(exports.ntsOut(index) + this.#core.constant("NTS_NAKS")) > 0;
+  }
+
+  /** The octets of a request, a copy. `random` makes an NTS request unlike any other. */
+  request(request: Request, random: (bytes: Uint8Array<ArrayBuffer>) => Uint8Array<ArrayBuffer>): Uint8Array {
     this.#load(request, { sentNs: 0n, receivedNs: 0n }, 0);
+    if (request.claim) putRandom(this.#core, random);
     const length = this.#core.exports.requestWrite(this.#packet, this.#core.constant("EXCHANGE"));
+    // MUST NOT be sent without what vouches for it.
+    if (length === 0) throw new NtpError("NTS_KE", "expected a cookie to ask with, got none; establish keys anew");
     return this.#core.bytes.slice(this.#packet, this.#packet + length);
   }
 
@@ -96,13 +140,17 @@ export class ExchangeCore {
     if (verdict === 0) return { kind: "ignored", problemBits: core.u32(this.#sample.PROBLEMS) };
     // The times of an interleaved sample are those of the exchange that it completes.
     const interleaved = core.bytes[this.#sample.INTERLEAVED] !== 0;
-    const sample = this.#read(interleaved ? (request.completing?.stamps ?? stamps) : stamps, { ...context, interleaved });
+    const by = request.claim?.authentication;
+    const nts = by?.kind === "nts" ? by.keys : undefined;
+    const sample = this.#read(interleaved ? (request.completing?.stamps ?? stamps) : stamps, { ...context, interleaved, nts });
     return { kind: "sample", sample, stamps, receive: core.u64(this.#header.RECEIVE_TIME) };
   }
 
   #load(request: Request, stamps: { sentNs: bigint; receivedNs: bigint }, precision: number): void {
     const { view, exports } = this.#core;
     const at = this.#exchange;
+    view.setUint8(at.AUTH, authNumber(request.claim?.authentication));
+    view.setInt32(at.AUTH_INDEX, request.claim?.index ?? 0, true);
     view.setUint8(at.VERSION, request.version);
     view.setUint8(at.MODE, MODE_CLIENT);
     view.setInt8(at.POLL, 0);
@@ -119,7 +167,7 @@ export class ExchangeCore {
     view.setBigInt64(at.SAVED_T4, exports.timestampFromUnixNs(completing?.stamps.receivedNs ?? 0n), true);
   }
 
-  #read(stamps: Stamps, { source, from, interleaved }: { source: string; from: Endpoint; interleaved: boolean }): Sample {
+  #read(stamps: Stamps, { source, from, interleaved, nts }: { source: string; from: Endpoint; interleaved: boolean; nts: NtsKeys | undefined }): Sample {
     const { view, exports } = this.#core;
     const at = this.#sample;
     const header = this.#header;
@@ -152,7 +200,8 @@ export class ExchangeCore {
       t3: unixNs(at.T3),
       t4: stamps.receivedNs,
       timestamps: { t1: stamps.t1, t4: stamps.t4 },
-      authenticated: false,
+      authenticated: view.getUint8(at.AUTHENTICATED) !== 0,
+      ...(nts ? { nts: { aead: nts.aead, ...(nts.group === undefined ? {} : { group: nts.group }) } } : {}),
       interleaved,
       problemBits: view.getUint32(at.PROBLEMS, true),
     });

@@ -15,7 +15,10 @@
 import { NtpError } from "../errors.ts";
 import type { Endpoint, Host } from "../host.ts";
 import { Attempt, type Completable, type Outcome } from "./attempt.ts";
+import type { Authentication } from "./authentication.ts";
 import { ExchangeCore } from "./exchange.ts";
+import type { SymmetricKey } from "./keys.ts";
+import type { KeyRing } from "./keyring.ts";
 import { endpointsOf, type Family } from "./resolve.ts";
 import type { Sample } from "./sample.ts";
 import { formatEndpoint, type Source } from "./source.ts";
@@ -30,6 +33,10 @@ export interface Question {
   readonly fineRoot: boolean;
   /** Ask again until an interleaved reply completes an exchange; without one, the basic sample will do. */
   readonly interleaved: boolean;
+  /** Believe only what this key vouches for. */
+  readonly key: SymmetricKey | undefined;
+  /** How keys are established for an `nts:` source; cookies left over are used by the next question. */
+  readonly nts: KeyRing | undefined;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -73,7 +80,8 @@ export class Inquiry {
 
   constructor(host: Host, question: Question) {
     this.#host = host;
-    this.#core = sharedCore ??= new ExchangeCore();
+    if (!sharedCore?.hasRoom) sharedCore = new ExchangeCore();
+    this.#core = sharedCore;
     this.#question = question;
     this.sample = new Promise((resolve, reject) => {
       this.#resolve = resolve;
@@ -84,7 +92,7 @@ export class Inquiry {
   }
 
   #start(): void {
-    const { source, timeout, family, signal } = this.#question;
+    const { timeout, signal } = this.#question;
     const deadline = setTimeout(() => this.#giveUp(), Math.round(timeout * 1000));
     const onAbort = () => this.#abort();
     signal?.addEventListener("abort", onAbort, { once: true });
@@ -94,13 +102,21 @@ export class Inquiry {
       signal?.removeEventListener("abort", onAbort);
       for (const attempt of this.#attempts) attempt.close();
     }, { once: true });
-    endpointsOf(this.#host, source, family, this.#settled.signal).then(
+    this.#endpoints().then(
       (endpoints) => {
         this.#turns = endpoints.map((endpoint) => ({ endpoint }));
         this.#nextTurn();
       },
       (error: unknown) => this.#settle(() => this.#reject(error)),
     );
+  }
+
+  /** Where to ask: with NTS, where the key establishment says. */
+  async #endpoints(): Promise<Endpoint[]> {
+    const { source, nts, family } = this.#question;
+    const { signal } = this.#settled;
+    const where = nts ? await nts.target(signal) : source;
+    return endpointsOf(this.#host, where, family, signal);
   }
 
   /** Give the next address its turn as soon as it may have it. Without one, wait for answers while any may come. */
@@ -122,17 +138,25 @@ export class Inquiry {
   }
 
   #ask({ endpoint, first }: Turn): void {
+    if (first?.refused) this.#question.nts?.refused();
     const attempt = this.#attempt(endpoint);
     if (!first) this.#turns.push({ endpoint, first: attempt });
   }
 
   #attempt(endpoint: Endpoint, completing?: Completable): Attempt {
     const { source, version, fineRoot } = this.#question;
-    const attempt = new Attempt({ host: this.#host, core: this.#core, source: source.text, endpoint, version, fineRoot, completing });
+    const authentication = this.#authentication();
+    const attempt = new Attempt({ host: this.#host, core: this.#core, source: source.text, endpoint, version, fineRoot, completing, authentication });
     this.#attempts.push(attempt);
     this.#open.add(attempt);
     void attempt.outcome.then((outcome) => this.#onOutcome(attempt, outcome));
     return attempt;
+  }
+
+  #authentication(): Authentication | undefined {
+    const { key, nts } = this.#question;
+    if (key) return { kind: "key", key };
+    return nts ? { kind: "nts", keys: nts.keys } : undefined;
   }
 
   #onOutcome(attempt: Attempt, outcome: Outcome): void {
@@ -186,7 +210,8 @@ export class Inquiry {
       if (first instanceof NtpError) return first;
       return new NtpError("UNREACHABLE", `no NTP server can be reached at "${source}" (asked ${asked}): ${first.message}`, { source, cause: first });
     }
-    const whom = asked || "nobody: its name did not resolve in time";
+    const missing = this.#question.nts ? "its keys were not established in time" : "its name did not resolve in time";
+    const whom = asked || `nobody: ${missing}`;
     const message = `no answer from "${source}" within ${timeout} s (asked ${whom})${this.#failedText()}${this.#ignoredText()}; check that UDP to this port is let through`;
     return new NtpError("TIMEOUT", message, { source, cause: first });
   }

@@ -7,7 +7,10 @@
 
 import { NtpError } from "../errors.ts";
 import type { Host } from "../host.ts";
+import type { NtsOptions } from "../nts/options.ts";
 import { Inquiry } from "./inquiry.ts";
+import { KeyRing, keyEstablishment } from "./keyring.ts";
+import { checkedKey, type SymmetricKey } from "./keys.ts";
 import type { Family } from "./resolve.ts";
 import type { Sample } from "./sample.ts";
 import { parseSource } from "./source.ts";
@@ -28,6 +31,10 @@ export interface QueryOptions {
    * server without it, or when the time is up, the sample is a basic one: see {@link Sample.interleaved}. Default false.
    */
   interleaved?: boolean;
+  /** Authenticate with this key, and believe nothing without it. The server must have the same. Not for `nts:` sources. */
+  key?: SymmetricKey;
+  /** How keys are established with an `nts:` source. */
+  nts?: NtsOptions;
 }
 
 const DEFAULT_TIMEOUT = 5;
@@ -35,8 +42,8 @@ const DEFAULT_VERSION = 4;
 /** An answer later than this is no help, and a number this large is probably milliseconds. */
 const LONGEST_TIMEOUT = 300;
 
-/** See {@link Escapement.query}. */
-export async function query(host: Host, source: string | URL, options: QueryOptions = {}): Promise<Sample> {
+/** See {@link Escapement.query}. `ring`: keys of earlier questions to the same source. */
+export async function query(host: Host, source: string | URL, options: QueryOptions = {}, ring = ringFor(host, source, options)): Promise<Sample> {
   const question = {
     source: parseSource(source),
     timeout: checkedTimeout(options.timeout),
@@ -44,9 +51,19 @@ export async function query(host: Host, source: string | URL, options: QueryOpti
     family: checkedFamily(options.family),
     fineRoot: options.fineRoot ?? false,
     interleaved: options.interleaved ?? false,
+    key: options.key && checkedKey(options.key),
+    nts: ring,
     signal: options.signal,
   };
+  if (ring && question.version !== 4) throw new NtpError("INVALID_ARGUMENT", `expected version 4 for "${String(source)}": NTS needs its extension fields; got ${question.version}`);
+  if (ring && question.key) throw new NtpError("INVALID_ARGUMENT", `expected a key or an nts: source, got both for "${String(source)}"`);
   return new Inquiry(host, question).sample;
+}
+
+/** Where the keys of an `nts:` source are kept; undefined for others. */
+export function ringFor(host: Host, source: string | URL, options: QueryOptions): KeyRing | undefined {
+  const parsed = parseSource(source);
+  return parsed.scheme === "nts" ? new KeyRing(parsed, keyEstablishment(host, parsed, { ...options.nts, family: options.family })) : undefined;
 }
 
 /** @throws {NtpError} `INVALID_ARGUMENT` */

@@ -14,6 +14,9 @@ import type { Datagram, Endpoint, Host, UdpSocket } from "../host.ts";
 import type { SteeredClock } from "../clock/steered.ts";
 import type { Actions, DisciplineCore } from "./discipline.ts";
 import { sameAddress } from "./address.ts";
+import type { Establish } from "./keyring.ts";
+import type { SymmetricKey } from "./keys.ts";
+import { NtsLink } from "./ntslink.ts";
 import { endpointsOf } from "./resolve.ts";
 import type { Source } from "./source.ts";
 import { timerAt } from "./timer.ts";
@@ -39,6 +42,10 @@ export interface RunnerOptions {
   readonly maxPoll: number;
   /** Ask in interleaved mode where the server has it. */
   readonly interleaved?: boolean;
+  /** Believe only what this key vouches for. */
+  readonly key?: SymmetricKey | undefined;
+  /** For an `nts:` source: how keys are established with it. */
+  readonly establish?: Establish | undefined;
   /** The first address of a member of a pool, and which addresses other members have. */
   readonly endpoint?: Endpoint;
   readonly taken?: (address: string) => boolean;
@@ -55,6 +62,9 @@ const EARLY_LIMIT = 16;
 export class SourceRunner {
   readonly options: RunnerOptions;
   readonly #context: RunnerContext;
+  readonly #link: NtsLink | undefined;
+  /** Where NTP is asked: the source itself, or with NTS what the key establishment said. */
+  #target: Source | undefined;
   #endpoints: Endpoint[] = [];
   /** Which of the endpoints is asked, and whether it has answered since the name was last looked up. */
   #turn = -1;
@@ -75,6 +85,12 @@ export class SourceRunner {
     this.#context = context;
     this.options = options;
     context.core.open(options.index, options);
+    if (options.establish) {
+      this.#link = new NtsLink(options.establish, () => Number(context.clock.monotonic()) / 1e9);
+      context.core.useNts(options.index, (bytes) => context.host.random(bytes));
+    } else {
+      this.#target = options.source;
+    }
   }
 
   get closed(): boolean {
@@ -106,6 +122,7 @@ export class SourceRunner {
     clearTimeout(this.#timer);
     clearTimeout(this.#releaseTimer);
     this.#socket?.close();
+    this.#link?.close();
     this.#context.core.close(this.options.index);
   }
 
@@ -116,13 +133,14 @@ export class SourceRunner {
   }
 
   async #lookUp(): Promise<void> {
-    const { endpoint, source, taken } = this.options;
+    const { endpoint, taken } = this.options;
+    if (!this.#target) return;
     try {
       if (endpoint && this.#endpoints.length === 0) {
         this.#endpoints = [endpoint];
         return;
       }
-      const found = await endpointsOf(this.#context.host, source);
+      const found = await endpointsOf(this.#context.host, this.#target);
       // A member of a pool that is lost is replaced by one that nobody else asks; without one it goes on as it was.
       const fresh = taken ? found.filter(({ address }) => !taken(address)).slice(0, 1) : found;
       if (fresh.length > 0) this.#endpoints = fresh;
@@ -148,6 +166,23 @@ export class SourceRunner {
     const actions = core.timer(this.options.index, now, random);
     this.#obey(actions, now);
     if (actions.send) void this.#send(actions.send, ++this.#request);
+  }
+
+  /** Establish keys, then ask; after a failure, which counts as a request without an answer, try again later. */
+  async #establish(link: NtsLink): Promise<void> {
+    const { core, clock } = this.#context;
+    const result = await link.establish();
+    if (this.#closed || result.kind === "busy") return;
+    if (result.kind === "failed") {
+      this.lastError = result.error.message;
+      return this.#schedule(clock.monotonic() + BigInt(Math.round(result.retryAfter * 1e9)));
+    }
+    const { keys } = result;
+    core.ntsKeys(this.options.index, keys);
+    this.#target = { ...this.options.source, host: keys.host, port: keys.port };
+    this.#endpoints = [];
+    await this.#resolve();
+    if (!this.#closed) this.#ask();
   }
 
   /** Whether `request` is still the one under way. */
@@ -222,8 +257,10 @@ export class SourceRunner {
   #obey(actions: Actions, nowNs: bigint): void {
     if (actions.timerNs !== undefined) this.#schedule(actions.timerNs);
     if (actions.resolve) void this.#resolve();
+    if (actions.establish && this.#link) void this.#establish(this.#link);
     if (actions.steer) {
       this.#answered = true;
+      this.#link?.proven();
       this.lastError = undefined;
       this.#context.steer(nowNs);
     }

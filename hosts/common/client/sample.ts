@@ -53,6 +53,8 @@ export interface SampleFields {
   readonly timestamps: { readonly t1: StampSource; readonly t4: StampSource };
   /** Whether the reply was authenticated. */
   readonly authenticated: boolean;
+  /** With what keys, where it was by NTS: the AEAD algorithm (IANA), and the key exchange group where the runtime tells it. */
+  readonly nts?: { readonly aead: number; readonly group?: string | undefined };
   /** Whether it was in interleaved mode (RFC 9769). */
   readonly interleaved: boolean;
   /** Bits of the tests it failed; {@link Sample.problems} has them in words. */

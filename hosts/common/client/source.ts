@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
- * How a source is written: a host name, an address, `HOST:PORT`, or an `ntp:` URL. Tested in source.test.ts.
+ * How a source is written: a host name, an address, `HOST:PORT`, an `ntp:` or an `nts:` URL. Tested in source.test.ts.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { NtpError } from "../errors.ts";
 export interface Source {
   /** As the caller wrote it. */
   readonly text: string;
-  readonly scheme: "ntp";
+  readonly scheme: "ntp" | "nts";
   /** Host name or address; IPv6 without brackets. */
   readonly host: string;
   readonly port: number;
@@ -19,24 +19,28 @@ export interface Source {
 
 /** UDP port of NTP (RFC 5905 §7.2). */
 export const NTP_PORT = 123;
+/** TCP port of NTS key establishment (RFC 8915 §7.1). */
+export const NTS_PORT = 4460;
+
+const PORTS: Readonly<Record<string, number>> = { ntp: NTP_PORT, nts: NTS_PORT };
 
 /** Schemes of DESIGN's vocabulary that this build does not speak. */
-const UNSUPPORTED_SCHEMES = new Set(["nts", "roughtime", "relay"]);
+const UNSUPPORTED_SCHEMES = new Set(["roughtime", "relay"]);
 
 /** Take a source apart. @throws {NtpError} `INVALID_ARGUMENT` for what cannot be read, `UNSUPPORTED` for other schemes. */
 export function parseSource(source: string | URL): Source {
   const text = String(source).trim();
   const { scheme, authority } = splitScheme(text);
   if (UNSUPPORTED_SCHEMES.has(scheme)) {
-    throw new NtpError("UNSUPPORTED", `expected an ntp: source, got "${text}"; ${scheme}: is not supported by this version`, { source: text });
+    throw new NtpError("UNSUPPORTED", `expected an ntp: or nts: source, got "${text}"; ${scheme}: is not supported by this version`, { source: text });
   }
-  const match = scheme === "ntp" ? matchAuthority(authority) : undefined;
-  const port = match?.[2] === undefined ? NTP_PORT : Number(match[2]);
+  const match = scheme === "ntp" || scheme === "nts" ? matchAuthority(authority) : undefined;
+  const port = match?.[2] === undefined ? (PORTS[scheme] ?? NTP_PORT) : Number(match[2]);
   if (!match?.[1] || port < 1 || port > 65535) {
-    const expected = '"time.example.org", "192.0.2.1:123", "[2001:db8::1]:123" or "ntp://…"';
+    const expected = '"time.example.org", "192.0.2.1:123", "[2001:db8::1]:123", "ntp://…" or "nts:…"';
     throw new NtpError("INVALID_ARGUMENT", `expected a source like ${expected}, got "${text}"`, { source: text });
   }
-  return { text, scheme: "ntp", host: match[1], port };
+  return { text, scheme: scheme === "nts" ? "nts" : "ntp", host: match[1], port };
 }
 
 /** A bare IPv6 address has colons but no scheme, and what follows the colon of `host:123` is a port. */

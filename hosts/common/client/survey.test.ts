@@ -119,13 +119,13 @@ describe("the quorum", () => {
 describe("what one source had to say", () => {
   it("is told in the order asked, as the caller wrote it", async () => {
     host.name("good", ["192.0.2.1"]).name("kisser", ["192.0.2.2"]).at("192.0.2.1", server(0)).at("192.0.2.2", kisses());
-    const asked = ["good", new URL("ntp://kisser:123"), "nowhere", "nts:good", "[2001:db8::1]"];
+    const asked = ["good", new URL("ntp://kisser:123"), "nowhere", "relay:good", "[2001:db8::1]"];
     const { value } = await inVirtualTime(() => survey(host, asked));
     expect(value?.entries.map(({ source, verdict, error }) => [source, verdict, error?.code])).toEqual([
       ["good", "undecided", undefined],
       ["ntp://kisser:123", "unfit", undefined],
       ["nowhere", "silent", "DNS"],
-      ["nts:good", "silent", "UNSUPPORTED"],
+      ["relay:good", "silent", "UNSUPPORTED"],
       ["[2001:db8::1]", "silent", "TIMEOUT"],
     ]);
   });

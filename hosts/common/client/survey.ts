@@ -9,7 +9,8 @@
 import { NtpError } from "../errors.ts";
 import { Core } from "../core/core.ts";
 import type { Host } from "../host.ts";
-import { query, type QueryOptions } from "./query.ts";
+import type { KeyRing } from "./keyring.ts";
+import { query, ringFor, type QueryOptions } from "./query.ts";
 import type { Sample } from "./sample.ts";
 import { parseSource } from "./source.ts";
 
@@ -75,17 +76,19 @@ export async function survey(host: Host, sources: readonly (string | URL)[] = DE
   if (!(Number.isInteger(samples) && samples >= 1 && samples <= 8)) throw new NtpError("INVALID_ARGUMENT", `expected 1..8 samples, got ${samples}`);
   if (!(Number.isInteger(quorum) && quorum >= 1)) throw new NtpError("INVALID_ARGUMENT", `expected a quorum of 1 or more, got ${quorum}`);
   // Before any is asked: one that cannot be read must not leave requests to the others under way.
-  for (const source of sources) checkSource(source);
+  for (const source of sources) isSpoken(source);
   const asked = await Promise.all(sources.map((source) => askRepeatedly(host, source, options)));
   return judge(host, asked, quorum);
 }
 
 /** A source that cannot be read is the caller's mistake; one of a scheme that is not spoken here is a lost one. */
-function checkSource(source: string | URL): void {
+function isSpoken(source: string | URL): boolean {
   try {
     parseSource(source);
+    return true;
   } catch (error) {
     if ((error as NtpError).code !== "UNSUPPORTED") throw error;
+    return false;
   }
 }
 
@@ -100,10 +103,11 @@ const BURST_SPACING_MS = 2000;
 
 /** Up to `samples` requests; the best by delay of what came. A kiss ends the burst. */
 async function askRepeatedly(host: Host, source: string | URL, options: SurveyOptions): Promise<Asked> {
-  let best = await ask(host, source, options);
+  const ring = isSpoken(source) ? ringFor(host, source, options) : undefined;
+  let best = await ask(host, source, options, ring);
   for (let round = 1; round < (options.samples ?? 1) && !best.sample?.kiss; round++) {
     await pause(BURST_SPACING_MS, options.signal);
-    const next = await ask(host, source, options);
+    const next = await ask(host, source, options, ring);
     const better = next.sample && (!best.sample?.usable || (next.sample.usable && next.sample.delay < best.sample.delay));
     if (better) best = next;
   }
@@ -124,9 +128,9 @@ function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
   });
 }
 
-async function ask(host: Host, source: string | URL, options: QueryOptions): Promise<Asked> {
+async function ask(host: Host, source: string | URL, options: QueryOptions, ring: KeyRing | undefined): Promise<Asked> {
   try {
-    return { source: String(source), sample: await query(host, source, options) };
+    return { source: String(source), sample: await query(host, source, options, ring) };
   } catch (error) {
     // A source that is lost is a state; a wrong call or the caller's own abort is not.
     if (!(error instanceof NtpError) || error.code === "ABORTED" || error.code === "INVALID_ARGUMENT") throw error;

@@ -31,6 +31,12 @@ export interface CoreExports {
   readTrailer(packet: number, length: number, version: number, trailer: number): number;
   writeField(at: number, type: number, valueLength: number, last: number): number;
   refidOfIPv6(address: number): number;
+  keySet(index: number, id: number, type: number, secret: number, length: number): number;
+  keyClear(index: number): void;
+  ntsOpen(session: number, aead: number, clientKey: number, serverKey: number, wanted: number): number;
+  ntsClose(session: number): void;
+  ntsCookie(session: number, cookie: number, length: number): number;
+  ntsOut(session: number): number;
   requestWrite(packet: number, exchange: number): number;
   replyRead(packet: number, length: number, exchange: number, sample: number): number;
   offsetOf(t1: bigint, t2: bigint, t3: bigint, t4: bigint): bigint;
@@ -47,6 +53,8 @@ export interface CoreExports {
   associationOpen(index: number, version: number, minPoll: number, maxPoll: number): void;
   associationClose(index: number): void;
   associationInterleave(index: number): void;
+  associationKey(index: number): void;
+  associationNts(index: number): void;
   symmetricOpen(index: number, version: number, minPoll: number, maxPoll: number, passive: number, ourRefid: number): void;
   symmetricTimer(index: number, now: bigint, random: bigint, wall: bigint): number;
   symmetricSent(index: number, t1: bigint): void;

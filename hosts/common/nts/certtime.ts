@@ -13,8 +13,7 @@
  */
 
 import { NtpError } from "../errors.ts";
-
-export type CertTime = "system" | "until-synced" | "roughtime";
+import type { CertificateTime as CertTime } from "./options.ts";
 
 /** What is known of the time. */
 export interface KnownTime {

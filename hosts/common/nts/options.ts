@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/**
+ * What a caller may say of key establishment.
+ *
+ * @module
+ */
+
+import type { PostQuantum } from "../stream.ts";
+
+/** Which time certificates are judged by; docs/nts.md says when which is right. */
+export type CertificateTime = "system" | "until-synced" | "roughtime";
+
+export interface NtsOptions {
+  /** Trusted roots, PEM. Default the runtime's own. */
+  ca?: string;
+  /** SHA-256 of SubjectPublicKeyInfo, base64: the certificate chain must contain one of them, beside all other checks. */
+  pins?: readonly string[];
+  /** Hybrid key exchange with ML-KEM-768. Default "prefer". */
+  pq?: PostQuantum;
+  /** AEAD algorithms by IANA's numbers, the most wanted first. Default 30, 15, 17, 16. */
+  aeads?: readonly number[];
+  /** Default "system". */
+  certTime?: CertificateTime;
+  /** Is given lines in the NSS key log format, for debugging. Whoever has them can read the connection. */
+  keyLog?: (line: string) => void;
+}
