@@ -15,7 +15,10 @@ import { Session, ntsRandom } from "./association/nts";
 import { System } from "./association/system";
 import { Header } from "./proto/header";
 import { SLOT_STRIDE, slotPackets, slotTable } from "./server/batch";
+import { Client } from "./server/clients";
+import { Counters, countersAt } from "./server/counters";
 import { Incoming } from "./server/incoming";
+import { Control } from "./proto/control";
 import { Server } from "./server/respond";
 
 // --- proto: time ---
@@ -73,7 +76,15 @@ export { intersect, intersectionLow, intersectionHigh, intersectionOffset } from
 
 // --- server ---
 export { respond, respondKiss, stampTransmit } from "./server/respond";
-export { answerBatch } from "./server/batch";
+export { answerBatch, answerSlot, finishSlot } from "./server/batch";
+export { stampTransmitted } from "./server/answer";
+export { accessBegin, accessAdd, accessCommit, accessClear } from "./server/access";
+export { gateLog, gateControl } from "./server/gate";
+export { limitAddresses, limitPrefixes, limitLeak, limitKisses } from "./server/ratelimit";
+export { interleaveClients } from "./server/interleaved";
+export { clientNext, clientOut, clientsForget } from "./server/clients";
+export { readControl, writeControl } from "./proto/control";
+export { smearAt } from "./server/leap";
 
 // --- crypto ---
 export { md5Start, md5Update, md5Finish } from "./crypto/md5";
@@ -83,6 +94,7 @@ export { AES_CONTEXT_SIZE, aesExpand, aesEncrypt } from "./crypto/aes";
 export { CMAC_CONTEXT_SIZE, cmacKey, cmac } from "./crypto/cmac";
 export { AEAD_CONTEXT_SIZE, aeadKeyLength, aeadNonceLength, aeadKey, aeadSeal, aeadOpen } from "./crypto/aead";
 export { macLength, macKeyFits, macWrite, macVerify } from "./crypto/mac";
+export { tableKey, hashWords } from "./crypto/siphash";
 
 // --- memory: where things lie ---
 const exchange: usize = memory.data(offsetof<Exchange>(), 8);
@@ -90,12 +102,15 @@ const sample: usize = memory.data(offsetof<Sample>(), 8);
 const server: usize = memory.data(offsetof<Server>(), 8);
 /** Octets for the host's own use: a packet to look at, a value to hash. */
 const SCRATCH_SIZE: i32 = 4096;
+const control: usize = memory.data(offsetof<Control>(), 8);
 const scratch: usize = memory.data(SCRATCH_SIZE, 8);
 
 export const EXCHANGE: usize = exchange;
 export const SAMPLE: usize = sample;
 export const SERVER: usize = server;
 export const SCRATCH: usize = scratch;
+export const COUNTERS: usize = countersAt;
+export const CONTROL: usize = control;
 export const CANDIDATES: usize = candidates;
 export const NTS_RANDOM: usize = ntsRandom;
 export const SLOTS: usize = slotPackets;
@@ -163,6 +178,14 @@ export const SERVER_ROOT_DISPERSION: usize = offsetof<Server>("rootDispersion");
 export const SERVER_REFERENCE_TIME: usize = offsetof<Server>("referenceTime");
 export const SERVER_MONO_EPOCH: usize = offsetof<Server>("monoEpoch");
 export const SERVER_MONO_OFFSET: usize = offsetof<Server>("monoOffset");
+export const SERVER_UPDATED: usize = offsetof<Server>("updated");
+export const SERVER_GROWTH: usize = offsetof<Server>("growth");
+export const SERVER_MAXIMUM_DISTANCE: usize = offsetof<Server>("maximumDistance");
+export const SERVER_LEAP_AT: usize = offsetof<Server>("leapAt");
+export const SERVER_LEAP_WINDOW: usize = offsetof<Server>("leapWindow");
+export const SERVER_SMEAR_LENGTH: usize = offsetof<Server>("smearLength");
+export const SERVER_SMEAR_SHAPE: usize = offsetof<Server>("smearShape");
+export const SERVER_SMEAR_LEAP: usize = offsetof<Server>("smearLeap");
 export const SERVER_SIZE: usize = offsetof<Server>();
 export const SLOT_LENGTH: usize = offsetof<Incoming>("length");
 export const SLOT_RECEIVED: usize = offsetof<Incoming>("received");
@@ -171,7 +194,43 @@ export const SLOT_LOW: usize = offsetof<Incoming>("low");
 export const SLOT_PORT: usize = offsetof<Incoming>("port");
 export const SLOT_KNOWN: usize = offsetof<Incoming>("known");
 export const SLOT_STAMP_WANTED: usize = offsetof<Incoming>("stampWanted");
+export const SLOT_CONTROL: usize = offsetof<Incoming>("control");
+export const SLOT_STAMPED: usize = offsetof<Incoming>("stamped");
 export const SLOT_SIZE: usize = offsetof<Incoming>();
+export const COUNTERS_RECEIVED: usize = offsetof<Counters>("received");
+export const COUNTERS_ANSWERED: usize = offsetof<Counters>("answered");
+export const COUNTERS_MALFORMED: usize = offsetof<Counters>("malformed");
+export const COUNTERS_UNANSWERABLE: usize = offsetof<Counters>("unanswerable");
+export const COUNTERS_DENIED: usize = offsetof<Counters>("denied");
+export const COUNTERS_LIMITED: usize = offsetof<Counters>("limited");
+export const COUNTERS_HUSHED: usize = offsetof<Counters>("hushed");
+export const COUNTERS_CONTROL: usize = offsetof<Counters>("control");
+export const COUNTERS_KISSES_RATE: usize = offsetof<Counters>("kissesRate");
+export const COUNTERS_KISSES_DENY: usize = offsetof<Counters>("kissesDeny");
+export const COUNTERS_LEAKED: usize = offsetof<Counters>("leaked");
+export const COUNTERS_INTERLEAVED: usize = offsetof<Counters>("interleaved");
+export const COUNTERS_AUTHENTICATED: usize = offsetof<Counters>("authenticated");
+export const COUNTERS_NTS: usize = offsetof<Counters>("nts");
+export const COUNTERS_STAMPS: usize = offsetof<Counters>("stamps");
+export const COUNTERS_EVICTED: usize = offsetof<Counters>("evicted");
+export const CLIENT_HIGH: usize = offsetof<Client>("high");
+export const CLIENT_LOW: usize = offsetof<Client>("low");
+export const CLIENT_LAST: usize = offsetof<Client>("last");
+export const CLIENT_REQUESTS: usize = offsetof<Client>("requests");
+export const CLIENT_DROPPED: usize = offsetof<Client>("dropped");
+export const CLIENT_AUTHENTICATED: usize = offsetof<Client>("authenticated");
+export const CLIENT_INTERLEAVED: usize = offsetof<Client>("interleaved");
+export const CLIENT_INTERVAL: usize = offsetof<Client>("interval");
+export const CLIENT_KIND: usize = offsetof<Client>("kind");
+export const CONTROL_VERSION: usize = offsetof<Control>("version");
+export const CONTROL_OPCODE: usize = offsetof<Control>("opcode");
+export const CONTROL_SEQUENCE: usize = offsetof<Control>("sequence");
+export const CONTROL_ASSOCIATION: usize = offsetof<Control>("association");
+export const CONTROL_COUNT: usize = offsetof<Control>("count");
+export const CONTROL_STATUS: usize = offsetof<Control>("status");
+export const CONTROL_OFFSET: usize = offsetof<Control>("offset");
+export const CONTROL_MORE: usize = offsetof<Control>("more");
+export const CONTROL_ERROR: usize = offsetof<Control>("error");
 export const ASSOCIATION_ACTIVE: usize = offsetof<Association>("active");
 export const ASSOCIATION_AWAITING: usize = offsetof<Association>("awaiting");
 export const ASSOCIATION_REACH: usize = offsetof<Association>("reach");

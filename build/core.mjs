@@ -9,7 +9,7 @@ import asc from "assemblyscript/asc";
 import { asBindRuntime } from "./as-bind/runtime.mjs";
 
 /** 64 KiB pages. Fixed for life, so that views never detach and native addresses stay valid. */
-const MEMORY_PAGES = "64";
+const MEMORY_PAGES = "192";
 
 const FLAGS = [
   "assembly/index.ts",

@@ -3,13 +3,15 @@
  * A batch of packet slots in linear memory: the host receives straight into them, the core answers in place.
  *
  * Slot i holds a packet at `slots + i * SLOT_STRIDE`, and beside it in a table what the transport knows of it.
- * `answerBatch` replaces each length by that of the reply, 0 where there is none to send.
+ * `answerBatch` replaces each length by that of the reply, 0 where there is none to send; a control message for the host is
+ * such a slot, too, with its length in `control`.
  *
  * Tested in respond.test.ts; measured in bench/core.ts.
  */
 
 import { Incoming } from "./incoming";
-import { Server, respondTo, stampTransmit } from "./respond";
+import { answerTo, finishAnswer } from "./answer";
+import { Server } from "./respond";
 import { Timestamp } from "../proto/timestamp";
 
 export const SLOT_COUNT: i32 = 64;
@@ -28,6 +30,20 @@ function slotAt(index: i32): Incoming {
   return changetype<Incoming>(slotTable + <usize>index * offsetof<Incoming>());
 }
 
+/** Turn the request in slot `index` into its answer but for the transmit timestamp; returns its length, 0 for none. */
+export function answerSlot(index: i32, server: Server): i32 {
+  const slot = slotAt(index & (SLOT_COUNT - 1));
+  slot.length = min(slot.length, SLOT_SIZE);
+  slot.length = answerTo(slotPackets + <usize>((index & (SLOT_COUNT - 1)) * SLOT_STRIDE), slot, server);
+  return slot.length;
+}
+
+/** The answer in slot `index` leaves at `transmit`. */
+export function finishSlot(index: i32, transmit: Timestamp, server: Server): void {
+  const at = index & (SLOT_COUNT - 1);
+  finishAnswer(slotPackets + <usize>(at * SLOT_STRIDE), slotAt(at), transmit, server);
+}
+
 /** Answer the first `count` slots; all leave at `transmit`. Returns how many have an answer. */
 export function answerBatch(count: i32, transmit: Timestamp, server: Server): i32 {
   let answers = 0;
@@ -36,9 +52,9 @@ export function answerBatch(count: i32, transmit: Timestamp, server: Server): i3
     const slot = slotAt(i);
     const packet = slotPackets + <usize>(i * SLOT_STRIDE);
     slot.length = min(slot.length, SLOT_SIZE);
-    slot.length = respondTo(packet, slot, server);
+    slot.length = answerTo(packet, slot, server);
     if (slot.length == 0) continue;
-    stampTransmit(packet, transmit);
+    finishAnswer(packet, slot, transmit, server);
     answers += 1;
   }
   return answers;

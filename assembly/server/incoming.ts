@@ -2,11 +2,11 @@
 /**
  * One datagram as the transport saw it: how long, when, from whom; and, afterwards, how long the answer is.
  *
- * The host, or the code that parses its control messages, fills it; {@link respondTo} reads it. Where `known` is 0 the sender's
- * address was not told, and whatever would depend on it (access list, limits, interleaved mode) is off for this datagram.
+ * The host, or the code that parses its control messages, fills it; {@link answerTo} reads it. Where `known` is 0 the sender's
+ * address was not told, and whatever would depend on it (access list, limits, client log, control) is off for this datagram.
  */
 
-import { Timestamp } from "../proto/timestamp";
+import { Interval, Timestamp } from "../proto/timestamp";
 
 /** Reached by hosts through the exported SLOT_* offsets. */
 @unmanaged
@@ -21,4 +21,16 @@ export class Incoming {
   known: u8;
   /** Set by the answer: its true transmit time is wanted, for the interleaved reply that may follow. */
   stampWanted: u8;
+  /** Set by the answer: it has its transmit timestamp already (a kiss, an interleaved reply). */
+  stamped: u8;
+  /** Set by whoever answered it: 1 the request bore a good MAC, 2 it was a good NTS request. */
+  authenticated: u8;
+  /** Set by the answer: octets of a control message (mode 6) that the host is to answer; `length` is then 0. */
+  control: i32;
+  /** Set by the answer: the client's record (clients.ts), 0 for none. */
+  client: usize;
+  /** Where interleaved.ts keeps the timestamps of this answer, 0 for nowhere. */
+  pair: usize;
+  /** What is added to the clock's time for this answer: a leap second smeared. */
+  smear: Interval;
 }

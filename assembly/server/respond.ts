@@ -3,7 +3,8 @@
  * The server's answer to one request, written over it (RFC 5905 §8, §9.2): modes 3 and 1, versions 1 to 4.
  *
  * It never answers modes 0, 2, 4, 5, 6 and 7, as two servers would then answer each other for ever, never a malformed
- * request, and never with more octets than it was asked with. It keeps no state about clients.
+ * request, and never with more octets than it was asked with. It keeps no state about clients; what does (limits, log, interleaved mode) is
+ * around it, in answer.ts.
  *
  * Tested in respond.test.ts; against chronyd, ntpdig and others in tests/interop.
  */
@@ -11,8 +12,10 @@
 import { AT_FLAGS, AT_ORIGIN, AT_POLL, AT_PRECISION, AT_RECEIVE, AT_REFERENCE, AT_REFID, AT_ROOT_DELAY } from "../proto/header";
 import { AT_ROOT_DISPERSION, AT_STRATUM, AT_TRANSMIT, HEADER_LENGTH, flagsOf, modeOf, versionOf } from "../proto/header";
 import { MODE_CLIENT, MODE_SERVER, MODE_SYMMETRIC_ACTIVE, MODE_SYMMETRIC_PASSIVE, write32, write64 } from "../proto/header";
-import { LEAP_UNSYNCHRONISED, STRATUM_UNSYNCHRONISED } from "../proto/header";
+import { LEAP_UNSYNCHRONISED } from "../proto/header";
 import { Incoming } from "./incoming";
+import { REFID_SMEARED, leapToTell } from "./leap";
+import { dispersionAt, isSynchronised } from "./standing";
 import { Trailer, readTrailer } from "../proto/extension";
 import { answerFields } from "../proto/registry";
 import { serverMonoRoot } from "../proto/monoroot";
@@ -34,6 +37,18 @@ export class Server {
   monoEpoch: u32;
   /** What to add to the receive time to get the time on the clock that never steps. */
   monoOffset: Interval;
+  /** As of when rootDispersion was told, and how fast it has grown since, s/s; 0: as told. */
+  updated: Timestamp;
+  growth: f64;
+  /** Root distance beyond which it is not synchronised; 0: no limit. */
+  maximumDistance: Interval;
+  /** When the leap second comes, and how long before it is announced; 0: `leap` is announced whenever it is told. */
+  leapAt: Timestamp;
+  leapWindow: Interval;
+  /** How long the leap second at `leapAt` is smeared (leap.ts): its shape, 0 for not at all, and what it is, 1 or 2. */
+  smearLength: Interval;
+  smearShape: u8;
+  smearLeap: u8;
 }
 
 /** Kiss code INIT: not yet synchronised (RFC 5905 §7.4). */
@@ -53,11 +68,18 @@ function answeringMode(mode: i32): i32 {
   return 0;
 }
 
+/** Is it of a version and mode that are ever answered? */
+export function isAnswerable(packet: usize): bool {
+  const version = versionOf(packet);
+  return answeringMode(modeOf(packet)) != 0 && version != 0 && version <= MAXIMUM_VERSION;
+}
+
 /** The same for a datagram of which nobody told the sender. */
 export function respond(packet: usize, length: i32, received: Timestamp, server: Server): i32 {
   unknown.length = length;
   unknown.received = received;
   unknown.known = 0;
+  unknown.smear = 0;
   return respondTo(packet, unknown, server);
 }
 
@@ -78,7 +100,7 @@ export function respondTo(packet: usize, from: Incoming, server: Server): i32 {
     replyLength = respondTrailer(packet, length, version, received, server);
     if (replyLength == 0) return 0;
   }
-  respondHeader(packet, flagsOf(0, version, mode), received, server);
+  respondHeader(packet, flagsOf(0, version, mode), from, server);
   return replyLength;
 }
 
@@ -97,9 +119,11 @@ function respondTrailer(packet: usize, length: i32, version: i32, received: Time
 }
 
 /** All of the header but the transmit timestamp. */
-function respondHeader(packet: usize, flags: u8, received: Timestamp, server: Server): void {
-  const synchronised = server.stratum > 0 && <i32>server.stratum < STRATUM_UNSYNCHRONISED && server.leap != LEAP_UNSYNCHRONISED;
-  const leap = synchronised ? server.leap : <u8>LEAP_UNSYNCHRONISED;
+function respondHeader(packet: usize, flags: u8, from: Incoming, server: Server): void {
+  const received = from.received;
+  const dispersion = dispersionAt(server, received);
+  const synchronised = isSynchronised(server, dispersion);
+  const leap = synchronised ? leapToTell(server, received) : <u8>LEAP_UNSYNCHRONISED;
   // The client's transmit timestamp comes back as origin; whatever it is, it proves that we saw the request.
   const origin = load<u64>(packet + AT_TRANSMIT);
   store<u8>(packet + AT_FLAGS, flags | (leap << 6));
@@ -107,11 +131,11 @@ function respondHeader(packet: usize, flags: u8, received: Timestamp, server: Se
   // AT_POLL stays as the client sent it.
   store<i8>(packet + AT_PRECISION, server.precision);
   write32(packet + AT_ROOT_DELAY, shortAbove(server.rootDelay));
-  write32(packet + AT_ROOT_DISPERSION, shortAbove(server.rootDispersion));
-  write32(packet + AT_REFID, synchronised ? server.refid : REFID_INIT);
-  write64(packet + AT_REFERENCE, synchronised ? server.referenceTime : 0);
+  write32(packet + AT_ROOT_DISPERSION, shortAbove(dispersion));
+  write32(packet + AT_REFID, synchronised ? (from.smear != 0 ? REFID_SMEARED : server.refid) : REFID_INIT);
+  write64(packet + AT_REFERENCE, synchronised ? server.referenceTime + <u64>from.smear : 0);
   store<u64>(packet + AT_ORIGIN, origin);
-  write64(packet + AT_RECEIVE, received);
+  write64(packet + AT_RECEIVE, received + <u64>from.smear);
 }
 
 /** Complete a reply: MUST be the last thing that happens to it before it is sent. */

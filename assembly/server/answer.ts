@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/**
+ * All that happens to one datagram between receiving and sending, in order:
+ *
+ *   fit?  ──▶  gate (access, limits, log)  ──▶  respondTo  ──▶  interleaved?  ──▶  finishAnswer: transmit timestamp
+ *
+ * respondTo alone knows what an answer says; this file decides whether there is one and counts how it ended. Tested in
+ * answer.test.ts.
+ */
+
+import { Client } from "./clients";
+import { counters } from "./counters";
+import { GATE_ANSWER, GATE_KISS_DENY, GATE_KISS_RATE, GATE_SILENT, gate, gateControls } from "./gate";
+import { Incoming } from "./incoming";
+import { interleaveAnswer, interleaveSent, interleaveTrue } from "./interleaved";
+import { hushed, smearAt } from "./leap";
+import { CONTROL_HEADER, isControlRequest } from "../proto/control";
+import { AT_ORIGIN, AT_RECEIVE, AT_TRANSMIT, HEADER_LENGTH, MODE_CLIENT, modeOf, read64 } from "../proto/header";
+import { Server, isAnswerable, respondKiss, respondTo, stampTransmit } from "./respond";
+import { Timestamp } from "../proto/timestamp";
+
+/** Kiss codes RATE and DENY (RFC 5905 §7.4). */
+const RATE: u32 = 0x52415445;
+const DENY: u32 = 0x44454e59;
+const MODE_CONTROL: i32 = 6;
+
+/**
+ * Turn the request at `packet` into its answer. Returns the answer's length, 0 for none. Where `from.control` is set
+ * afterwards, it is a control message for the host, and lies there unchanged.
+ */
+export function answerTo(packet: usize, from: Incoming, server: Server): i32 {
+  counters.received += 1;
+  from.stampWanted = 0;
+  from.stamped = 0;
+  from.authenticated = 0;
+  from.control = 0;
+  from.client = 0;
+  from.pair = 0;
+  from.smear = 0;
+  if (from.length >= CONTROL_HEADER && modeOf(packet) == MODE_CONTROL) return controlled(packet, from);
+  if (from.length < HEADER_LENGTH || (from.length & 3) != 0) {
+    counters.malformed += 1;
+    return 0;
+  }
+  if (!isAnswerable(packet)) {
+    counters.unanswerable += 1;
+    return 0;
+  }
+  if (hushed(server, from.received)) {
+    counters.hushed += 1;
+    return 0;
+  }
+  const verdict = gate(from, from.received + <u64>server.monoOffset);
+  if (verdict == GATE_SILENT) return 0;
+  from.smear = smearAt(server, from.received);
+  return verdict == GATE_ANSWER ? answered(packet, from, server) : kissed(packet, from, verdict);
+}
+
+function controlled(packet: usize, from: Incoming): i32 {
+  if (isControlRequest(packet, from.length) && gateControls(from)) {
+    counters.control += 1;
+    from.control = from.length;
+  } else {
+    counters.unanswerable += 1;
+  }
+  return 0;
+}
+
+function answered(packet: usize, from: Incoming, server: Server): i32 {
+  const origin = read64(packet + AT_ORIGIN);
+  const receive = read64(packet + AT_RECEIVE);
+  const transmit = read64(packet + AT_TRANSMIT);
+  const client = modeOf(packet) == MODE_CLIENT;
+  const length = respondTo(packet, from, server);
+  if (length == 0) {
+    counters.malformed += 1;
+    return 0;
+  }
+  counters.answered += 1;
+  if (client) interleaveAnswer(packet, from, origin, receive, transmit);
+  if (from.authenticated != 0) noteAuthentic(from);
+  if (from.client != 0 && from.pair != 0 && from.stamped != 0) {
+    const record = changetype<Client>(from.client);
+    record.interleaved = record.interleaved == u32.MAX_VALUE ? record.interleaved : record.interleaved + 1;
+  }
+  return length;
+}
+
+function noteAuthentic(from: Incoming): void {
+  if (from.authenticated == 2) counters.nts += 1;
+  else counters.authenticated += 1;
+  if (from.client == 0) return;
+  const record = changetype<Client>(from.client);
+  record.authenticated = record.authenticated == u32.MAX_VALUE ? record.authenticated : record.authenticated + 1;
+}
+
+/** A kiss, if the client can believe it: without a MAC or NTS fields of its own it says nothing to who asked with them. */
+function kissed(packet: usize, from: Incoming, verdict: i32): i32 {
+  const length = from.length == HEADER_LENGTH ? respondKiss(packet, from.length, verdict == GATE_KISS_RATE ? RATE : DENY) : 0;
+  if (length == 0) {
+    if (verdict == GATE_KISS_RATE) counters.limited += 1;
+    else counters.denied += 1;
+    return 0;
+  }
+  from.stamped = 1;
+  counters.answered += 1;
+  if (verdict == GATE_KISS_DENY) counters.kissesDeny += 1;
+  else counters.kissesRate += 1;
+  return length;
+}
+
+/** Complete an answer that leaves at `transmit` by the clock. MUST be the last thing that changes its header. */
+export function finishAnswer(packet: usize, from: Incoming, transmit: Timestamp, server: Server): void {
+  const told = transmit + <u64>smearAt(server, transmit);
+  interleaveSent(from, told);
+  if (from.stamped) return;
+  // RFC 9769 §2: a basic answer MUST NOT have both timestamps equal, or it could not be told from an interleaved one.
+  stampTransmit(packet, told == read64(packet + AT_RECEIVE) ? told + 1 : told);
+}
+
+/** The answer that told the receive timestamp `receive` left at `transmit` by the clock, as the kernel saw. */
+export function stampTransmitted(receive: Timestamp, transmit: Timestamp, server: Server): bool {
+  return interleaveTrue(receive, transmit + <u64>smearAt(server, transmit));
+}
