@@ -42,7 +42,17 @@ export function virtualHost(host: Host, reading: () => ClockReading | undefined)
     clock: { now: () => carried(clock.now()), monotonic: () => clock.monotonic(), precision: clock.precision, description: `virtual over ${clock.description}` },
     ...(openUdp && {
       openUdp: (options, handlers, stamps) =>
-        openUdp(options, { ...handlers, onDatagram: (datagram) => handlers.onDatagram({ ...datagram, receivedNs: carried(datagram.receivedNs) }) }, stamps),
+        openUdp(options, { ...handlers, onDatagram: (datagram) => handlers.onDatagram({ ...datagram, receivedNs: carried(datagram.receivedNs) }) }, stamps).then(
+          (socket) => ({
+            local: socket.local,
+            stamps: socket.stamps,
+            send: async (data, to) => {
+              const { sentNs, stamp } = await socket.send(data, to);
+              return { sentNs: carried(sentNs), stamp };
+            },
+            close: () => socket.close(),
+          }),
+        ),
     }),
   };
 }

@@ -11,9 +11,12 @@
 
 import { NtpError } from "../errors.ts";
 import type { Datagram, Endpoint, Host, UdpSocket } from "../host.ts";
+import type { ClientState, ServerCounters } from "./clients.ts";
+import { checkedFeatures, checkedReconfiguration, type Reconfiguration, type ServerFeatures } from "./features.ts";
+import { checkedSmear } from "./smear.ts";
 import { ServerCore, type ServerState } from "./state.ts";
 
-export interface ServeOptions {
+export interface ServeOptions extends ServerFeatures {
   /** Addresses to bind. Default: the IPv4 and the IPv6 wildcard. */
   listen?: readonly string[];
   /** UDP port, 0 for any free one (the same for all addresses). Default 123. */
@@ -24,6 +27,8 @@ export interface ServeOptions {
   refid?: string;
   /** Leap indicator 0..2. Default 0. */
   leap?: 0 | 1 | 2;
+  /** When the leap second comes, ns since 1970. It is then announced for the day before it, and not after. Default: as long as `leap` says. */
+  leapAtNs?: bigint;
   /** Delay and dispersion to the reference clock, s, 0..16. Defaults 0 and 0.01: of the host's clock nothing better is known. */
   rootDelay?: number;
   rootDispersion?: number;
@@ -34,11 +39,15 @@ export interface ServeOptions {
 }
 
 /** What a server says of its clock; what is absent is as in {@link ServeOptions}. */
-export interface ServerUpdate extends Pick<ServeOptions, "stratum" | "leap" | "rootDelay" | "rootDispersion"> {
+export interface ServerUpdate extends Pick<ServeOptions, "stratum" | "leap" | "leapAtNs" | "rootDelay" | "rootDispersion"> {
   /** As a text, or its 32 bits. */
   refid?: string | number;
   /** When the clock was last compared with its source, ns since 1970. */
   referenceNs?: bigint;
+  /** How fast rootDispersion grows from now on, s/s, 0..0.001. Default 0.000015 where `referenceNs` is told, else 0. */
+  dispersionRate?: number;
+  /** Root distance, s, beyond which the server says that it is not synchronised. Default 3 where `referenceNs` is told, else none. */
+  maxDistance?: number;
 }
 
 /** What the server has seen since its start. */
@@ -58,6 +67,12 @@ export interface Server extends AsyncDisposable {
   /** Where it listens. */
   readonly addresses: readonly Endpoint[];
   readonly stats: ServerStats;
+  /** What became of all datagrams, by reason. */
+  readonly counters: ServerCounters;
+  /** Who has asked; empty without `clientLog` or `rateLimit`. */
+  clients(): ClientState[];
+  /** Change access rules, rate limit or client log at work, all at once; no request is lost. @throws {NtpError} `INVALID_ARGUMENT` */
+  configure(options: Reconfiguration): void;
   /** Say something else of the clock from now on. @throws {NtpError} `INVALID_ARGUMENT` */
   update(update: ServerUpdate): void;
   /** Stop listening; idempotent. */
@@ -71,7 +86,9 @@ const PORT_TRIES = 8;
 /** See {@link Escapement.serve}. */
 export async function serve(host: Host, options: ServeOptions = {}): Promise<Server> {
   if (!host.openUdp) throw new NtpError("UNSUPPORTED", `${host.runtime} has no UDP sockets to serve on`);
-  const state = new ServerCore(checkedState(options, host), options.clock ?? (() => host.clock.now()));
+  const report = typeof options.control === "object" ? options.control.report : undefined;
+  const extras = { features: checkedFeatures(options), smear: checkedSmear(options.smear), report, random: host.random };
+  const state = new ServerCore(checkedState(options, host), options.clock ?? (() => host.clock.now()), extras);
   const server = new RunningServer(host, state, options.clock !== undefined);
   await server.bind(options.listen ?? DEFAULT_LISTEN, options.port ?? 123, options.listen === undefined);
   return server;
@@ -97,6 +114,18 @@ class RunningServer implements Server {
 
   get stats(): ServerStats {
     return { ...this.#counts };
+  }
+
+  get counters(): ServerCounters {
+    return this.#state.counters;
+  }
+
+  clients(): ClientState[] {
+    return this.#state.clients();
+  }
+
+  configure(options: Reconfiguration): void {
+    this.#state.configure(checkedReconfiguration(options));
   }
 
   update(update: ServerUpdate): void {
@@ -147,14 +176,21 @@ class RunningServer implements Server {
   #answer(socket: UdpSocket, datagram: Datagram): void {
     this.#counts.received += 1;
     // With a clock of the caller's own, the host's receive stamp is on another scale: read that clock instead.
-    const reply = this.#state.answer(datagram.data, this.#ownClock ? undefined : datagram.receivedNs);
+    const reply = this.#state.answer(datagram.data, this.#ownClock ? undefined : datagram.receivedNs, datagram.from);
     if (!reply) {
-      this.#counts.dropped += 1;
+      const fragments = this.#state.controlAnswers();
+      if (fragments.length === 0) this.#counts.dropped += 1;
+      for (const fragment of fragments) socket.send(fragment, datagram.from).catch(() => (this.#counts.failed += 1));
+      if (fragments.length > 0) this.#counts.answered += 1;
       return;
     }
+    const stampWanted = this.#state.stampWanted();
     // A copy, as the next request overwrites the slot, maybe before the runtime has got round to sending this one.
     socket.send(reply.slice(), datagram.from).then(
-      () => (this.#counts.answered += 1),
+      ({ sentNs }) => {
+        this.#counts.answered += 1;
+        if (stampWanted && !this.#ownClock) stampWanted(sentNs);
+      },
       () => (this.#counts.failed += 1),
     );
   }
@@ -183,7 +219,10 @@ function checkedState(options: Omit<ServeOptions, "refid"> & ServerUpdate, host:
   if (!(rootDispersion >= 0 && rootDispersion < 16)) throw wrong("a rootDispersion of 0..16 s", rootDispersion);
   if (kiss !== undefined && !/^[\x21-\x7e]{1,4}$/.test(kiss)) throw wrong("a kiss code of one to four ASCII characters", kiss);
   if (options.listen?.length === 0) throw wrong("at least one address to listen on", "none");
+  const { dispersionRate, maxDistance, leapAtNs } = options;
+  if (dispersionRate !== undefined && !(dispersionRate >= 0 && dispersionRate <= 1e-3)) throw wrong("a dispersionRate of 0..0.001 s/s", dispersionRate);
+  if (maxDistance !== undefined && !(maxDistance > 0 && maxDistance <= 32)) throw wrong("a maxDistance of 0..32 s", maxDistance);
   const port = options.port ?? 123;
   if (!(Number.isInteger(port) && port >= 0 && port <= 65535)) throw wrong("a port of 0..65535", port);
-  return { stratum, leap, rootDelay, rootDispersion, kiss, refid, precision: host.clock.precision, referenceNs: options.referenceNs };
+  return { stratum, leap, rootDelay, rootDispersion, kiss, refid, precision: host.clock.precision, referenceNs: options.referenceNs, leapAtNs, dispersionRate, maxDistance };
 }

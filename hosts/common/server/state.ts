@@ -8,6 +8,12 @@
 import { NtpError } from "../errors.ts";
 import { Core } from "../core/core.ts";
 import { refidFromText } from "../core/cold.ts";
+import type { Endpoint, Host } from "../host.ts";
+import { addressNumber } from "./address.ts";
+import { clientsOf, countersOf, type ClientState, type ServerCounters } from "./clients.ts";
+import { ControlResponder, type ControlReport } from "./control.ts";
+import { changeFeatures, installFeatures, needsSender, type CheckedFeatures } from "./features.ts";
+import { LeapPlanner, type SmearOptions } from "./smear.ts";
 
 /** What the server says of its own time; checked by the caller. */
 export interface ServerState {
@@ -23,13 +29,37 @@ export interface ServerState {
   readonly kiss: string | undefined;
   /** When its clock was last set or corrected, ns since 1970; absent: it is right by decree, always. */
   readonly referenceNs?: bigint | undefined;
+  /** When the leap second comes, ns since 1970, where that is known. */
+  readonly leapAtNs?: bigint | undefined;
+  /** How fast root dispersion grows after this was told, s/s, and the root distance beyond which the clock is not synchronised. */
+  readonly dispersionRate?: number | undefined;
+  readonly maxDistance?: number | undefined;
+}
+
+/** What a server does beyond telling the time, checked. */
+export interface ServerExtras {
+  readonly features: CheckedFeatures;
+  readonly smear: Required<SmearOptions> | undefined;
+  readonly report: (() => ControlReport) | undefined;
+  readonly random: Host["random"];
 }
 
 /** How often the reference time of a clock that is right by decree is renewed. */
 const REFERENCE_INTERVAL_NS = 16_000_000_000n;
 const UNSYNCHRONISED = 16;
 
-const SERVER_FIELDS = ["LEAP", "STRATUM", "PRECISION", "REFID", "ROOT_DELAY", "ROOT_DISPERSION", "REFERENCE_TIME", "MONO_EPOCH", "MONO_OFFSET"] as const;
+/** PHI of RFC 5905 §7.1: what a clock's frequency may be off by, s/s. */
+const DISPERSION_RATE = 15e-6;
+/** Root distance beyond which clients would not take us for synchronised, s. */
+const MAX_DISTANCE = 3;
+/** How long before a leap second whose moment is known it is announced, s. */
+const LEAP_WINDOW = 86_400;
+
+const SERVER_FIELDS = ["LEAP", "STRATUM", "PRECISION", "REFID", "ROOT_DELAY", "ROOT_DISPERSION", "REFERENCE_TIME", "MONO_EPOCH", "MONO_OFFSET",
+  "UPDATED", "GROWTH", "MAXIMUM_DISTANCE", "LEAP_AT", "LEAP_WINDOW", "SMEAR_LENGTH", "SMEAR_SHAPE", "SMEAR_LEAP"] as const;
+const SLOT_FIELDS = ["LENGTH", "RECEIVED", "HIGH", "LOW", "PORT", "KNOWN", "STAMP_WANTED", "CONTROL"] as const;
+/** Where an answer says when its request came. */
+const AT_RECEIVE = 32;
 
 /** One server over one instance of the core. */
 export class ServerCore {
@@ -40,10 +70,15 @@ export class ServerCore {
   readonly #slotSize: number;
   readonly #at: Record<(typeof SERVER_FIELDS)[number], number>;
   readonly #kiss: number | undefined;
+  readonly #of: Record<(typeof SLOT_FIELDS)[number], number>;
+  readonly #extras: ServerExtras | undefined;
+  readonly #planner: LeapPlanner;
+  readonly #control: ControlResponder | undefined;
+  #senders = false;
   #decreed = true;
   #referenceNs = 0n;
 
-  constructor(state: ServerState, clock: () => bigint) {
+  constructor(state: ServerState, clock: () => bigint, extras?: ServerExtras) {
     const core = this.#core;
     const { view } = core;
     this.#clock = clock;
@@ -55,7 +90,30 @@ export class ServerCore {
     // This server's clock may be stepped by others unseen, so its "monotonic" time makes no promise: epoch 0.
     view.setUint32(this.#at.MONO_EPOCH, 0, true);
     view.setBigInt64(this.#at.MONO_OFFSET, 0n, true);
+    this.#of = core.fields("SLOT_TABLE", SLOT_FIELDS, "SLOT");
+    this.#extras = extras;
+    this.#planner = new LeapPlanner(extras?.smear);
+    this.#control = extras?.features.control && new ControlResponder(core, clock, extras.report);
+    if (extras) {
+      installFeatures(core, extras.features, extras.random);
+      this.#senders = needsSender(extras.features);
+    }
     this.update(state);
+  }
+
+  /** Change what can be changed at work; all at once. */
+  configure(features: Omit<CheckedFeatures, "interleaved" | "control">): void {
+    if (!this.#extras) return;
+    changeFeatures(this.#core, features, this.#extras.random);
+    this.#senders = true;
+  }
+
+  get counters(): ServerCounters {
+    return countersOf(this.#core);
+  }
+
+  clients(): ClientState[] {
+    return clientsOf(this.#core, this.#core.exports.timestampFromUnixNs(this.#clock()));
   }
 
   /** What the replies from now on say. @throws {NtpError} `INVALID_ARGUMENT` */
@@ -63,30 +121,80 @@ export class ServerCore {
     const { view, exports } = this.#core;
     const at = this.#at;
     const refid = refidOf(state);
-    view.setUint8(at.LEAP, state.leap);
+    const now = this.#clock();
     view.setUint8(at.STRATUM, state.stratum ?? UNSYNCHRONISED);
     view.setInt8(at.PRECISION, Math.max(-32, Math.min(0, Math.round(Math.log2(state.precision)))));
     view.setUint32(at.REFID, refid, true);
     view.setBigInt64(at.ROOT_DELAY, exports.intervalFromSeconds(state.rootDelay), true);
     view.setBigInt64(at.ROOT_DISPERSION, exports.intervalFromSeconds(state.rootDispersion), true);
     this.#decreed = state.referenceNs === undefined;
+    this.#planLeap(state, now);
+    // A clock that is right by decree stays as good as was said; any other gets worse until it is corrected again.
+    const distance = state.maxDistance ?? (this.#decreed ? 0 : MAX_DISTANCE);
+    this.#core.setU64(at.UPDATED, exports.timestampFromUnixNs(now));
+    view.setFloat64(at.GROWTH, state.dispersionRate ?? (this.#decreed ? 0 : DISPERSION_RATE), true);
+    this.#core.setI64(at.MAXIMUM_DISTANCE, exports.intervalFromSeconds(distance));
     if (state.referenceNs !== undefined) this.#refer(state.referenceNs);
   }
 
+  #planLeap(state: Pick<ServerState, "leap" | "leapAtNs">, nowNs: bigint): void {
+    const core = this.#core;
+    const at = this.#at;
+    const { leap, atNs, shape, seconds } = this.#planner.plan(state.leap as 0 | 1 | 2, state.leapAtNs, nowNs);
+    core.view.setUint8(at.LEAP, shape === 0 ? leap : 0);
+    core.setU64(at.LEAP_AT, atNs === undefined ? 0n : core.exports.timestampFromUnixNs(atNs));
+    core.setI64(at.LEAP_WINDOW, core.exports.intervalFromSeconds(LEAP_WINDOW));
+    core.setI64(at.SMEAR_LENGTH, core.exports.intervalFromSeconds(seconds));
+    core.view.setUint8(at.SMEAR_SHAPE, atNs === undefined ? 0 : shape);
+    core.view.setUint8(at.SMEAR_LEAP, leap);
+  }
+
   /** The reply to a datagram, valid until the next call, or undefined where none is due. `receivedNs`: when it came. */
-  answer(data: Uint8Array, receivedNs: bigint = this.#clock()): Uint8Array | undefined {
+  answer(data: Uint8Array, receivedNs: bigint = this.#clock(), from?: Endpoint): Uint8Array | undefined {
     const { bytes, exports } = this.#core;
     if (data.length > this.#slotSize) return undefined;
     bytes.set(data, this.#slot);
     const stale = receivedNs - this.#referenceNs > REFERENCE_INTERVAL_NS || receivedNs < this.#referenceNs;
     if (this.#decreed && stale) this.#refer(receivedNs);
-    const length =
-      this.#kiss === undefined
-        ? exports.respond(this.#slot, data.length, exports.timestampFromUnixNs(receivedNs), this.#server)
-        : exports.respondKiss(this.#slot, data.length, this.#kiss);
-    if (length === 0) return undefined;
-    if (this.#kiss === undefined) exports.stampTransmit(this.#slot, exports.timestampFromUnixNs(this.#clock()));
+    if (this.#kiss !== undefined) {
+      const length = exports.respondKiss(this.#slot, data.length, this.#kiss);
+      return length === 0 ? undefined : bytes.subarray(this.#slot, this.#slot + length);
+    }
+    this.#describe(data.length, receivedNs, this.#senders ? from : undefined);
+    const length = exports.answerSlot(0, this.#server);
+    if (length <= 0) return undefined;
+    exports.finishSlot(0, exports.timestampFromUnixNs(this.#clock()), this.#server);
     return bytes.subarray(this.#slot, this.#slot + length);
+  }
+
+  /** Tell the core of the datagram in the slot. */
+  #describe(length: number, receivedNs: bigint, from: Endpoint | undefined): void {
+    const { view, exports } = this.#core;
+    const of = this.#of;
+    const address = from && addressNumber(from.address);
+    view.setInt32(of.LENGTH, length, true);
+    view.setBigInt64(of.RECEIVED, exports.timestampFromUnixNs(receivedNs), true);
+    view.setUint8(of.KNOWN, address ? 1 : 0);
+    if (!address) return;
+    view.setBigUint64(of.HIGH, address.high, true);
+    view.setBigUint64(of.LOW, address.low, true);
+    view.setUint32(of.PORT, from.port, true);
+  }
+
+  /** After `answer` gave none: what is due to a control message, in fragments; none where it was none. */
+  controlAnswers(): Uint8Array[] {
+    const length = this.#core.view.getInt32(this.#of.CONTROL, true);
+    if (length === 0 || !this.#control) return [];
+    this.#core.view.setInt32(this.#of.CONTROL, 0, true);
+    return this.#control.answer(this.#slot, length);
+  }
+
+  /** After `answer`: whom to tell when the reply really left, ns since 1970; undefined where nobody wants to know. */
+  stampWanted(): ((sentNs: bigint) => void) | undefined {
+    const { view, exports } = this.#core;
+    if (view.getUint8(this.#of.STAMP_WANTED) === 0) return undefined;
+    const receive = view.getBigInt64(this.#slot + AT_RECEIVE);
+    return (sentNs) => void exports.stampTransmitted(receive, exports.timestampFromUnixNs(sentNs), this.#server);
   }
 
   #refer(timeNs: bigint): void {
