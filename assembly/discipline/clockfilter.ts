@@ -59,8 +59,9 @@ function merit(source: Source, age: i32): f64 {
   return old > ALLAN ? MAX_DISPERSION + old : past.delay;
 }
 
+/** Delays that differ by less than can be read are equal, and the newer sample speaks. */
 function insert(source: Source, age: i32): void {
-  const own = merit(source, age);
+  const own = merit(source, age) + PRECISION;
   let place = age;
   while (place > 0 && merit(source, load<u8>(order + place - 1)) > own) {
     store<u8>(order + place, load<u8>(order + place - 1));

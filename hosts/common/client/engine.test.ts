@@ -90,7 +90,9 @@ describe("a clock converges to the truth", () => {
     await passWithinBound(29 * MINUTE);
     const worst = await passWithinBound(10 * MINUTE);
     expect(worst).toBeLessThan(0.001);
-    expect(state()).toMatchObject({ synchronised: true, stratum: 2, leap: 0, survivors: count });
+    expect(state()).toMatchObject({ synchronised: true, stratum: 2, leap: 0 });
+    // The cluster algorithm of RFC 5905 may drop the least steady as long as three remain.
+    expect(state().survivors).toBeGreaterThanOrEqual(algorithm === "pll-fll" ? Math.min(count, 3) : count);
     expect(state().frequencyPpm).toBeCloseTo(-ppm, -0.5);
     expect(state().uncertainty).toBeLessThan(0.02);
   });
