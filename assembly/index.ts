@@ -85,6 +85,9 @@ export { interleaveClients } from "./server/interleaved";
 export { clientNext, clientOut, clientsForget } from "./server/clients";
 export { readControl, writeControl } from "./proto/control";
 export { smearAt } from "./server/leap";
+export { answerBatch } from "./server/batch";
+export { cookieKeySet, cookieKeyClear, cookieKeyCurrent, ntsSeed } from "./server/nts";
+export { cookieLength, cookieSeal, cookieOpen } from "./server/ntscookies";
 
 // --- crypto ---
 export { md5Start, md5Update, md5Finish } from "./crypto/md5";

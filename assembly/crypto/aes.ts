@@ -48,7 +48,7 @@ const CONSTANT: v128 = i8x16.splat(0x63);
 const CONSTANT_INSIDE: v128 = i8x16.splat(0x6e);
 
 /** The pieces of a round. Inlined, so that the tables stay in registers over all the rounds of a loop. */
-class Round {
+export class Round {
   @inline static p(x: v128): v128 {
     const k = v128.and(x, NIBBLE);
     const i = v128.and(v128.shr<u16>(x, 4), NIBBLE);
@@ -135,6 +135,11 @@ function inside(octet: u32): u32 {
   return <u32>v128.extract_lane<i32>(Round.into(v128.replace_lane<i32>(i64x2.splat(0), 0, <i32>octet)), 0);
 }
 
+/** How many rounds the key in `context` takes: 10, 12 or 14. */
+export function aesRounds(context: usize): i32 {
+  return load<i32>(context, AT_ROUNDS);
+}
+
 /** One block from `input` to `out`, which may be the same. */
 export function aesEncrypt(context: usize, input: usize, out: usize): void {
   v128.store(out, aesBlock(context, v128.load(input)));
@@ -142,7 +147,7 @@ export function aesEncrypt(context: usize, input: usize, out: usize): void {
 
 /** One block. */
 export function aesBlock(context: usize, block: v128): v128 {
-  const end = context + (<usize>load<i32>(context, AT_ROUNDS) << 4);
+  const end = context + (<usize>aesRounds(context) << 4);
   let x = v128.xor(Round.into(block), v128.load(context));
   for (let key = context + 16; key < end; key += 16) x = Round.middle(x, v128.load(key));
   return Round.last(x, v128.load(end));
@@ -150,7 +155,7 @@ export function aesBlock(context: usize, block: v128): v128 {
 
 /** The cipher block chaining of CMAC: `x` and then `blocks` blocks at `data`, each added and encrypted. */
 export function aesChain(context: usize, x: v128, data: usize, blocks: i32): v128 {
-  const end = context + (<usize>load<i32>(context, AT_ROUNDS) << 4);
+  const end = context + (<usize>aesRounds(context) << 4);
   for (; blocks > 0; blocks--) {
     x = v128.xor(Round.into(v128.xor(x, v128.load(data))), v128.load(context));
     for (let key = context + 16; key < end; key += 16) x = Round.middle(x, v128.load(key));
@@ -162,7 +167,7 @@ export function aesChain(context: usize, x: v128, data: usize, blocks: i32): v12
 
 /** Encrypt `blocks` blocks at `at`, each for itself and in place; two at a time, since each waits for itself half the time. */
 export function aesBlocks(context: usize, at: usize, blocks: i32): void {
-  const end = context + (<usize>load<i32>(context, AT_ROUNDS) << 4);
+  const end = context + (<usize>aesRounds(context) << 4);
   for (; blocks > 1; blocks -= 2) {
     let x = v128.xor(Round.into(v128.load(at)), v128.load(context));
     let y = v128.xor(Round.into(v128.load(at, 16)), v128.load(context));

@@ -26,10 +26,20 @@ export function doubled(block: v128): v128 {
 /** Expand a key of 16, 24 or 32 octets. Returns false for any other length. */
 export function cmacKey(key: usize, keyLength: i32, context: usize): bool {
   if (!aesExpand(key, keyLength, context)) return false;
-  const once = doubled(aesBlock(context, i64x2.splat(0)));
+  cmacSubkeys(context, aesBlock(context, i64x2.splat(0)));
+  return true;
+}
+
+/** Complete a context whose key is expanded; `zero` is a block of zeros encrypted with it. */
+export function cmacSubkeys(context: usize, zero: v128): void {
+  const once = doubled(zero);
   v128.store(context, once, AT_SUBKEYS);
   v128.store(context, doubled(once), AT_SUBKEYS + 16);
-  return true;
+}
+
+/** What is added to a last block that is whole. */
+export function cmacWhole(context: usize): v128 {
+  return v128.load(context, AT_SUBKEYS);
 }
 
 /** The CMAC of `length` octets at `data`. */

@@ -12,7 +12,7 @@ import { equalOctets } from "./constant";
 
 export const SIV_TAG: i32 = 16;
 /** S2V's key with its subkeys, the counter mode's key, and twice CMAC(0), with which S2V begins. */
-const AT_COUNTER_KEY: usize = <usize>CMAC_CONTEXT_SIZE;
+export const AT_COUNTER_KEY: usize = <usize>CMAC_CONTEXT_SIZE;
 const AT_START: usize = AT_COUNTER_KEY + <usize>AES_CONTEXT_SIZE;
 export const SIV_CONTEXT_SIZE: i32 = CMAC_CONTEXT_SIZE + AES_CONTEXT_SIZE + 16;
 
@@ -55,20 +55,30 @@ function synthesize(context: usize, ad: usize, adLength: i32, nonce: usize, nonc
   return cmacRest(context, aesChain(context, i64x2.splat(0), text, before >> 4), tail, rest);
 }
 
-/** Counter mode from the synthetic IV; `out` may be `text`. */
-function counterMode(context: usize, iv: v128, text: usize, length: i32, out: usize): void {
+/** S2V's start under this key: what the first string's CMAC is added to. */
+export function sivStart(context: usize): v128 {
+  return v128.load(context, AT_START);
+}
+
+/** Write the counters from the `skip`th on after the synthetic IV: `blocks` blocks at `at`. */
+export function sivCounters(iv: v128, skip: i32, at: usize, blocks: i32): void {
   const start = v128.and(iv, COUNTER_MASK);
   const high = v128.extract_lane<u64>(start, 0);
   // With bit 63 cleared the low half cannot overflow in any length we can be given.
-  let low = bswap<u64>(v128.extract_lane<u64>(start, 1));
+  const low = bswap<u64>(v128.extract_lane<u64>(start, 1)) + <u64>skip;
+  for (let i = 0; i < blocks; i++) {
+    store<u64>(at + (<usize>i << 4), high);
+    store<u64>(at + (<usize>i << 4), bswap<u64>(low + <u64>i), 8);
+  }
+}
+
+/** Counter mode from the synthetic IV under the expanded key at `counterKey`; `out` may be `text`. */
+export function sivCounterMode(counterKey: usize, iv: v128, text: usize, length: i32, out: usize): void {
   for (let at = 0; at < length; at += CHUNK * 16) {
     const octets = min(CHUNK * 16, length - at);
     const blocks = (octets + 15) >> 4;
-    for (let i = 0; i < blocks; i++) {
-      store<u64>(stream + (<usize>i << 4), high);
-      store<u64>(stream + (<usize>i << 4), bswap<u64>(low++), 8);
-    }
-    aesBlocks(context + AT_COUNTER_KEY, stream, blocks);
+    sivCounters(iv, at >> 4, stream, blocks);
+    aesBlocks(counterKey, stream, blocks);
     xorOctets(out + <usize>at, text + <usize>at, stream, octets);
   }
 }
@@ -83,7 +93,7 @@ export function xorOctets(out: usize, a: usize, b: usize, length: i32): void {
 /** Writes the tag and the encrypted text, `length` + 16 octets; `text` may be `out` + 16. Returns that length. */
 export function sivSeal(context: usize, ad: usize, adLength: i32, nonce: usize, nonceLength: i32, text: usize, length: i32, out: usize): i32 {
   const iv = synthesize(context, ad, adLength, nonce, nonceLength, text, length);
-  counterMode(context, iv, text, length, out + 16);
+  sivCounterMode(context + AT_COUNTER_KEY, iv, text, length, out + 16);
   v128.store(out, iv);
   return length + SIV_TAG;
 }
@@ -93,7 +103,7 @@ export function sivOpen(context: usize, ad: usize, adLength: i32, nonce: usize, 
   const textLength = length - SIV_TAG;
   if (textLength < 0) return -1;
   const iv = v128.load(sealed);
-  counterMode(context, iv, sealed + 16, textLength, out);
+  sivCounterMode(context + AT_COUNTER_KEY, iv, sealed + 16, textLength, out);
   v128.store(expected, synthesize(context, ad, adLength, nonce, nonceLength, out, textLength));
   v128.store(tail, iv);
   if (equalOctets(expected, tail, SIV_TAG)) return textLength;

@@ -14,7 +14,7 @@
  *
  * The others are a type, a length and a value: unique identifier (32 octets or more), cookie, placeholder for a cookie. All
  * that stands before the authenticator is authenticated; what would stand behind it is not, and is refused by the reader
- * of the packet. Nothing here knows keys. Tested in nts.test.ts.
+ * of the packet. Nothing here knows keys. Tested in assembly/server/nts.test.ts.
  */
 
 import { FIELD_HEADER, fieldLength } from "./extension";

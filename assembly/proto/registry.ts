@@ -66,21 +66,26 @@ export function answerFields(packet: usize, trailer: Trailer): i32 {
   let at = HEADER_LENGTH;
   while (at < trailer.fieldsEnd) {
     const field = packet + <usize>at;
+    // Taken first: the answer may be written over it.
     const length = fieldLength(field);
-    const entry = find(fieldType(field));
-    if (changetype<usize>(entry) != 0) {
-      const written = call_indirect<i32>(entry.onRequest, field, length, packet + <usize>out);
-      if (written > 0) last = out;
-      out += written;
-    }
+    const written = answerField(field, packet + <usize>out);
+    if (written > 0) last = out;
+    out += written;
     at += length;
   }
-  return out == HEADER_LENGTH ? out : lengthenLast(packet, last, out);
+  // Behind a MAC nothing can be mistaken for one, and it leaves no room either.
+  return out == HEADER_LENGTH || trailer.macLength != 0 ? out : lengthenLast(packet, last, out);
+}
+
+/** Answer one field at `out`. Returns the answer's length; 0 when the type is not known, or the handler has nothing to say. */
+export function answerField(field: usize, out: usize): i32 {
+  const entry = find(fieldType(field));
+  return changetype<usize>(entry) == 0 ? 0 : call_indirect<i32>(entry.onRequest, field, fieldLength(field), out);
 }
 
 /**
  * The reply carries no MAC, so its last field must not be mistaken for one. The request had room: its own last field was
- * as long, or a MAC followed it.
+ * as long.
  */
 function lengthenLast(packet: usize, last: i32, end: i32): i32 {
   const missing = LAST_FIELD_MINIMUM - (end - last);

@@ -2,9 +2,11 @@
 /**
  * All that happens to one datagram between receiving and sending, in order:
  *
- *   fit?  ──▶  gate (access, limits, log)  ──▶  respondTo  ──▶  interleaved?  ──▶  finishAnswer: transmit timestamp
+ *   beginAnswer     fit?  ──▶  gate (access, limits, log)  ──▶  beginResponse  ──▶  interleaved?
+ *   completeAnswer  the same from there on, for an NTS request that was opened together with others
+ *   finishAnswer    transmit timestamp, MAC; an NTS answer is sealed after it
  *
- * respondTo alone knows what an answer says; this file decides whether there is one and counts how it ended. Tested in
+ * respond.ts alone knows what an answer says; this file decides whether there is one and counts how it ended. Tested in
  * answer.test.ts.
  */
 
@@ -15,8 +17,9 @@ import { Incoming } from "./incoming";
 import { interleaveAnswer, interleaveSent, interleaveTrue } from "./interleaved";
 import { hushed, smearAt } from "./leap";
 import { CONTROL_HEADER, isControlRequest } from "../proto/control";
-import { AT_ORIGIN, AT_RECEIVE, AT_TRANSMIT, HEADER_LENGTH, MODE_CLIENT, modeOf, read64 } from "../proto/header";
-import { Server, isAnswerable, respondKiss, respondTo, stampTransmit } from "./respond";
+import { AT_ORIGIN, AT_RECEIVE, AT_TRANSMIT, HEADER_LENGTH, MODE_CLIENT, modeOf, read64, versionOf, write64 } from "../proto/header";
+import { keyMacLength, keyWrite } from "../proto/keys";
+import { LATER, Server, beginResponse, finishResponse, isAnswerable, respondKiss } from "./respond";
 import { Timestamp } from "../proto/timestamp";
 
 /** Kiss codes RATE and DENY (RFC 5905 §7.4). */
@@ -25,10 +28,10 @@ const DENY: u32 = 0x44454e59;
 const MODE_CONTROL: i32 = 6;
 
 /**
- * Turn the request at `packet` into its answer. Returns the answer's length, 0 for none. Where `from.control` is set
- * afterwards, it is a control message for the host, and lies there unchanged.
+ * Turn the request at `packet` into its answer. Returns the answer's length, 0 for none, LATER where {@link completeAnswer} is
+ * to go on. Where `from.control` is set afterwards, it is a control message for the host, and lies there unchanged.
  */
-export function answerTo(packet: usize, from: Incoming, server: Server): i32 {
+export function beginAnswer(packet: usize, from: Incoming, server: Server): i32 {
   counters.received += 1;
   from.stampWanted = 0;
   from.stamped = 0;
@@ -37,6 +40,8 @@ export function answerTo(packet: usize, from: Incoming, server: Server): i32 {
   from.client = 0;
   from.pair = 0;
   from.smear = 0;
+  from.key = 0;
+  from.refused = 0;
   if (from.length >= CONTROL_HEADER && modeOf(packet) == MODE_CONTROL) return controlled(packet, from);
   if (from.length < HEADER_LENGTH || (from.length & 3) != 0) {
     counters.malformed += 1;
@@ -53,7 +58,7 @@ export function answerTo(packet: usize, from: Incoming, server: Server): i32 {
   const verdict = gate(from, from.received + <u64>server.monoOffset);
   if (verdict == GATE_SILENT) return 0;
   from.smear = smearAt(server, from.received);
-  return verdict == GATE_ANSWER ? answered(packet, from, server) : kissed(packet, from, verdict);
+  return verdict == GATE_ANSWER ? answered(packet, from, server, false) : kissed(packet, from, verdict);
 }
 
 function controlled(packet: usize, from: Incoming): i32 {
@@ -66,18 +71,25 @@ function controlled(packet: usize, from: Incoming): i32 {
   return 0;
 }
 
-function answered(packet: usize, from: Incoming, server: Server): i32 {
+/** The second half for an NTS request that `openRequests` has judged. */
+export function completeAnswer(packet: usize, from: Incoming, server: Server): i32 {
+  return answered(packet, from, server, true);
+}
+
+function answered(packet: usize, from: Incoming, server: Server, opened: bool): i32 {
   const origin = read64(packet + AT_ORIGIN);
   const receive = read64(packet + AT_RECEIVE);
   const transmit = read64(packet + AT_TRANSMIT);
   const client = modeOf(packet) == MODE_CLIENT;
-  const length = respondTo(packet, from, server);
+  const length = opened ? finishResponse(packet, from, server) : beginResponse(packet, from, server);
+  if (length == LATER) return LATER;
   if (length == 0) {
     counters.malformed += 1;
     return 0;
   }
   counters.answered += 1;
-  if (client) interleaveAnswer(packet, from, origin, receive, transmit);
+  // A kiss NTSN, or a crypto-NAK, begins nothing.
+  if (client && from.refused == 0) interleaveAnswer(packet, from, origin, receive, transmit);
   if (from.authenticated != 0) noteAuthentic(from);
   if (from.client != 0 && from.pair != 0 && from.stamped != 0) {
     const record = changetype<Client>(from.client);
@@ -109,13 +121,13 @@ function kissed(packet: usize, from: Incoming, verdict: i32): i32 {
   return length;
 }
 
-/** Complete an answer that leaves at `transmit` by the clock. MUST be the last thing that changes its header. */
+/** Complete an answer of `from.length` octets that leaves at `transmit` by the clock. MUST be the last thing that changes its header. */
 export function finishAnswer(packet: usize, from: Incoming, transmit: Timestamp, server: Server): void {
   const told = transmit + <u64>smearAt(server, transmit);
   interleaveSent(from, told);
-  if (from.stamped) return;
   // RFC 9769 §2: a basic answer MUST NOT have both timestamps equal, or it could not be told from an interleaved one.
-  stampTransmit(packet, told == read64(packet + AT_RECEIVE) ? told + 1 : told);
+  if (!from.stamped) write64(packet + AT_TRANSMIT, told == read64(packet + AT_RECEIVE) ? told + 1 : told);
+  if (from.key != 0) keyWrite(from.key - 1, packet, from.length - keyMacLength(from.key - 1, versionOf(packet)), versionOf(packet));
 }
 
 /** The answer that told the receive timestamp `receive` left at `transmit` by the clock, as the kernel saw. */

@@ -10,8 +10,11 @@
  */
 
 import { Incoming } from "./incoming";
-import { answerTo, finishAnswer } from "./answer";
-import { Server } from "./respond";
+import { beginAnswer, completeAnswer, finishAnswer } from "./answer";
+import { openRequests } from "./ntsopen";
+import { sealReplies } from "./ntsreply";
+import { requestCount, requestsForget } from "./ntsrequest";
+import { LATER, Server } from "./respond";
 import { Timestamp } from "../proto/timestamp";
 
 export const SLOT_COUNT: i32 = 64;
@@ -26,36 +29,57 @@ export const SLOT_STRIDE: i32 = SLOT_SIZE + 64;
 export const slotPackets: usize = memory.data(SLOT_COUNT * SLOT_STRIDE, 64);
 export const slotTable: usize = memory.data(SLOT_COUNT * offsetof<Incoming>(), 8);
 
+function packetAt(index: i32): usize {
+  return slotPackets + <usize>(index * SLOT_STRIDE);
+}
+
 function slotAt(index: i32): Incoming {
   return changetype<Incoming>(slotTable + <usize>index * offsetof<Incoming>());
 }
 
 /** Turn the request in slot `index` into its answer but for the transmit timestamp; returns its length, 0 for none. */
 export function answerSlot(index: i32, server: Server): i32 {
-  const slot = slotAt(index & (SLOT_COUNT - 1));
+  const at = index & (SLOT_COUNT - 1);
+  const slot = slotAt(at);
+  if (requestCount() > 0) requestsForget();
   slot.length = min(slot.length, SLOT_SIZE);
-  slot.length = answerTo(slotPackets + <usize>((index & (SLOT_COUNT - 1)) * SLOT_STRIDE), slot, server);
+  slot.length = beginAnswer(packetAt(at), slot, server);
+  if (slot.length == LATER) {
+    openRequests();
+    slot.length = completeAnswer(packetAt(at), slot, server);
+  }
   return slot.length;
 }
 
 /** The answer in slot `index` leaves at `transmit`. */
 export function finishSlot(index: i32, transmit: Timestamp, server: Server): void {
   const at = index & (SLOT_COUNT - 1);
-  finishAnswer(slotPackets + <usize>(at * SLOT_STRIDE), slotAt(at), transmit, server);
+  finishAnswer(packetAt(at), slotAt(at), transmit, server);
+  if (requestCount() > 0) sealReplies(packetAt(at));
 }
 
-/** Answer the first `count` slots; all leave at `transmit`. Returns how many have an answer. */
+/**
+ * Answer the first `count` slots; all leave at `transmit`. Returns how many have an answer.
+ *
+ * NTS requests are opened together, answered, stamped, and sealed together, as their ciphers run side by side.
+ */
 export function answerBatch(count: i32, transmit: Timestamp, server: Server): i32 {
-  let answers = 0;
   const limit = min(count, SLOT_COUNT);
+  if (requestCount() > 0) requestsForget();
   for (let i = 0; i < limit; i++) {
     const slot = slotAt(i);
-    const packet = slotPackets + <usize>(i * SLOT_STRIDE);
     slot.length = min(slot.length, SLOT_SIZE);
-    slot.length = answerTo(packet, slot, server);
+    slot.length = beginAnswer(packetAt(i), slot, server);
+  }
+  if (requestCount() > 0) openRequests();
+  let answers = 0;
+  for (let i = 0; i < limit; i++) {
+    const slot = slotAt(i);
+    if (slot.length == LATER) slot.length = completeAnswer(packetAt(i), slot, server);
     if (slot.length == 0) continue;
-    finishAnswer(packet, slot, transmit, server);
+    finishAnswer(packetAt(i), slot, transmit, server);
     answers += 1;
   }
+  if (requestCount() > 0) sealReplies(0);
   return answers;
 }

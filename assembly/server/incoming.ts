@@ -2,7 +2,7 @@
 /**
  * One datagram as the transport saw it: how long, when, from whom; and, afterwards, how long the answer is.
  *
- * The host, or the code that parses its control messages, fills it; {@link answerTo} reads it. Where `known` is 0 the sender's
+ * The host, or the code that parses its control messages, fills it; {@link beginAnswer} reads it. Where `known` is 0 the sender's
  * address was not told, and whatever would depend on it (access list, limits, client log, control) is off for this datagram.
  */
 
@@ -25,6 +25,10 @@ export class Incoming {
   stamped: u8;
   /** Set by whoever answered it: 1 the request bore a good MAC, 2 it was a good NTS request. */
   authenticated: u8;
+  /** Set by whoever refused it: the answer only says that it could not be authenticated. */
+  refused: u8;
+  /** Set by the answer: 1 + the index of the key whose MAC it ends in (proto/keys.ts), 0 for none. */
+  key: i32;
   /** Set by the answer: octets of a control message (mode 6) that the host is to answer; `length` is then 0. */
   control: i32;
   /** Set by the answer: the client's record (clients.ts), 0 for none. */

@@ -45,8 +45,8 @@ describe("announced", () => {
   });
 });
 
-describe.each([[LINEAR, "linear"], [COSINE, "cosine"]] as const)("smeared (%i: %s)", (shape) => {
-  it.each([[1, "inserted"], [2, "deleted"]] as const)("a second (%i: %s) begins and ends at nothing and is half done at the leap", (leap) => {
+describe.each([[LINEAR, "linear"], [COSINE, "cosine"]] as const)("smeared (%i: %s)", (shape, _name) => {
+  it.each([[1, "inserted"], [2, "deleted"]] as const)("a second (%i: %s) begins and ends at nothing and is half done at the leap", (leap, _what) => {
     const server = leapServer({ shape, smearLeap: leap });
     const sign = leap === 1 ? -1 : 1;
     expect(smearAt(server, -DAY)).toBe(0);

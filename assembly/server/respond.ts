@@ -11,7 +11,7 @@
 
 import { AT_FLAGS, AT_ORIGIN, AT_POLL, AT_PRECISION, AT_RECEIVE, AT_REFERENCE, AT_REFID, AT_ROOT_DELAY } from "../proto/header";
 import { AT_ROOT_DISPERSION, AT_STRATUM, AT_TRANSMIT, HEADER_LENGTH, flagsOf, modeOf, versionOf } from "../proto/header";
-import { MODE_CLIENT, MODE_SERVER, MODE_SYMMETRIC_ACTIVE, MODE_SYMMETRIC_PASSIVE, write32, write64 } from "../proto/header";
+import { MODE_CLIENT, MODE_SERVER, MODE_SYMMETRIC_ACTIVE, MODE_SYMMETRIC_PASSIVE, read32, write32, write64 } from "../proto/header";
 import { LEAP_UNSYNCHRONISED } from "../proto/header";
 import { Incoming } from "./incoming";
 import { REFID_SMEARED, leapToTell } from "./leap";
@@ -19,6 +19,11 @@ import { dispersionAt, isSynchronised } from "./standing";
 import { Trailer, readTrailer } from "../proto/extension";
 import { answerFields } from "../proto/registry";
 import { serverMonoRoot } from "../proto/monoroot";
+import { keyFind, keyHolds } from "../proto/keys";
+import { KISS_NTSN } from "../proto/nts";
+import { openRequests } from "./ntsopen";
+import { kissReply, planReply, sealReplies } from "./ntsreply";
+import { NTS_MALFORMED, NTS_TAKEN, NTS_VERIFIED, readNts, requestCount, requestForget, requestOf, requestWipe } from "./ntsrequest";
 import { Interval, Timestamp, shortAbove } from "../proto/timestamp";
 
 /** What the server says of its own time. The host fills it through the exported SERVER_* offsets. */
@@ -86,36 +91,89 @@ export function respond(packet: usize, length: i32, received: Timestamp, server:
 /**
  * Turn the request at `packet` into its reply. Returns the reply's length, 0 for no answer.
  *
- * The transmit timestamp is left to {@link stampTransmit}, as late as can be.
+ * Transmit timestamp and, under NTS, the seal over it are left to {@link stampTransmit}, as late as can be.
  */
 export function respondTo(packet: usize, from: Incoming, server: Server): i32 {
+  if (requestCount() > 0) requestForget(packet);
+  const length = beginResponse(packet, from, server);
+  if (length != LATER) return length;
+  openRequests();
+  return finishResponse(packet, from, server);
+}
+
+/** {@link beginResponse} took an NTS request: to be opened with others, and then finished. */
+export const LATER: i32 = -1;
+
+/**
+ * The first half of {@link respondTo}: the whole of it but for NTS requests, which are only read, and for which this says
+ * {@link LATER}. After `openRequests` the second half is {@link finishResponse}.
+ */
+export function beginResponse(packet: usize, from: Incoming, server: Server): i32 {
   const length = from.length;
-  const received = from.received;
   if (length < HEADER_LENGTH || (length & 3) != 0) return 0;
   const version = versionOf(packet);
   const mode = answeringMode(modeOf(packet));
   if (mode == 0 || version == 0 || version > MAXIMUM_VERSION) return 0;
   let replyLength = HEADER_LENGTH;
   if (length > HEADER_LENGTH) {
-    replyLength = respondTrailer(packet, length, version, received, server);
-    if (replyLength == 0) return 0;
+    replyLength = respondTrailer(packet, version, from, server);
+    if (replyLength <= 0) return replyLength;
   }
   respondHeader(packet, flagsOf(0, version, mode), from, server);
   return replyLength;
 }
 
-/** Fields and MAC of the request; 0 when malformed. We hold no keys yet, so that a MAC earns a crypto-NAK. */
-function respondTrailer(packet: usize, length: i32, version: i32, received: Timestamp, server: Server): i32 {
-  if (!readTrailer(packet, length, version, trailer) || trailer.cryptoNak != 0) return 0;
-  if (trailer.macLength != 0) {
+/** Fields and MAC of the request; 0 when malformed, LATER for NTS. */
+function respondTrailer(packet: usize, version: i32, from: Incoming, server: Server): i32 {
+  if (!readTrailer(packet, from.length, version, trailer) || trailer.cryptoNak != 0) return 0;
+  const nts = readNts(packet, from.length, version, modeOf(packet), trailer);
+  if (nts == NTS_TAKEN) return LATER;
+  if (nts == NTS_MALFORMED) return 0;
+  if (trailer.macLength != 0 && !checkMac(packet, version, from)) {
+    from.refused = 1;
     store<u32>(packet + HEADER_LENGTH, 0);
     return CRYPTO_NAK_REPLY;
   }
+  prepareFields(from.received, server);
+  // The request's own MAC was as long as the answer's will be.
+  return answerFields(packet, trailer) + trailer.macLength;
+}
+
+/** Whether the request's MAC is that of a key of ours, with which the answer will be signed (answer.ts). */
+function checkMac(packet: usize, version: i32, from: Incoming): bool {
+  // Who calls respond() has no place to keep the key in.
+  if (changetype<usize>(from) == changetype<usize>(unknown)) return false;
+  const key = keyFind(read32(packet + <usize>trailer.macStart));
+  if (key < 0 || !keyHolds(key, packet, version, trailer)) return false;
+  from.key = key + 1;
+  from.authenticated = 1;
+  return true;
+}
+
+/** What the handlers of fields will say. */
+function prepareFields(received: Timestamp, server: Server): void {
   serverMonoRoot.rootDelay = server.rootDelay;
   serverMonoRoot.rootDispersion = server.rootDispersion;
   serverMonoRoot.receive = received + <u64>server.monoOffset;
   serverMonoRoot.epoch = server.monoEpoch;
-  return answerFields(packet, trailer);
+}
+
+/** The second half for an NTS request that `openRequests` has judged: its answer, or the kiss NTSN. */
+export function finishResponse(packet: usize, from: Incoming, server: Server): i32 {
+  const request = requestOf(packet);
+  if (changetype<usize>(request) == 0) return 0;
+  const version = versionOf(packet);
+  if (request.state != NTS_VERIFIED) {
+    from.refused = 1;
+    kissHeader(packet, version, MODE_SERVER, KISS_NTSN);
+    return kissReply(request);
+  }
+  prepareFields(from.received, server);
+  from.authenticated = 2;
+  const length = planReply(request);
+  if (length == 0) requestWipe(request);
+  else respondHeader(packet, flagsOf(0, version, MODE_SERVER), from, server);
+  return length;
 }
 
 /** All of the header but the transmit timestamp. */
@@ -138,9 +196,10 @@ function respondHeader(packet: usize, flags: u8, from: Incoming, server: Server)
   write64(packet + AT_RECEIVE, received + <u64>from.smear);
 }
 
-/** Complete a reply: MUST be the last thing that happens to it before it is sent. */
+/** Complete a reply, and seal it if it is an NTS answer: MUST be the last thing that happens to it before it is sent. */
 export function stampTransmit(packet: usize, transmit: Timestamp): void {
   write64(packet + AT_TRANSMIT, transmit);
+  if (requestCount() > 0) sealReplies(packet);
 }
 
 /**
@@ -153,6 +212,11 @@ export function respondKiss(packet: usize, length: i32, code: u32): i32 {
   const mode = answeringMode(modeOf(packet));
   if (mode == 0 || version == 0 || version > MAXIMUM_VERSION) return 0;
   if (!readTrailer(packet, length, version, trailer) || trailer.cryptoNak != 0) return 0;
+  kissHeader(packet, version, mode, code);
+  return HEADER_LENGTH;
+}
+
+function kissHeader(packet: usize, version: i32, mode: i32, code: u32): void {
   const origin = load<u64>(packet + AT_TRANSMIT);
   const poll = load<u8>(packet + AT_POLL);
   memory.fill(packet, 0, HEADER_LENGTH);
@@ -163,5 +227,4 @@ export function respondKiss(packet: usize, length: i32, code: u32): i32 {
   // Receive and transmit MUST be non-zero for many clients; the origin tells nothing they do not know.
   store<u64>(packet + AT_RECEIVE, origin);
   store<u64>(packet + AT_TRANSMIT, origin);
-  return HEADER_LENGTH;
 }

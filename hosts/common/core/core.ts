@@ -72,6 +72,13 @@ export interface CoreExports {
   writeControl(packet: number, control: number): number;
   tableKey(first: bigint, second: bigint): void;
   hashWords(first: bigint, second: bigint): bigint;
+  cookieKeySet(slot: number, id: number, key: number): number;
+  cookieKeyClear(slot: number): void;
+  cookieKeyCurrent(slot: number): number;
+  ntsSeed(seed: number): void;
+  cookieLength(aead: number): number;
+  cookieSeal(aead: number, c2s: number, s2c: number, out: number, random: number): number;
+  cookieOpen(cookie: number, length: number, out: number): number;
   associationOpen(index: number, version: number, minPoll: number, maxPoll: number): void;
   associationClose(index: number): void;
   associationInterleave(index: number): void;
