@@ -81,7 +81,7 @@ export function advance(stored: readonly Generation[], nowMs: number, rotation: 
   if (next.length === 0) next.push(freshGeneration(nowMs, stored, random));
   const newest = next.at(-1)!;
   if (newest.fromMs + periodMs - leadMs <= nowMs) next.push(freshGeneration(Math.max(newest.fromMs + periodMs, nowMs), stored, random));
-  const all = next.length > keep + 1 ? next : [...next, ...strange];
+  const all = next.length > keep ? next : [...next, ...strange];
   const unchanged = all.length === stored.length && all.every((generation) => stored.includes(generation));
   return unchanged ? undefined : all;
 }
