@@ -25,7 +25,8 @@ export class SocketStream implements ByteStream {
     socket.pause();
     socket.on("data", (data: Uint8Array) => {
       if (this.#closed) return;
-      this.#came.push(data);
+      // Not as a Buffer, whose slice() shares memory where an array's copies.
+      this.#came.push(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
       socket.pause();
       this.#wake?.();
     });
