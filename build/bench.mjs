@@ -8,6 +8,7 @@ import { prepare } from "./prepare.mjs";
 import { bundle } from "./run-source.mjs";
 
 const BENCHES = ["core", "crypto", "discipline", "latency", "daemon"];
+const BENCHES = ["core", "discipline", "latency", "daemon", "ke"];
 
 prepare();
 const wanted = process.argv.slice(2);
