@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/** What every host's tcp.ts needs: the errors of a connection that did not come about. @module */
+
+import { NtpError } from "./errors.ts";
+import type { Endpoint } from "./host.ts";
+
+const named = ({ address, port }: Endpoint) => (address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`);
+
+export function unreachable(endpoint: Endpoint, cause: unknown): NtpError {
+  const code = (cause as { code?: string } | undefined)?.code;
+  return new NtpError("UNREACHABLE", `no TCP connection to ${named(endpoint)}${code === undefined ? "" : ` (${code})`}: check the address and the port`, { cause });
+}
+
+/** The signal fired: by a timeout or by the caller. */
+export function stoppedBy({ reason }: AbortSignal, endpoint: Endpoint): NtpError {
+  if (reason instanceof NtpError) return reason;
+  const late = (reason as Error | undefined)?.name === "TimeoutError";
+  const what = late ? "did not come about in time" : "was aborted by its caller";
+  return new NtpError(late ? "TIMEOUT" : "ABORTED", `the TCP connection to ${named(endpoint)} ${what}`, { cause: reason });
+}

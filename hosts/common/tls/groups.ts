@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/**
+ * Key exchange: X25519MLKEM768 (draft-ietf-tls-ecdhe-mlkem), X25519 and secp256r1 (RFC 8446 §4.2.8).
+ *
+ *     X25519MLKEM768   client: encapsulation key (1184) ‖ X25519 (32)    server: ciphertext (1088) ‖ X25519 (32)
+ *                      secret: ML-KEM's (32) ‖ X25519's (32)
+ *     secp256r1        04 ‖ x (32) ‖ y (32)                              secret: x (32)
+ *
+ * A peer's share of another length, a point off the curve and an X25519 result of zeros are refused (§7.4.2, RFC 7748 §6.1).
+ * secp256r1 is only made when a server asks for it by HelloRetryRequest. Tested in groups.test.ts.
+ *
+ * @module
+ */
+
+import { x25519 } from "@noble/curves/ed25519.js";
+import { ml_kem768 } from "@noble/post-quantum/ml-kem.js";
+import type { PostQuantum } from "../stream.ts";
+import { webCrypto } from "../x509/algorithms.ts";
+import { fail } from "./alert.ts";
+import { concat } from "./codec.ts";
+
+export const GROUP = { X25519MLKEM768: 0x11ec, X25519: 0x001d, "P-256": 0x0017 } as const;
+export type GroupName = keyof typeof GROUP;
+
+/** Fills with strong random octets. */
+export type Random = (bytes: Uint8Array<ArrayBuffer>) => Uint8Array<ArrayBuffer>;
+
+/** Our half of a key exchange. */
+export interface KeyShare {
+  readonly group: GroupName;
+  /** What is sent. */
+  readonly share: Uint8Array;
+  /** The shared secret with the server's half. */
+  agree(theirs: Uint8Array): Promise<Uint8Array> | Uint8Array;
+}
+
+const CIPHERTEXT = 1088;
+
+/** The groups that are offered, the preferred first. */
+export function offeredGroups(pq: PostQuantum): readonly GroupName[] {
+  if (pq === "require") return ["X25519MLKEM768"];
+  return pq === "off" ? ["X25519", "P-256"] : ["X25519MLKEM768", "X25519", "P-256"];
+}
+
+/** The shares in the first ClientHello. Both use one X25519 key, as the draft allows. */
+export function firstShares(pq: PostQuantum, random: Random): KeyShare[] {
+  const secret = random(new Uint8Array(32));
+  const shares = pq === "require" ? [] : [x25519Share(secret)];
+  return pq === "off" ? shares : [hybridShare(secret, random(new Uint8Array(64))), ...shares];
+}
+
+/** The share that a HelloRetryRequest asks for. */
+export async function retryShare(group: GroupName, random: Random): Promise<KeyShare> {
+  if (group === "P-256") return p256Share();
+  const secret = random(new Uint8Array(32));
+  return group === "X25519" ? x25519Share(secret) : hybridShare(secret, random(new Uint8Array(64)));
+}
+
+export function x25519Share(secret: Uint8Array): KeyShare {
+  return { group: "X25519", share: x25519.getPublicKey(secret), agree: (theirs) => x25519Agree(secret, theirs) };
+}
+
+function x25519Agree(secret: Uint8Array, theirs: Uint8Array): Uint8Array {
+  if (theirs.length !== 32) fail("illegal_parameter", `expected an X25519 share of 32 octets, got ${theirs.length}`);
+  try {
+    return x25519.getSharedSecret(secret, theirs);
+  } catch {
+    return fail("illegal_parameter", "an X25519 share that leads to a secret of zeros");
+  }
+}
+
+function hybridShare(secret: Uint8Array, seed: Uint8Array): KeyShare {
+  const { publicKey, secretKey } = ml_kem768.keygen(seed);
+  return {
+    group: "X25519MLKEM768",
+    share: concat(publicKey, x25519.getPublicKey(secret)),
+    agree: (theirs) => {
+      if (theirs.length !== CIPHERTEXT + 32) fail("illegal_parameter", `expected an X25519MLKEM768 share of ${CIPHERTEXT + 32} octets, got ${theirs.length}`);
+      const shared = x25519Agree(secret, theirs.subarray(CIPHERTEXT));
+      return concat(ml_kem768.decapsulate(theirs.subarray(0, CIPHERTEXT), secretKey), shared);
+    },
+  };
+}
+
+async function p256Share(): Promise<KeyShare> {
+  const subtle = webCrypto();
+  const how = { name: "ECDH", namedCurve: "P-256" } as const;
+  const { publicKey, privateKey } = await subtle.generateKey(how, false, ["deriveBits"]);
+  return {
+    group: "P-256",
+    share: new Uint8Array(await subtle.exportKey("raw", publicKey)),
+    agree: async (theirs) => {
+      if (!onP256(theirs)) fail("illegal_parameter", "expected a point on P-256, uncompressed");
+      const peer = await subtle.importKey("raw", theirs as BufferSource, how, false, []);
+      return new Uint8Array(await subtle.deriveBits({ name: "ECDH", public: peer }, privateKey, 256));
+    },
+  };
+}
+
+const P = 2n ** 256n - 2n ** 224n + 2n ** 192n + 2n ** 96n - 1n;
+const B = 0x5ac635d8aa3a93e7b3ebbd55769886bc651d06b0cc53b0f63bce3c3e27d2604bn;
+
+/** y² = x³ - 3x + b (mod p), checked here because not every WebCrypto does on import. The point is public. */
+export function onP256(point: Uint8Array): boolean {
+  if (point.length !== 65 || point[0] !== 4) return false;
+  const [x, y] = [point.subarray(1, 33), point.subarray(33)].map((octets) => octets.reduce((value, octet) => (value << 8n) | BigInt(octet), 0n)) as [bigint, bigint];
+  return x < P && y < P && (y * y - (x * x * x - 3n * x + B)) % P === 0n;
+}
