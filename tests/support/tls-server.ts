@@ -41,7 +41,8 @@ export interface Script {
   readonly group?: GroupName;
   /** Ask for another hello: for this group, or with a cookie, or both. */
   readonly retry?: { readonly group?: GroupName | number; readonly cookie?: Uint8Array };
-  readonly alpn?: string | false;
+  /** The application protocol it chooses; false: none. */
+  readonly protocol?: string | false;
   readonly requestCertificate?: boolean;
   /** Signature scheme of CertificateVerify; by the key when absent. */
   readonly scheme?: number;
@@ -145,8 +146,8 @@ export class TestServer {
   }
 
   async #flight(keys: TrafficSecrets): Promise<void> {
-    const { alpn = "ntske/1", requestCertificate, chain, scheme } = this.#script;
-    const protocols = alpn === false ? [] : [extension(EXTENSION.alpn, vector(2, vector(1, ascii(alpn))))];
+    const { protocol = "ntske/1", requestCertificate, chain, scheme } = this.#script;
+    const protocols = protocol === false ? [] : [extension(EXTENSION.alpn, vector(2, vector(1, ascii(protocol))))];
     await this.#send("encrypted_extensions", handshake(MESSAGE.encrypted_extensions, vector(2, ...protocols)));
     if (requestCertificate) {
       const schemes = extension(EXTENSION.signature_algorithms, vector(2, u16(0x0403)));

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+import { createECDH, createPublicKey, diffieHellman, generateKeyPairSync } from "node:crypto";
+import { x25519 } from "@noble/curves/ed25519.js";
+import { ml_kem768 } from "@noble/post-quantum/ml-kem.js";
+import { describe, expect, test } from "vitest";
+import { concat } from "./codec.ts";
+import { firstShares, offeredGroups, onP256, retryShare, x25519Share } from "./groups.ts";
+
+const random = (bytes: Uint8Array<ArrayBuffer>) => crypto.getRandomValues(bytes);
+
+test("what is offered follows the wish for a hybrid", () => {
+  expect(offeredGroups("require")).toEqual(["X25519MLKEM768"]);
+  expect(offeredGroups("prefer")).toEqual(["X25519MLKEM768", "X25519", "P-256"]);
+  expect(offeredGroups("off")).toEqual(["X25519", "P-256"]);
+  expect(firstShares("prefer", random).map(({ share }) => share.length)).toEqual([1184 + 32, 32]);
+});
+
+test("X25519 agrees with node:crypto", async () => {
+  const ours = (await retryShare("X25519", random)) as ReturnType<typeof x25519Share>;
+  const theirs = generateKeyPairSync("x25519");
+  const point = theirs.publicKey.export({ type: "spki", format: "der" }).subarray(-32);
+  const spki = Buffer.concat([Buffer.from("302a300506032b656e032100", "hex"), ours.share]);
+  const shared = diffieHellman({ privateKey: theirs.privateKey, publicKey: createPublicKey({ key: spki, format: "der", type: "spki" }) });
+  expect(Buffer.from(await ours.agree(point))).toEqual(shared);
+});
+
+test("P-256 agrees with node:crypto", async () => {
+  const ours = await retryShare("P-256", random);
+  const theirs = createECDH("prime256v1");
+  const point = theirs.generateKeys();
+  expect(Buffer.from(await ours.agree(point))).toEqual(theirs.computeSecret(ours.share));
+});
+
+test("the hybrid secret is ML-KEM's before X25519's", async () => {
+  const [hybrid] = firstShares("require", random);
+  const { cipherText, sharedSecret } = ml_kem768.encapsulate(hybrid!.share.subarray(0, 1184));
+  const own = random(new Uint8Array(32));
+  const secret = await hybrid!.agree(concat(cipherText, x25519.getPublicKey(own)));
+  expect(secret).toEqual(concat(sharedSecret, x25519.getSharedSecret(own, hybrid!.share.subarray(1184))));
+});
+
+describe("a point on P-256", () => {
+  const point = new Uint8Array(createECDH("prime256v1").generateKeys());
+  test("is taken", () => expect(onP256(point)).toBe(true));
+  test.each<[string, (good: Uint8Array) => Uint8Array]>([
+    ["off the curve", (good) => good.map((octet, i) => (i === 64 ? octet ^ 1 : octet))],
+    ["at zero", () => concat(Uint8Array.of(4), new Uint8Array(64))],
+    ["beyond the field", () => concat(Uint8Array.of(4), new Uint8Array(64).fill(0xff))],
+    ["compressed", (good) => concat(Uint8Array.of(2), good.subarray(1, 33))],
+    ["of another form", (good) => good.map((octet, i) => (i === 0 ? 6 : octet))],
+    ["cut", (good) => good.subarray(0, 64)],
+    ["at infinity", () => Uint8Array.of(0)],
+  ])("%s is refused", async (_name, change) => {
+    expect(onP256(change(point))).toBe(false);
+    await expect((await retryShare("P-256", random)).agree(change(point))).rejects.toMatchObject({ alert: "illegal_parameter" });
+  });
+});
