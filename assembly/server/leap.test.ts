@@ -45,8 +45,8 @@ describe("announced", () => {
   });
 });
 
-describe.each([[LINEAR, "linear"], [COSINE, "cosine"]] as const)("smeared (%i: %s)", (shape, _name) => {
-  it.each([[1, "inserted"], [2, "deleted"]] as const)("a second (%i: %s) begins and ends at nothing and is half done at the leap", (leap, _what) => {
+describe.each([{ shape: LINEAR, name: "evenly" }, { shape: COSINE, name: "by a cosine" }])("smeared $name", ({ shape }) => {
+  it.each([{ leap: 1, what: "inserted" }, { leap: 2, what: "deleted" }])("a second $what begins and ends at nothing and is half done at the leap", ({ leap }) => {
     const server = leapServer({ shape, smearLeap: leap });
     const sign = leap === 1 ? -1 : 1;
     expect(smearAt(server, -DAY)).toBe(0);

@@ -184,7 +184,7 @@ export class ControlResponder {
     const peer = 1 + sources.findIndex(({ selection }) => selection === "peer" || selection === "pps");
     return [
       ["version", quoted("escapement")],
-      ["leap", leapBits(leap)],
+      ["leap", String(leap)],
       ["stratum", String(stratum)],
       ["precision", String(core.view.getInt8(at.PRECISION))],
       ["rootdelay", ms(at.ROOT_DELAY)],
@@ -228,12 +228,12 @@ function peerVariables(source: ControlSource): Variables {
     ["srcport", String(source.port ?? 123)],
     ["srchost", quoted(source.name ?? address)],
     ["dstadr", address.includes(":") ? "::" : "0.0.0.0"],
-    ["leap", leapBits(source.leap)],
+    ["leap", String(source.leap & 3)],
     ["stratum", String(source.stratum)],
     ["precision", String(source.precision ?? -20)],
     ["rootdelay", milliseconds(source.rootDelay)],
     ["rootdisp", milliseconds(source.rootDispersion)],
-    ["refid", refidText(source.refid, source.stratum)],
+    ["refid", refidText(source.refid, source.stratum > 15 ? 0 : source.stratum)],
     ["rec", stamp(source.receivedNs === undefined ? 0n : ntpTime(source.receivedNs))],
     ["reach", `0x${(reach & 0xff).toString(16).padStart(2, "0")}`],
     ["unreach", String(reach === 0 ? 1 : 0)],
@@ -277,10 +277,6 @@ function quoted(text: string): string {
 
 function milliseconds(seconds: number): string {
   return (seconds * 1000).toFixed(6);
-}
-
-function leapBits(leap: number): string {
-  return (leap & 3).toString(2).padStart(2, "0");
 }
 
 function stamp(timestamp: bigint): string {
