@@ -40,21 +40,54 @@ function replies(core: Core) {
   };
 }
 
+/** Everything that a server can do: 1024 access rules, limits for addresses and prefixes, log, interleaved pairs. */
+function withFeatures(core: Core): Core {
+  const { exports } = core;
+  exports.tableKey(0x0123456789abcdefn, 0x7edcba9876543210n);
+  exports.accessBegin();
+  for (let i = 0; i < 1024; i++) exports.accessAdd(0n, 0xffff_0000_0000n | BigInt(0x0a00_0000 + i * 256), 120, i & 1);
+  exports.accessCommit(0, 0);
+  exports.gateLog(1);
+  exports.interleaveClients(1);
+  // Limits that are looked up and never reached, so that each request is answered.
+  exports.limitAddresses(1n, 8192, 1);
+  exports.limitPrefixes(1n, 8192);
+  return core;
+}
+
+/** How many clients take turns: as many as the processor's nearest caches hold, and as many as the table has room for. */
+const FEW = 500;
+const MANY = 50_000;
+
 /** A batch in place. The request bytes that the reply wrote over are put back, as a receive would. */
-function batches(core: Core) {
+function batches(core: Core, request = REQUEST, clients = 0) {
   const [slots, table, server] = [core.constant("SLOTS"), core.constant("SLOT_TABLE"), core.constant("SERVER")] as const;
   const [stride, size] = [core.constant("SLOT_STRIDE_OCTETS"), core.constant("SLOT_SIZE")];
   const lengths = Array.from({ length: BATCH }, (_, i) => table + i * size + core.constant("SLOT_LENGTH"));
   for (let i = 0; i < BATCH; i++) {
-    core.bytes.set(REQUEST, slots + i * stride);
+    core.bytes.set(request, slots + i * stride);
+    core.view.setUint8(table + i * size + core.constant("SLOT_KNOWN"), clients > 0 ? 1 : 0);
     core.setU64(table + i * size + core.constant("SLOT_RECEIVED"), RECEIVED + BigInt(i));
   }
+  const low = core.constant("SLOT_LOW") - core.constant("SLOT_LENGTH");
+  const receivedHigh = core.constant("SLOT_RECEIVED") - core.constant("SLOT_LENGTH") + 4;
+  let turn = 0;
   return (times: number) => {
     let answers = 0;
     for (let k = 0; k < times; k++) {
       for (let i = 0; i < BATCH; i++) {
         core.bytes[slots + i * stride] = 0x23;
         core.setU32(lengths[i]!, 48);
+        if (clients === 0) continue;
+        // Another client each time, each about once a second. An interleaving one's origin is not known, which costs the same.
+        turn += 1;
+        core.setU32(lengths[i]! + low, 0x2d00_0000 + (turn % clients));
+        core.setU32(lengths[i]! + low + 4, 0xffff);
+        core.setU32(lengths[i]! + receivedHigh, 0xeead4791 + Math.floor(turn / clients));
+        core.setU32(lengths[i]! + receivedHigh - 4, Math.imul(turn, 20_011));
+        // What the answer before left there is put back: an origin or none.
+        core.setU32(slots + i * stride + 24, request === REQUEST ? 0 : turn | 1);
+        core.setU32(slots + i * stride + 28, 0);
       }
       answers += core.exports.answerBatch(BATCH, RECEIVED, server);
     }
@@ -116,6 +149,15 @@ const core = new Core();
 printResults("Reading and judging", "ns per packet", compare([
   { name: "header, in place", run: headers(core) },
   { name: "reply: header, fields, tests, offset … rootDistance", run: replies(new Core()) },
+]));
+const interleaving = Uint8Array.from(REQUEST, (octet, i) => (i >= 24 && i < 40 ? i * 7 + 1 : octet));
+printResults("Answering with what a public server needs", "ns per packet; addresses are put in by the loop, from the second on", compare([
+  { name: "nothing on", run: batches(new Core()), units: BATCH },
+  { name: "nothing on, addresses put in", run: batches(new Core(), REQUEST, FEW), units: BATCH },
+  { name: `1024 rules, log, two limits; ${FEW} clients`, run: batches(withFeatures(new Core()), REQUEST, FEW), units: BATCH },
+  { name: `the same, interleaved; ${FEW} clients`, run: batches(withFeatures(new Core()), interleaving, FEW), units: BATCH },
+  { name: `1024 rules, log, two limits; ${MANY} clients`, run: batches(withFeatures(new Core()), REQUEST, MANY), units: BATCH },
+  { name: `the same, interleaved; ${MANY} clients`, run: batches(withFeatures(new Core()), interleaving, MANY), units: BATCH },
 ]));
 printResults("Answering", "ns per packet", compare([
   { name: `core, in place, batch of ${BATCH}`, run: batches(new Core()), units: BATCH },

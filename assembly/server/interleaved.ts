@@ -16,13 +16,13 @@
  *
  * A pair is kept only for a request that looks like an interleaving client's second (an origin, and receive and transmit
  * timestamps that differ): so the third answer is the first interleaved one, and whoever asks once leaves no trace here. The
- * table has a fixed number of sets of four, chosen by a keyed hash of the receive timestamp; a new pair takes the place of an
+ * table has a fixed number of sets of four, chosen by a keyed mix of the receive timestamp; a new pair takes the place of an
  * empty one, else of one that was used, else of the oldest. Client mode only: symmetric associations are not this file's.
  *
  * Tested in server/interleaved.test.ts; live against chronyd in tests/interop.
  */
 
-import { hashWords } from "../crypto/siphash";
+import { mixWord } from "../crypto/siphash";
 import { counters } from "./counters";
 import { AT_ORIGIN, AT_RECEIVE, AT_TRANSMIT, read64, write64 } from "../proto/header";
 import { Incoming } from "./incoming";
@@ -54,7 +54,7 @@ export function interleaveClients(on: bool): void {
 }
 
 function setOf(receive: Timestamp): usize {
-  return pairs + <usize>(<u32>hashWords(receive, 0) & (SETS - 1)) * SET_SIZE;
+  return pairs + <usize>(<u32>(mixWord(receive) >>> 32) & (SETS - 1)) * SET_SIZE;
 }
 
 function find(set: usize, receive: Timestamp): Pair {

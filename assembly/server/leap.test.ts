@@ -58,6 +58,15 @@ describe.each([{ shape: LINEAR, name: "evenly" }, { shape: COSINE, name: "by a c
     expect(smearAt(server, DAY / 2)).toBe(0);
   });
 
+  it("is, at any moment, what the shape says", () => {
+    const server = leapServer({ shape });
+    for (let hours = -12; hours < 12; hours += 0.25) {
+      const x = ((hours + 12) * 3600 + (hours >= 0 ? 1 : 0)) / (DAY + 1);
+      const part = shape === COSINE ? (1 - Math.cos(Math.PI * x)) / 2 : x;
+      expect(smearAt(server, hours * 3600)).toBeCloseTo(hours >= 0 ? 1 - part : -part, 8);
+    }
+  });
+
   it("time runs on evenly through it all, on a scale where the second counts", () => {
     for (const leap of [1, 2]) {
       const server = leapServer({ shape, smearLeap: leap });

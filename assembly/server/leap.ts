@@ -63,8 +63,18 @@ export function smearAt(server: Server, at: Timestamp): Interval {
 
 /** Of 0..1, whatever came in. */
 function shaped(shape: i32, x: f64): f64 {
-  const part = shape == SMEAR_COSINE ? 0.5 - 0.5 * NativeMath.cos(PI * x) : x;
-  return part > 0.0 ? (part < 1.0 ? part : 1.0) : 0.0;
+  if (!(x > 0.0)) return 0.0;
+  if (x >= 1.0) return 1.0;
+  if (shape != SMEAR_COSINE) return x;
+  return x > 0.5 ? 1.0 - sineSquared(1.0 - x) : sineSquared(x);
+}
+
+/** sin²(πx / 2) = (1 − cos πx) / 2 for x of 0..1/2: Taylor's series up to the 13th power, within 10⁻¹³. */
+function sineSquared(x: f64): f64 {
+  const y = x * (PI / 2.0);
+  const z = y * y;
+  const sine = y * (1.0 - z / 6.0 * (1.0 - z / 20.0 * (1.0 - z / 42.0 * (1.0 - z / 72.0 * (1.0 - z / 110.0 * (1.0 - z / 156.0))))));
+  return sine * sine;
 }
 
 /** MUST nothing be said now, as the clock may be a second off? */
