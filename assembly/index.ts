@@ -9,6 +9,7 @@
 import { Candidate, candidates } from "./discipline/intersection";
 import { Exchange } from "./association/exchange";
 import { Sample } from "./association/sample";
+import { RoughtimeResponse } from "./proto/roughtime-response";
 import { Action, Association } from "./association/association";
 import { Listener } from "./association/broadcast";
 import { Session, ntsRandom } from "./association/nts";
@@ -41,6 +42,12 @@ export { readHeader, writeHeader } from "./proto/header";
 export { readTrailer, writeField } from "./proto/extension";
 export { refidOfIPv6 } from "./proto/refid";
 export { keySet, keyClear } from "./proto/keys";
+
+// --- proto: Roughtime ---
+export { roughtimePacketLength } from "./proto/roughtime";
+export { roughtimeServerId, roughtimeNextNonce } from "./proto/roughtime-merkle";
+export { roughtimeRequestWrite } from "./proto/roughtime-request";
+export { roughtimeResponseRead } from "./proto/roughtime-response";
 
 // --- association ---
 export { requestWrite, replyRead } from "./association/exchange";
@@ -89,7 +96,21 @@ export { answerBatch } from "./server/batch";
 export { cookieKeySet, cookieKeyClear, cookieKeyCurrent, ntsSeed } from "./server/nts";
 export { cookieLength, cookieSeal, cookieOpen } from "./server/ntscookies";
 
+export {
+  roughtimeIdentity,
+  roughtimeCertificate,
+  roughtimeSealed,
+  roughtimeSignature,
+  roughtimeDelegationWrite,
+  roughtimeCertificateWrite,
+  roughtimeTake,
+  roughtimeDrop,
+  roughtimeSeal,
+  roughtimeAnswer,
+} from "./server/roughtime";
+
 // --- crypto ---
+export { sha512Start, sha512Update, sha512Finish } from "./crypto/sha512";
 export { md5Start, md5Update, md5Finish } from "./crypto/md5";
 export { sha1Start, sha1Update, sha1Finish } from "./crypto/sha1";
 export { sha256Start, sha256Update, sha256Finish } from "./crypto/sha256";
@@ -274,6 +295,24 @@ export const SYSTEM_ROOT_DELAY: usize = offsetof<System>("rootDelay");
 export const SYSTEM_ROOT_DISPERSION: usize = offsetof<System>("rootDispersion");
 export const SYSTEM_UPDATED: usize = offsetof<System>("updated");
 export const SYSTEM_BOUND: usize = offsetof<System>("bound");
+export const ROUGHTIME_RESPONSE_MIDPOINT: usize = offsetof<RoughtimeResponse>("midpoint");
+export const ROUGHTIME_RESPONSE_NOT_BEFORE: usize = offsetof<RoughtimeResponse>("notBefore");
+export const ROUGHTIME_RESPONSE_NOT_AFTER: usize = offsetof<RoughtimeResponse>("notAfter");
+export const ROUGHTIME_RESPONSE_RADIUS: usize = offsetof<RoughtimeResponse>("radius");
+export const ROUGHTIME_RESPONSE_VERSION: usize = offsetof<RoughtimeResponse>("version");
+export const ROUGHTIME_RESPONSE_INDEX: usize = offsetof<RoughtimeResponse>("index");
+export const ROUGHTIME_RESPONSE_MISSING: usize = offsetof<RoughtimeResponse>("missing");
+export const ROUGHTIME_RESPONSE_HEIGHT: usize = offsetof<RoughtimeResponse>("height");
+export const ROUGHTIME_RESPONSE_SIGNED: usize = offsetof<RoughtimeResponse>("signed");
+export const ROUGHTIME_RESPONSE_SIGNED_LENGTH: usize = offsetof<RoughtimeResponse>("signedLength");
+export const ROUGHTIME_RESPONSE_SIGNATURE: usize = offsetof<RoughtimeResponse>("signature");
+export const ROUGHTIME_RESPONSE_DELEGATION: usize = offsetof<RoughtimeResponse>("delegation");
+export const ROUGHTIME_RESPONSE_DELEGATION_LENGTH: usize = offsetof<RoughtimeResponse>("delegationLength");
+export const ROUGHTIME_RESPONSE_DELEGATION_SIGNATURE: usize = offsetof<RoughtimeResponse>("delegationSignature");
+export const ROUGHTIME_RESPONSE_ONLINE_KEY: usize = offsetof<RoughtimeResponse>("onlineKey");
+export const ROUGHTIME_RESPONSE_VERSIONS: usize = offsetof<RoughtimeResponse>("versions");
+export const ROUGHTIME_RESPONSE_VERSION_COUNT: usize = offsetof<RoughtimeResponse>("versionCount");
+export const ROUGHTIME_RESPONSE_SIZE: usize = offsetof<RoughtimeResponse>();
 
 // --- cold surface (as-bind) ---
 export { explainPacket, leapText, modeText } from "./proto/explain";

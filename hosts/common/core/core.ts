@@ -147,6 +147,24 @@ export interface CoreExports {
   macKeyFits(type: number, keyLength: number): number;
   macWrite(type: number, key: number, keyLength: number, data: number, dataLength: number, out: number): number;
   macVerify(type: number, key: number, keyLength: number, data: number, dataLength: number, mac: number, length: number): number;
+  sha512Start(): void;
+  sha512Update(data: number, length: number): void;
+  sha512Finish(out: number): void;
+  roughtimePacketLength(packet: number, available: number, most: number): number;
+  roughtimeServerId(key: number, out: number): void;
+  roughtimeNextNonce(response: number, length: number, rand: number, out: number): void;
+  roughtimeRequestWrite(packet: number, versions: number, server: number, nonce: number): number;
+  roughtimeResponseRead(packet: number, length: number, asked: number, askedLength: number, response: number): number;
+  roughtimeIdentity(): number;
+  roughtimeCertificate(): number;
+  roughtimeSealed(): number;
+  roughtimeSignature(): number;
+  roughtimeDelegationWrite(out: number, key: number, notBefore: bigint, notAfter: bigint): number;
+  roughtimeCertificateWrite(out: number, delegation: number, seal: number): number;
+  roughtimeTake(slot: number, length: number, least: number): number;
+  roughtimeDrop(slot: number): void;
+  roughtimeSeal(version: number, midpoint: bigint, radius: number): number;
+  roughtimeAnswer(slot: number, version: number): number;
 }
 
 let shared: WebAssembly.Module | undefined;

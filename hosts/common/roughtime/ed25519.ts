@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/**
+ * Ed25519 (RFC 8032) as Roughtime uses it: over a context, its trailing NUL, and the value of a tag (RFC 10049 §5.2.1).
+ *
+ * Verified by noble everywhere, strictly (RFC 8032, not ZIP 215), so that a report valid here is valid everywhere. Signed by
+ * the runtime's WebCrypto where it has Ed25519 without complaint, else by noble. Tested in response.test.ts and keys.test.ts.
+ *
+ * @module
+ */
+
+import { ed25519 } from "@noble/curves/ed25519.js";
+import type { Host } from "../host.ts";
+
+const text = new TextEncoder();
+export const RESPONSE_CONTEXT = text.encode("RoughTime v1 response signature\0");
+export const DELEGATION_CONTEXT = text.encode("RoughTime v1 delegation signature\0");
+export const KEY_LENGTH = 32;
+
+/** Signs with one secret key. */
+export type Signer = (context: Uint8Array, value: Uint8Array) => Uint8Array | Promise<Uint8Array>;
+
+export function joined(...parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const whole = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}
+
+/** Whether the signature holds; false for octets that are no signature or no key, too. */
+export function verify(signature: Uint8Array, context: Uint8Array, value: Uint8Array, publicKey: Uint8Array): boolean {
+  try {
+    return ed25519.verify(signature, joined(context, value), publicKey, { zip215: false });
+  } catch {
+    return false;
+  }
+}
+
+export function publicKeyOf(seed: Uint8Array): Uint8Array {
+  return ed25519.getPublicKey(seed);
+}
+
+export function sign(seed: Uint8Array, context: Uint8Array, value: Uint8Array): Uint8Array {
+  return ed25519.sign(joined(context, value), seed);
+}
+
+/** PKCS #8 of an Ed25519 key (RFC 8410 §7) up to the seed. */
+const PKCS8_HEAD = Uint8Array.of(0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20);
+
+/** The fastest signer that this runtime has. */
+export async function signerOf(host: Pick<Host, "runtime" | "version">, seed: Uint8Array): Promise<Signer> {
+  const subtle = hasQuietEd25519(host) ? globalThis.crypto?.subtle : undefined;
+  try {
+    const key = await subtle?.importKey("pkcs8", joined(PKCS8_HEAD, seed), "Ed25519", false, ["sign"]);
+    if (subtle && key) return async (context, value) => new Uint8Array(await subtle.sign("Ed25519", key, joined(context, value)));
+  } catch {
+    // A runtime that does not know the algorithm, or not this format.
+  }
+  return (context, value) => sign(seed, context, value);
+}
+
+/** Node before 24 has it, but may warn on standard error that it is experimental. */
+function hasQuietEd25519({ runtime, version }: Pick<Host, "runtime" | "version">): boolean {
+  return runtime !== "node" || Number.parseInt(version, 10) >= 24;
+}
