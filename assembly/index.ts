@@ -46,7 +46,7 @@ export { keySet, keyClear } from "./proto/keys";
 // --- proto: Roughtime ---
 export { roughtimePacketLength } from "./proto/roughtime";
 export { roughtimeServerId, roughtimeNextNonce } from "./proto/roughtime-merkle";
-export { roughtimeRequestWrite } from "./proto/roughtime-request";
+export { roughtimeRequestNonce, roughtimeRequestWrite } from "./proto/roughtime-request";
 export { roughtimeResponseRead } from "./proto/roughtime-response";
 
 // --- association ---

@@ -11,11 +11,12 @@ const ENTRIES = {
   "deno/index": "hosts/deno/index.ts",
   "bun/index": "hosts/bun/index.ts",
   "core/index": "hosts/common/core/index.ts",
+  "roughtime/index": "hosts/common/roughtime/index.ts",
   "cli/main": "cli/main.ts",
 };
 
 /** Modules of a runtime, and what package.json maps by condition: resolved where the code runs. */
-const EXTERNAL = ["node:*", "bun:*", "koffi", "smol-toml", "#wasm", "#host", "#as-bind"];
+const EXTERNAL = ["node:*", "bun:*", "koffi", "smol-toml", "@noble/*", "#wasm", "#host", "#as-bind"];
 
 export async function buildBundles() {
   await build({

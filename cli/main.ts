@@ -15,6 +15,7 @@ export type Command = (args: string[]) => Promise<number>;
 const COMMANDS: Record<string, { summary: string; load: () => Promise<{ run: Command }> }> = {
   query: { summary: "ask servers for the time and judge their answers", load: () => import("./query.ts") },
   serve: { summary: "answer NTP requests in the foreground", load: () => import("./serve.ts") },
+  "roughtime-key": { summary: "make the keys of a Roughtime server", load: () => import("./roughtime-key.ts") },
   daemon: { summary: "keep the clock by the sources of a configuration", load: () => import("./daemon.ts") },
   check: { summary: "check a configuration of the daemon", load: () => import("./check.ts") },
   tracking: { summary: "show how the daemon knows the clock", load: () => import("./tracking.ts") },
@@ -25,7 +26,7 @@ const COMMANDS: Record<string, { summary: string; load: () => Promise<{ run: Com
 
 const HELP = `usage: escapement COMMAND [OPTION...]
 
-${Object.entries(COMMANDS).map(([name, { summary }]) => `  ${name.padEnd(11)} ${summary}`).join("\n")}
+${Object.entries(COMMANDS).map(([name, { summary }]) => `  ${name.padEnd(13)} ${summary}`).join("\n")}
 
 escapement COMMAND --help tells more.`;
 

@@ -14,7 +14,8 @@ import { UsageError, numberOption, parse } from "./usage.ts";
 const HELP = `usage: escapement query [OPTION...] SOURCE...
 
 Ask each source for the time, judge the answers and find what the majority agrees on.
-A source is HOST[:PORT], [IPV6]:PORT, ntp://HOST[:PORT] or nts:HOST[:PORT].
+A source is HOST[:PORT], [IPV6]:PORT, ntp://HOST[:PORT], nts:HOST[:PORT], or roughtime:HOST[:PORT]#KEY with the
+server's long-term public key in base64; Roughtime answers are signed, and coarse.
 
   --timeout S        seconds to wait for each source in all (default 5)
   --samples N        ask each source N times, 2 s apart, and keep its least delay (default 1, at most 8)
@@ -84,6 +85,7 @@ async function print(result: Survey): Promise<void> {
   console.log();
   console.log(result.entries.length > 1 || !result.consensus ? verdictText(result, clock.now()) : verdictText(result, clock.now()).split("\n").slice(1).join("\n"));
   for (const { source, error } of result.entries) {
-    if (error && error.code !== "TIMEOUT") console.log(paint(`${source}: ${error.message}`, "dim"));
+    // A silent NTP server says nothing; of a Roughtime server it says why its answers were refused.
+    if (error && (error.code !== "TIMEOUT" || /^roughtime:/i.test(source))) console.log(paint(`${source}: ${error.message}`, "dim"));
   }
 }

@@ -30,15 +30,20 @@ function row(entry: SurveyEntry): string[] {
   const measured = sample && !sample.kiss;
   return [
     paint(mark, colour),
-    entry.source,
+    shortSource(entry.source),
     measured ? seconds(sample.offset, { sign: true }) : "",
     measured ? seconds(sample.rootDistance) : "",
     sample ? seconds(sample.delay) : "",
-    measured ? String(sample.stratum) : "",
-    sample?.refid ?? "",
+    measured ? (sample.roughtime ? "-" : String(sample.stratum)) : "",
+    sample?.roughtime ? `Roughtime/${sample.roughtime.transport}` : (sample?.refid ?? ""),
     sample ? stamps(sample.timestamps) : "",
     paint(why(entry), colour),
   ];
+}
+
+/** A Roughtime source without its key: who asks has just written it, and it is longer than all the rest. */
+function shortSource(source: string): string {
+  return source.replace(/^(roughtime:[^#]*)#.*$/i, "$1");
 }
 
 function stamps({ t1, t4 }: { t1: string; t4: string }): string {

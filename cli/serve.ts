@@ -7,6 +7,7 @@
 
 import process from "node:process";
 import { serve, type ServeOptions, type Server } from "#host";
+import { roughtimeOptions, startRoughtime, whereText, type RunningRoughtime } from "./serve-roughtime.ts";
 import { UsageError, listenOption, numberOption, parse } from "./usage.ts";
 
 const HELP = `usage: escapement serve [OPTION...]
@@ -19,6 +20,9 @@ Answer NTP requests with this host's clock. Without --stratum it says that it is
   --root-delay S     seconds to the reference clock and back (default 0)
   --root-dispersion S  error of this host's clock, seconds (default 0.01)
   --kiss CODE        answer everybody with this kiss code, for instance DENY
+  --roughtime A:P    answer Roughtime there, too, UDP and TCP; needs --stratum and --roughtime-key
+  --roughtime-key F  delegations made by "escapement roughtime-key delegate"; read anew on SIGHUP and every hour
+  --roughtime-grease X  fraction of answers that are wrong on purpose, 0..0.5 (default 1/256; RFC 10049 §7)
   --json             print the addresses, and at the end the counters, as JSON
   --help             this text`;
 
@@ -29,6 +33,9 @@ const OPTIONS = {
   "root-delay": { type: "string" },
   "root-dispersion": { type: "string" },
   kiss: { type: "string" },
+  roughtime: { type: "string" },
+  "roughtime-key": { type: "string" },
+  "roughtime-grease": { type: "string" },
   json: { type: "boolean" },
 } as const;
 
@@ -39,6 +46,7 @@ export async function run(args: string[]): Promise<number> {
     return 0;
   }
   if (positionals.length > 0) throw new UsageError(`serve: expected only options, got "${positionals[0]}"`);
+  const roughtime = roughtimeOptions(values);
   const server = await serve({
     ...listening(values.listen ?? [":123"]),
     ...defined({
@@ -49,12 +57,18 @@ export async function run(args: string[]): Promise<number> {
       kiss: values.kiss,
     }),
   });
+  const rough = roughtime && (await startRoughtime(roughtime).catch(async (error: unknown) => {
+    // Its sockets would keep the process alive.
+    await server.close();
+    throw error;
+  }));
   // Before the announcement: who reads it may send the signal at once.
   const stopped = stopSignal();
-  announce(server, values.json ?? false, values.stratum);
+  announce(server, values.json ?? false, values.stratum, rough);
   await stopped;
-  await server.close();
-  if (values.json) console.log(JSON.stringify({ stats: server.stats }));
+  rough?.stop();
+  await Promise.all([server.close(), rough?.server.close()]);
+  if (values.json) console.log(JSON.stringify({ stats: server.stats, ...(rough ? { roughtime: rough.server.stats } : {}) }));
   return 0;
 }
 
@@ -72,8 +86,9 @@ function defined<T extends object>(options: T): { [K in keyof T]?: NonNullable<T
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as { [K in keyof T]?: NonNullable<T[K]> };
 }
 
-function announce({ addresses }: Server, json: boolean, stratum: string | undefined): void {
-  if (json) return console.log(JSON.stringify({ addresses }));
+function announce({ addresses }: Server, json: boolean, stratum: string | undefined, rough: RunningRoughtime | undefined): void {
+  if (json) return console.log(JSON.stringify({ addresses, ...(rough ? { roughtime: rough.server.addresses } : {}) }));
+  if (rough) console.log(`Answering Roughtime on ${whereText(rough.server)}.`);
   const where = addresses.map(({ address, port }) => (address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`)).join(" and ");
   console.log(`Answering on ${where}, ${stratum ? `stratum ${stratum}` : "not synchronised (say --stratum to vouch for this clock)"}. Stop with Ctrl-C.`);
 }

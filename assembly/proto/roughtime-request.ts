@@ -76,3 +76,10 @@ export function readRequest(packet: usize, length: i32, request: RoughtimeReques
     | (versionListed(request.versions, request.versionsLength, VERSION_DRAFT) ? OFFERS_DRAFT : 0);
   return true;
 }
+
+const looked = changetype<RoughtimeRequest>(memory.data(offsetof<RoughtimeRequest>(), 8));
+
+/** Where a request's nonce begins, from its first octet; -1 when it is no request. */
+export function roughtimeRequestNonce(packet: usize, length: i32): i32 {
+  return readRequest(packet, length, looked) ? <i32>(looked.nonce - packet) : -1;
+}

@@ -13,6 +13,7 @@ import { load } from "../native/ffi-bun.ts";
 import { runtimeClock } from "./clock.ts";
 import { resolve } from "./dns.ts";
 import { files } from "./files.ts";
+import { listenTcp } from "./tcp-listen.ts";
 import { openUdp } from "./udp.ts";
 
 export * from "../common/public.ts";
@@ -32,6 +33,7 @@ export async function lendHost({ native = true }: { native?: boolean } = {}): Pr
     connectTls: async (options) => (await import("./tls.ts")).connectTls(options),
     listenTls: async (options, accepted) => (await import("./tls.ts")).listenTls(options, accepted),
     rootCertificates: async () => (await import("./roots.ts")).rootCertificates(),
+    listenTcp,
     ...clockAndSockets(ffi, runtimeClock, openUdp),
   };
 }

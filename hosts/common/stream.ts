@@ -80,10 +80,25 @@ export interface TlsListener {
   close(): Promise<void>;
 }
 
+/** How a server listens by TCP. */
+export interface TcpServerOptions {
+  readonly endpoint: Endpoint;
+  /** Connections at one time; further ones are closed at once. */
+  readonly maxConnections: number;
+}
+
+export interface TcpListener {
+  readonly local: Endpoint;
+  /** Stop accepting. Connections that were accepted are their owner's. Idempotent. */
+  close(): Promise<void>;
+}
+
 /** Lent by a host as far as it can; `undefined` members are missing capabilities. */
 export interface HostStreams {
   /** Connect by TCP. */
   connectTcp?(endpoint: Endpoint, signal: AbortSignal): Promise<ByteStream>;
+  /** Listen by TCP; `accepted` gets each connection and the address of its other side. */
+  listenTcp?(options: TcpServerOptions, accepted: (stream: ByteStream, from: Endpoint) => void): Promise<TcpListener>;
   /** Connect by TLS 1.3 of the runtime's own. Rejects with `UNSUPPORTED` for what it cannot do (a given time, ML-KEM on Node 20). */
   connectTls?(options: TlsClientOptions): Promise<TlsStream>;
   /** Listen; `accepted` gets each connection after its handshake and the address of its other side. */

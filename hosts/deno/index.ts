@@ -12,6 +12,7 @@ import { load } from "../native/ffi-deno.ts";
 import { runtimeClock } from "./clock.ts";
 import { resolve } from "./dns.ts";
 import { files } from "./files.ts";
+import { listenTcp } from "./tcp-listen.ts";
 import { openUdp } from "./udp.ts";
 
 export * from "../common/public.ts";
@@ -28,6 +29,7 @@ export async function lendHost({ native = true }: { native?: boolean } = {}): Pr
     resolve,
     files,
     rootCertificates: async () => (await import("./roots.ts")).rootCertificates(),
+    listenTcp,
     ...clockAndSockets(ffi, runtimeClock, openUdp),
   };
 }

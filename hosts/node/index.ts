@@ -14,6 +14,7 @@ import { load as loadNodeFfi } from "../native/ffi-node.ts";
 import { runtimeClock } from "./clock.ts";
 import { resolve } from "./dns.ts";
 import { files } from "./files.ts";
+import { listenTcp } from "./tcp-listen.ts";
 import { openUdp } from "./udp.ts";
 
 export * from "../common/public.ts";
@@ -33,6 +34,7 @@ export async function lendHost({ native = true }: { native?: boolean } = {}): Pr
     connectTls: async (options) => (await import("./tls.ts")).connectTls(options),
     listenTls: async (options, accepted) => (await import("./tls.ts")).listenTls(options, accepted),
     rootCertificates: async () => (await import("./roots.ts")).rootCertificates(),
+    listenTcp,
     ...clockAndSockets(ffi, runtimeClock, openUdp),
   };
 }

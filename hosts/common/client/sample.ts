@@ -15,13 +15,13 @@ export interface SampleFields {
   /** The address that answered, and its port. */
   readonly address: string;
   readonly port: number;
-  /** Protocol version of the reply, 1..4. */
+  /** Protocol version of the reply: of NTP 1..4, of Roughtime 1 or 0x8000000c. */
   readonly version: number;
   /** Association mode of the reply: 4 server, 2 symmetric passive. */
   readonly mode: number;
   /** Leap indicator: 0 none, 1 insert, 2 delete a second at the end of the month, 3 not synchronised. */
   readonly leap: number;
-  /** 1 for a server with a reference clock, up to 15; 0 in a kiss-o'-death. */
+  /** 1 for a server with a reference clock, up to 15; 0 in a kiss-o'-death, and from Roughtime, which does not tell. */
   readonly stratum: number;
   /** The server's poll field, log2 s. */
   readonly poll: number;
@@ -59,6 +59,19 @@ export interface SampleFields {
   readonly interleaved: boolean;
   /** Bits of the tests it failed; {@link Sample.problems} has them in words. */
   readonly problemBits: number;
+  /** What the server signed, when it was asked by Roughtime. */
+  readonly roughtime?: RoughtimeFacts;
+}
+
+/** Of a Roughtime answer, as signed: times in whole seconds since 1970. */
+export interface RoughtimeFacts {
+  readonly midpoint: number;
+  /** s */
+  readonly radius: number;
+  readonly transport: "udp" | "tcp";
+  /** When the key that signed it may be used. */
+  readonly notBefore: number;
+  readonly notAfter: number;
 }
 
 /** JSON of one sample; absolute times are strings of nanoseconds since 1970. */

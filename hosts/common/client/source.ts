@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
- * How a source is written: a host name, an address, `HOST:PORT`, an `ntp:` or an `nts:` URL. Tested in source.test.ts.
+ * How a source is written: a host name, an address, `HOST:PORT`, an `ntp:` or an `nts:` URL, or `roughtime:HOST:PORT#KEY`. Tested
+ * in source.test.ts.
  *
  * @module
  */
@@ -11,26 +12,37 @@ import { NtpError } from "../errors.ts";
 export interface Source {
   /** As the caller wrote it. */
   readonly text: string;
-  readonly scheme: "ntp" | "nts";
+  readonly scheme: Scheme;
   /** Host name or address; IPv6 without brackets. */
   readonly host: string;
   readonly port: number;
+  /** The server's long-term key, 32 octets, of a `roughtime:` source. */
+  readonly publicKey?: Uint8Array;
 }
+
+export type Scheme = "ntp" | "nts" | "roughtime";
 
 /** UDP port of NTP (RFC 5905 §7.2). */
 export const NTP_PORT = 123;
 /** TCP port of NTS key establishment (RFC 8915 §7.1). */
 export const NTS_PORT = 4460;
+/** UDP and TCP port that Roughtime servers use. */
+export const ROUGHTIME_PORT = 2002;
 
 const PORTS: Readonly<Record<string, number>> = { ntp: NTP_PORT, nts: NTS_PORT };
 
 /** Schemes of DESIGN's vocabulary that this build does not speak. */
 const UNSUPPORTED_SCHEMES = new Set(["roughtime", "relay"]);
 
-/** Take a source apart. @throws {NtpError} `INVALID_ARGUMENT` for what cannot be read, `UNSUPPORTED` for other schemes. */
-export function parseSource(source: string | URL): Source {
+/**
+ * Take a source apart. `roughtime` says whether its caller can ask by Roughtime.
+ *
+ * @throws {NtpError} `INVALID_ARGUMENT` for what cannot be read, `UNSUPPORTED` for other schemes.
+ */
+export function parseSource(source: string | URL, { roughtime = false } = {}): Source {
   const text = String(source).trim();
   const { scheme, authority } = splitScheme(text);
+  if (roughtime && scheme === "roughtime") return parseRoughtime(text);
   if (UNSUPPORTED_SCHEMES.has(scheme)) {
     throw new NtpError("UNSUPPORTED", `expected an ntp: or nts: source, got "${text}"; ${scheme}: is not supported by this version`, { source: text });
   }
@@ -41,6 +53,22 @@ export function parseSource(source: string | URL): Source {
     throw new NtpError("INVALID_ARGUMENT", `expected a source like ${expected}, got "${text}"`, { source: text });
   }
   return { text, scheme: scheme === "nts" ? "nts" : "ntp", host: match[1], port };
+}
+
+/** `roughtime:HOST[:PORT]#KEY`; the key may hold slashes, so it is taken off first. */
+function parseRoughtime(text: string): Source {
+  const [, authority = "", key = ""] = /^roughtime:(?:\/\/)?([^#]*?)\/?#(.*)$/i.exec(text) ?? [];
+  const match = matchAuthority(authority);
+  const port = match?.[2] === undefined ? ROUGHTIME_PORT : Number(match[2]);
+  const publicKey = decodeKey(key);
+  if (match?.[1] && port >= 1 && port <= 65535 && publicKey) return { text, scheme: "roughtime", host: match[1], port, publicKey };
+  const expected = 'expected "roughtime:HOST[:PORT]#KEY" with the server\'s long-term public key, 32 octets in base64';
+  throw new NtpError("INVALID_ARGUMENT", `${expected}, got "${text}"`, { source: text });
+}
+
+/** 32 octets from base64 or base64url, padded or not. */
+export function decodeKey(text: string): Uint8Array | undefined {
+  return /^[\w+/-]{43}=?$/.test(text) ? Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (character) => character.charCodeAt(0)) : undefined;
 }
 
 /** A bare IPv6 address has colons but no scheme, and what follows the colon of `host:123` is a port. */

@@ -84,7 +84,7 @@ export async function survey(host: Host, sources: readonly (string | URL)[] = DE
 /** A source that cannot be read is the caller's mistake; one of a scheme that is not spoken here is a lost one. */
 function isSpoken(source: string | URL): boolean {
   try {
-    parseSource(source);
+    parseSource(source, { roughtime: true });
     return true;
   } catch (error) {
     if ((error as NtpError).code !== "UNSUPPORTED") throw error;

@@ -154,6 +154,7 @@ export interface CoreExports {
   roughtimeServerId(key: number, out: number): void;
   roughtimeNextNonce(response: number, length: number, rand: number, out: number): void;
   roughtimeRequestWrite(packet: number, versions: number, server: number, nonce: number): number;
+  roughtimeRequestNonce(packet: number, length: number): number;
   roughtimeResponseRead(packet: number, length: number, asked: number, askedLength: number, response: number): number;
   roughtimeIdentity(): number;
   roughtimeCertificate(): number;

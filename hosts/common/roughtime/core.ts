@@ -66,9 +66,10 @@ export class RoughtimeCore {
   /** The nonce that proves to be younger than a response (RFC 10049 §8.2). */
   nextNonce(response: Uint8Array, rand: Uint8Array): Uint8Array {
     const { bytes, exports } = this.#core;
-    bytes.set(this.#fitting(response), this.#packet);
+    const fitting = this.#fitting(response);
+    bytes.set(fitting, this.#packet);
     bytes.set(rand, this.#small);
-    exports.roughtimeNextNonce(this.#packet, response.length, this.#small, this.#small + 64);
+    exports.roughtimeNextNonce(this.#packet, fitting.length, this.#small, this.#small + 64);
     return bytes.slice(this.#small + 64, this.#small + 64 + NONCE_LENGTH);
   }
 
@@ -81,13 +82,23 @@ export class RoughtimeCore {
     return bytes.slice(this.#asked, this.#asked + length);
   }
 
+  /** The nonce of a request packet; undefined when it is none. */
+  nonceOf(request: Uint8Array): Uint8Array | undefined {
+    const { bytes, exports } = this.#core;
+    const fitting = this.#fitting(request);
+    bytes.set(fitting, this.#asked);
+    const at = exports.roughtimeRequestNonce(this.#asked, fitting.length);
+    return at < 0 ? undefined : bytes.slice(this.#asked + at, this.#asked + at + NONCE_LENGTH);
+  }
+
   /** Judge all of a response but its signatures. */
   read(response: Uint8Array, request: Uint8Array): ResponseFacts {
     const { bytes, exports, view } = this.#core;
     const at = this.#at;
-    bytes.set(this.#fitting(response), this.#packet);
-    bytes.set(this.#fitting(request), this.#asked);
-    const verdict = exports.roughtimeResponseRead(this.#packet, response.length, this.#asked, request.length, this.#facts);
+    const [answer, asked] = [this.#fitting(response), this.#fitting(request)];
+    bytes.set(answer, this.#packet);
+    bytes.set(asked, this.#asked);
+    const verdict = exports.roughtimeResponseRead(this.#packet, answer.length, this.#asked, asked.length, this.#facts);
     const u32 = (where: number) => view.getUint32(where, true);
     const u64 = (where: number) => view.getBigUint64(where, true);
     const part = (where: number, length: number) => bytes.slice(this.#packet + u32(where), this.#packet + u32(where) + length);
