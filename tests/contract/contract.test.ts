@@ -33,9 +33,8 @@ async function install(folder: string, tarball: string, koffi: boolean): Promise
   const target = path.join(folder, "node_modules/escapement");
   await mkdir(target, { recursive: true });
   await run("tar", ["-xzf", tarball, "-C", target, "--strip-components=1"]);
-  if (koffi) {
-    for (const name of ["koffi", "@koromix"]) await symlink(path.resolve("node_modules", name), path.join(folder, "node_modules", name));
-  }
+  const packages = ["@noble", ...(koffi ? ["koffi", "@koromix"] : [])];
+  for (const name of packages) await symlink(path.resolve("node_modules", name), path.join(folder, "node_modules", name));
   await writeFile(path.join(folder, "package.json"), '{ "private": true, "type": "module" }');
   await cp(path.join(FOLDER, "main.js"), path.join(folder, "main.js"));
 }

@@ -11,6 +11,7 @@ import { apiContracts } from "./api.ts";
 import { clockApiContracts } from "./clock-api.ts";
 import { clockContracts } from "./clock.ts";
 import { coreContracts, coreHash, sessionHash } from "./core.ts";
+import { roughtimeContracts } from "./roughtime.ts";
 import type { Contract, Subject } from "./suite.ts";
 import { udpContracts } from "./udp.ts";
 
@@ -45,6 +46,6 @@ async function hold({ name, check }: Contract): Promise<{ name: string; error?: 
 }
 
 const results = [];
-for (const contract of [...coreContracts, ...clockContracts, ...udpContracts, ...apiContracts, ...clockApiContracts]) results.push(await hold(contract));
+for (const contract of [...coreContracts, ...clockContracts, ...udpContracts, ...apiContracts, ...clockApiContracts, ...roughtimeContracts]) results.push(await hold(contract));
 const { runtime, version, clock } = host;
 console.log(JSON.stringify({ runtime, version, clock: clock.description, core: await coreHash(), session: await sessionHash(), results }));
