@@ -11,7 +11,9 @@ import type { Host } from "../host.ts";
 import type { NtsOptions } from "../nts/options.ts";
 import type { NtsKeys } from "./authentication.ts";
 import type { Family } from "./resolve.ts";
-import type { Source } from "./source.ts";
+import type { TlsOver } from "../nts/connect.ts";
+import type { connectTls } from "../tls/connect.ts";
+import { parseSource, type Source } from "./source.ts";
 
 /** What key establishment gives: keys, cookies, and where to ask. */
 export interface Established extends NtsKeys {
@@ -34,13 +36,32 @@ export type Establish = (signal: AbortSignal) => Promise<Established>;
  * clock has been compared with others, for {@link NtsOptions.certTime}.
  */
 export function keyEstablishment(host: Host, source: Source, options: NtsOptions & { family?: Family | undefined }, synchronised = () => false): Establish {
-  const { certTime = "system", ...asked } = options;
+  const { certTime = "system", roughtime = [], ...asked } = options;
   return async (signal) => {
     const [{ establishKeys }, { certificateTime }] = await Promise.all([import("../nts/client.ts"), import("../nts/certtime.ts")]);
-    const time = certificateTime(certTime, { synchronised: synchronised() });
-    const { cookies, ...keys } = await establishKeys(host, { ...asked, time, signal, host: source.host, kePort: source.port, source: source.text });
+    const known = { synchronised: synchronised() };
+    const roughtimeMs = certTime === "roughtime" && !known.synchronised ? await timeByRoughtime(host, roughtime, signal) : undefined;
+    const time = certificateTime(certTime, { ...known, roughtimeMs });
+    const tls = async () => ownTls(host, (await import("../tls/connect.ts")).connectTls);
+    const { cookies, ...keys } = await establishKeys(host, { ...asked, time, tls, signal, host: source.host, kePort: source.port, source: source.text });
     return { ...keys, cookies: [...cookies] };
   };
+}
+
+/** escapement's own TLS, with what it needs of the host. */
+function ownTls(host: Host, connect: typeof connectTls): TlsOver {
+  return (tcp, options) => connect(tcp, options, (bytes) => host.random(bytes), () => Number(host.clock.now() / 1_000_000n));
+}
+
+/** The middle of the bounds that a majority of Roughtime servers agrees on, ms since 1970. */
+async function timeByRoughtime(host: Host, sources: readonly string[], signal: AbortSignal): Promise<number> {
+  const { bootstrapTime } = await import("../roughtime/bootstrap.ts");
+  const servers = sources.map((text) => {
+    const { host: name, port, publicKey = new Uint8Array(0) } = parseSource(text, { roughtime: true });
+    return { name: text, publicKey, addresses: [{ protocol: "udp" as const, host: name, port }, { protocol: "tcp" as const, host: name, port }] };
+  });
+  const { low, high } = await bootstrapTime(host, servers, { signal });
+  return (low + high) / 2;
 }
 
 export class KeyRing {

@@ -21,6 +21,8 @@ export interface NtsOptions {
   aeads?: readonly number[];
   /** Default "system". */
   certTime?: CertificateTime;
+  /** For `certTime: "roughtime"`: three or more servers, `roughtime:HOST[:PORT]#KEY` each. */
+  roughtime?: readonly string[];
   /** Is given lines in the NSS key log format, for debugging. Whoever has them can read the connection. */
   keyLog?: (line: string) => void;
 }
