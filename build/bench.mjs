@@ -8,6 +8,7 @@ import { prepare } from "./prepare.mjs";
 import { bundle } from "./run-source.mjs";
 
 const BENCHES = ["core", "crypto", "discipline", "latency", "daemon", "ke"];
+const BENCHES = ["core", "crypto", "nts-core", "discipline", "latency", "daemon"];
 
 prepare();
 const wanted = process.argv.slice(2);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
- * Many CMAC chains side by side. Within a chain each block waits for the one before, and a vector unit is idle half of that
- * time; so two chains, of any messages and keys, are run at once, and a lane that is done takes the next job.
+ * Many CMAC chains side by side. Within a chain each block waits for the one before, and a vector unit is idle most of that
+ * time; so four chains, of any messages and keys, are run at once, and a lane that is done takes the next job.
  *
  * Tested through the NTS server in assembly/server/nts.test.ts; measured in bench/nts-core.ts.
  */
@@ -26,6 +26,9 @@ const JOB_SIZE: usize = 48;
 const JOBS_MAXIMUM: i32 = 1536;
 
 const jobs: usize = memory.data(1536 * 48, 16);
+/** The jobs in the lanes, by address; and what a lane without a job is given to do. */
+const lanes: usize = memory.data(4 * 8, 8);
+const idle: usize = memory.data(48, 16);
 let count: i32 = 0;
 /** Those before have run. */
 let ran: i32 = 0;
@@ -91,42 +94,67 @@ function nextPart(job: Job): bool {
   return true;
 }
 
-/** The first job from `index` on that has something to do; `count` when none has. */
-function nextJob(index: i32): i32 {
+/** The first job from `index` on that has something to do in so many rounds; `count` when none has. */
+function nextJob(index: i32, rounds: i32): i32 {
   while (index < count) {
     const job = changetype<Job>(jobAt(index));
-    if (job.blocks > 0 || nextPart(job)) break;
+    if ((job.blocks > 0 || job.hasLast != 0) && aesRounds(job.context) == rounds) break;
     index += 1;
   }
   return index;
 }
 
-/** Run all jobs that were added since the last time. */
+/** Run all jobs that were added since the last time. Keys of different sizes differ in rounds, and cannot go side by side. */
 export function jobsRun(): void {
-  let next = nextJob(ran);
+  for (let rounds = 10; rounds <= 14; rounds += 2) runRounds(rounds);
   ran = count;
-  let one = next;
-  next = nextJob(next + 1);
-  let other = next;
-  while (one < count && other < count) {
-    const a = changetype<Job>(jobAt(one));
-    const b = changetype<Job>(jobAt(other));
-    // Keys of different sizes have different numbers of rounds; such a pair is rare and takes its turns.
-    if (aesRounds(a.context) != aesRounds(b.context)) runAlone(a);
-    else runPair(a, b, min(a.blocks, b.blocks));
-    if (a.blocks == 0 && !nextPart(a)) {
-      next = nextJob(next + 1);
-      one = next;
+}
+
+function laneAt(lane: i32): Job {
+  return changetype<Job>(load<usize>(lanes + (<usize>lane << 3)));
+}
+
+function runRounds(rounds: i32): void {
+  let active = 0;
+  let next = ran;
+  while (true) {
+    for (; active < 4; active++) {
+      next = nextJob(next, rounds);
+      if (next >= count) break;
+      const job = changetype<Job>(jobAt(next));
+      if (job.blocks == 0) nextPart(job);
+      store<usize>(lanes + (<usize>active << 3), changetype<usize>(job));
+      next += 1;
     }
-    if (b.blocks == 0 && !nextPart(b)) {
-      next = nextJob(next + 1);
-      other = next;
+    if (active == 0) return;
+    runLanes(active, rounds);
+    for (let lane = active - 1; lane >= 0; lane--) {
+      const job = laneAt(lane);
+      if (job.blocks > 0 || nextPart(job)) continue;
+      active -= 1;
+      store<usize>(lanes + (<usize>lane << 3), changetype<usize>(laneAt(active)));
     }
   }
-  const rest = one < count ? one : other;
-  if (rest >= count) return;
-  const job = changetype<Job>(jobAt(rest));
-  do runAlone(job); while (nextPart(job));
+}
+
+/** As many blocks as the shortest job in the first `active` lanes has. */
+function runLanes(active: i32, rounds: i32): void {
+  let blocks = laneAt(0).blocks;
+  for (let lane = 1; lane < active; lane++) blocks = min(blocks, laneAt(lane).blocks);
+  if (active == 1) {
+    runAlone(laneAt(0));
+    return;
+  }
+  for (let lane = active; lane < 4; lane++) {
+    memory.copy(idle, changetype<usize>(laneAt(0)), JOB_SIZE);
+    store<usize>(lanes + (<usize>lane << 3), idle);
+  }
+  runFour(blocks, <usize>rounds << 4);
+  for (let lane = 0; lane < active; lane++) {
+    const job = laneAt(lane);
+    job.data += <usize>blocks << 4;
+    job.blocks -= blocks;
+  }
 }
 
 function runAlone(job: Job): void {
@@ -135,31 +163,38 @@ function runAlone(job: Job): void {
   job.blocks = 0;
 }
 
-/** `blocks` blocks of each. */
-function runPair(a: Job, b: Job, blocks: i32): void {
-  const keysA = a.context;
-  const apart = b.context - keysA;
-  const end = keysA + (<usize>aesRounds(keysA) << 4);
-  let x = v128.load(changetype<usize>(a), JOB_X);
-  let y = v128.load(changetype<usize>(b), JOB_X);
-  let dataA = a.data;
-  let dataB = b.data;
-  for (let left = blocks; left > 0; left--) {
-    x = v128.xor(Round.into(v128.xor(x, v128.load(dataA))), v128.load(keysA));
-    y = v128.xor(Round.into(v128.xor(y, v128.load(dataB))), v128.load(keysA + apart));
-    for (let key = keysA + 16; key < end; key += 16) {
-      x = Round.middle(x, v128.load(key));
-      y = Round.middle(y, v128.load(key + apart));
+/** `blocks` blocks in each lane; `end` is where in a context the last round key lies. */
+function runFour(blocks: i32, end: usize): void {
+  const a = laneAt(0);
+  const b = laneAt(1);
+  const c = laneAt(2);
+  const d = laneAt(3);
+  const keys = a.context;
+  const toB = b.context - keys;
+  const toC = c.context - keys;
+  const toD = d.context - keys;
+  let w = v128.load(changetype<usize>(a), JOB_X);
+  let x = v128.load(changetype<usize>(b), JOB_X);
+  let y = v128.load(changetype<usize>(c), JOB_X);
+  let z = v128.load(changetype<usize>(d), JOB_X);
+  for (let at: usize = 0; at < <usize>blocks << 4; at += 16) {
+    w = v128.xor(Round.into(v128.xor(w, v128.load(a.data + at))), v128.load(keys));
+    x = v128.xor(Round.into(v128.xor(x, v128.load(b.data + at))), v128.load(keys + toB));
+    y = v128.xor(Round.into(v128.xor(y, v128.load(c.data + at))), v128.load(keys + toC));
+    z = v128.xor(Round.into(v128.xor(z, v128.load(d.data + at))), v128.load(keys + toD));
+    for (let key = keys + 16; key < keys + end; key += 16) {
+      w = Round.middle(w, v128.load(key));
+      x = Round.middle(x, v128.load(key + toB));
+      y = Round.middle(y, v128.load(key + toC));
+      z = Round.middle(z, v128.load(key + toD));
     }
-    x = Round.last(x, v128.load(end));
-    y = Round.last(y, v128.load(end + apart));
-    dataA += 16;
-    dataB += 16;
+    w = Round.last(w, v128.load(keys + end));
+    x = Round.last(x, v128.load(keys + end + toB));
+    y = Round.last(y, v128.load(keys + end + toC));
+    z = Round.last(z, v128.load(keys + end + toD));
   }
-  v128.store(changetype<usize>(a), x, JOB_X);
-  v128.store(changetype<usize>(b), y, JOB_X);
-  a.data = dataA;
-  b.data = dataB;
-  a.blocks -= blocks;
-  b.blocks -= blocks;
+  v128.store(changetype<usize>(a), w, JOB_X);
+  v128.store(changetype<usize>(b), x, JOB_X);
+  v128.store(changetype<usize>(c), y, JOB_X);
+  v128.store(changetype<usize>(d), z, JOB_X);
 }
