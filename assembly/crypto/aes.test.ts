@@ -76,4 +76,16 @@ describe("CMAC", () => {
       expect(cmacOf(key, data), `${length} octets`).toBe(hex(cmac(data, key)));
     }
   });
+
+  it("reads nothing behind the end of memory", () => {
+    const [key, data] = [noise(16), noise(40)];
+    core.bytes.set(key, KEY);
+    for (let length = 0; length <= 40; length++) {
+      const at = core.bytes.length - length;
+      core.bytes.set(data.subarray(0, length), at);
+      exports.cmacKey(KEY, 16, CONTEXT);
+      exports.cmac(CONTEXT, at, length, OUT);
+      expect(hex(bench.octets(16, OUT)), `${length} octets`).toBe(hex(cmac(data.subarray(0, length), key)));
+    }
+  });
 });

@@ -12,7 +12,9 @@ export const CMAC_CONTEXT_SIZE: i32 = AES_CONTEXT_SIZE + 32;
 /** K1, for a last block that is whole; behind it K2, for one that is padded. */
 const AT_SUBKEYS: usize = <usize>AES_CONTEXT_SIZE;
 
-const tail: usize = memory.data(32, 16);
+const INDEX: v128 = i8x16(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+const ONE_BIT: v128 = i8x16.splat(-128);
+const tail: usize = memory.data(16, 16);
 
 /** Twice `block` in GF(2^128) as a big-endian polynomial modulo x^128 + x^7 + x^2 + x + 1 (RFC 4493 §2.3). */
 export function doubled(block: v128): v128 {
@@ -62,9 +64,15 @@ export function lastBlock(context: usize, data: usize, length: i32): v128 {
 
 /** A block begun with `length` octets, fewer than 16, then a one bit and zeros. */
 export function padded(data: usize, length: i32): v128 {
-  v128.store(tail, i64x2.splat(0));
+  const end = i8x16.splat(<i8>length);
+  const begun = v128.and(v128.lt<u8>(INDEX, end), sixteen(data, length));
+  return v128.or(begun, v128.and(v128.eq<i8>(INDEX, end), ONE_BIT));
+}
+
+/** The octets at `data` and whatever follows the first `length`, but never what lies behind the end of memory. */
+function sixteen(data: usize, length: i32): v128 {
+  if (data + 16 <= <usize>memory.size() << 16) return v128.load(data);
   memory.copy(tail, data, length);
-  store<u8>(tail + <usize>length, 0x80);
   return v128.load(tail);
 }
 

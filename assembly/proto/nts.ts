@@ -80,7 +80,11 @@ export function writeAuthenticator(field: usize, length: i32, nonceLength: i32, 
   into.nonceLength = nonceLength;
   into.sealed = into.nonce + <usize>wordsOf(nonceLength);
   into.sealedLength = TAG + textLength;
-  memory.fill(into.nonce + <usize>nonceLength, 0, wordsOf(nonceLength) - nonceLength);
-  const end = into.sealed + <usize>into.sealedLength;
-  memory.fill(end, 0, <i32>(field + <usize>length - end));
+  zero(into.nonce + <usize>nonceLength, into.sealed);
+  zero(into.sealed + <usize>into.sealedLength, field + <usize>length);
+}
+
+/** Mostly there is nothing to pad, and a call to fill nothing would cost more than the rest. */
+function zero(from: usize, to: usize): void {
+  if (to > from) memory.fill(from, 0, to - from);
 }
