@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
- * NTP packets under NTS (RFC 8915 §5) by other means than the core's: just enough to show with AEAD 15 (AES-SIV-CMAC-256, as
- * noble has it) that two programs hold the same keys and that a cookie opens.
+ * NTP packets under NTS (RFC 8915 §5) by other means than the core's: just enough to show with the algorithms as
+ * noble has them that two programs hold the same keys and that a cookie opens.
  *
  * @module
  */
 
 import { randomBytes } from "node:crypto";
-import { aessiv } from "@noble/ciphers/aes.js";
+import { aessiv, gcmsiv } from "@noble/ciphers/aes.js";
 
 const UNIQUE_IDENTIFIER = 0x0104;
 const COOKIE = 0x0204;
@@ -43,6 +43,11 @@ function fieldsOf(packet: Uint8Array): Field[] {
 
 const uniqueOf = (packet: Uint8Array) => Buffer.from(fieldsOf(packet).find(({ type }) => type === UNIQUE_IDENTIFIER)?.body ?? []).toString("hex");
 
+/** Keys are 16 octets for AEAD 30 alone (RFC 8452, nonces of 12 octets), 32 and more for AES-SIV (RFC 5297). */
+function sealer(key: Uint8Array, nonce: Uint8Array, before: Uint8Array) {
+  return key.length === 16 ? gcmsiv(key, nonce, before) : aessiv(key, before, nonce);
+}
+
 /** What an authenticator seals; throws when it does not fit the key and what stands before it. */
 function opened(packet: Uint8Array, key: Uint8Array): Uint8Array {
   const found = fieldsOf(packet).find(({ type }) => type === AUTHENTICATOR);
@@ -50,7 +55,8 @@ function opened(packet: Uint8Array, key: Uint8Array): Uint8Array {
   const body = Buffer.from(found.body);
   const [nonceLength, sealedLength] = [body.readUInt16BE(0), body.readUInt16BE(2)];
   const sealedAt = 4 + ((nonceLength + 3) & ~3);
-  return aessiv(key, packet.subarray(0, found.at), body.subarray(4, 4 + nonceLength)).decrypt(body.subarray(sealedAt, sealedAt + sealedLength));
+  const nonce = Uint8Array.from(body.subarray(4, 4 + nonceLength));
+  return sealer(key, nonce, packet.slice(0, found.at)).decrypt(Uint8Array.from(body.subarray(sealedAt, sealedAt + sealedLength)));
 }
 
 /** A client's request with one cookie. */
@@ -59,9 +65,9 @@ export function ntsRequest(cookie: Uint8Array, c2s: Uint8Array): Uint8Array {
   header[0] = 0x23;
   randomBytes(8).copy(header, 40);
   const plain = Buffer.concat([header, field(UNIQUE_IDENTIFIER, randomBytes(32)), field(COOKIE, cookie)]);
-  const nonce = randomBytes(16);
-  const sealed = aessiv(c2s, plain, nonce).encrypt(new Uint8Array(0));
-  return Uint8Array.from(Buffer.concat([plain, field(AUTHENTICATOR, Buffer.concat([Buffer.from([0, 16, 0, sealed.length]), nonce, sealed]))]));
+  const nonce = randomBytes(c2s.length === 16 ? 12 : 16);
+  const sealed = sealer(c2s, Uint8Array.from(nonce), Uint8Array.from(plain)).encrypt(new Uint8Array(0));
+  return Uint8Array.from(Buffer.concat([plain, field(AUTHENTICATOR, Buffer.concat([Buffer.from([0, nonce.length, 0, sealed.length]), nonce, sealed]))]));
 }
 
 /** Whether a reply is to this request, authentic under the key, and brings a new cookie. */
