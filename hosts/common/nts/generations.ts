@@ -37,21 +37,25 @@ export interface Rotation {
 
 /** For AEAD_AES_SIV_CMAC_256, which cookies are sealed with. */
 export const KEY_OCTETS = 32;
+/** What the core holds at once. */
+export const GENERATIONS_MOST = 8;
+/** Beside the one that seals and the one that will. */
+const KEEP_MOST = GENERATIONS_MOST - 2;
 
 const HOUR_MS = 3_600_000;
 
 /**
- * A key a day, as RFC 8915 §6 suggests, and seven days more: a client that was off over a long weekend comes back with cookies
+ * A key a day, as RFC 8915 §6 suggests, and six days more: a client that was off over a long weekend comes back with cookies
  * that open. Eight keys in all.
  */
-export const DEFAULT_ROTATION: Rotation = { periodMs: 24 * HOUR_MS, keep: 7, leadMs: HOUR_MS };
+export const DEFAULT_ROTATION: Rotation = { periodMs: 24 * HOUR_MS, keep: KEEP_MOST, leadMs: HOUR_MS };
 
 /** @throws {NtpError} `INVALID_ARGUMENT` */
 export function checkedRotation(rotation: Partial<Rotation> = {}): Rotation {
   const { periodMs = DEFAULT_ROTATION.periodMs, keep = DEFAULT_ROTATION.keep, leadMs = Math.min(DEFAULT_ROTATION.leadMs, periodMs / 4) } = rotation;
   const wrong = (what: string, got: unknown) => new NtpError("INVALID_ARGUMENT", `expected ${what}, got ${String(got)}`);
   if (!(periodMs >= 1000 && periodMs <= 366 * 24 * HOUR_MS)) throw wrong("a key rotation every 1 s to 366 days", `${periodMs / 1000} s`);
-  if (!(Number.isInteger(keep) && keep >= 1 && keep <= 60)) throw wrong("1 to 60 rotations for which an old key is kept", keep);
+  if (!(Number.isInteger(keep) && keep >= 1 && keep <= KEEP_MOST)) throw wrong(`1 to ${KEEP_MOST} rotations for which an old key is kept`, keep);
   if (!(leadMs >= 0 && leadMs < periodMs)) throw wrong("a key to be made less than one rotation ahead", `${leadMs / 1000} s`);
   return { periodMs, keep, leadMs };
 }
@@ -81,7 +85,7 @@ export function advance(stored: readonly Generation[], nowMs: number, rotation: 
   if (next.length === 0) next.push(freshGeneration(nowMs, stored, random));
   const newest = next.at(-1)!;
   if (newest.fromMs + periodMs - leadMs <= nowMs) next.push(freshGeneration(Math.max(newest.fromMs + periodMs, nowMs), stored, random));
-  const all = next.length > keep ? next : [...next, ...strange];
+  const all = next.length > keep ? next.slice(-GENERATIONS_MOST) : [...next, ...strange].slice(0, GENERATIONS_MOST);
   const unchanged = all.length === stored.length && all.every((generation) => stored.includes(generation));
   return unchanged ? undefined : all;
 }

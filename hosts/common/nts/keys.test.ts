@@ -83,12 +83,13 @@ describe("generations", () => {
   it("always have one that seals, whatever the clock does", () => {
     fc.assert(fc.property(fc.array(fc.integer({ min: -400, max: 400 }), { minLength: 1, maxLength: 40 }), (jumps) => {
       let [all, at]: [readonly Generation[], number] = [[], START];
+      const rotation = { ...ROTATION, keep: 1 + (jumps.length % 6) };
       for (const jump of jumps) {
         at += jump * (DAY / 10);
-        all = advance(all, at, ROTATION, random) ?? all;
+        all = advance(all, at, rotation, random) ?? all;
         expect(currentGeneration(all, at)).toBeDefined();
         expect(new Set(ids(all)).size).toBe(all.length);
-        expect(all.length).toBeLessThanOrEqual(20);
+        expect(all.length).toBeLessThanOrEqual(8);
       }
     }), { numRuns: 200 });
   });
@@ -102,10 +103,10 @@ describe("generations", () => {
 
   it("by default: one a day, eight at a time", () => {
     expect(checkedRotation()).toEqual(DEFAULT_ROTATION);
-    expect(Math.max(...hours(20, DEFAULT_ROTATION).map(({ all }) => all.filter(({ fromMs }) => fromMs <= START + 20 * DAY).length))).toBeLessThanOrEqual(9);
+    expect(Math.max(...hours(20, DEFAULT_ROTATION).map(({ all }) => all.length))).toBe(8);
   });
 
-  it.each([{ periodMs: 10 }, { periodMs: NaN }, { keep: 0 }, { keep: 61 }, { keep: 1.5 }, { periodMs: 5000, leadMs: 5000 }, { leadMs: -1 }])("refuse the rotation %j", (rotation) => {
+  it.each([{ periodMs: 10 }, { periodMs: NaN }, { keep: 0 }, { keep: 7 }, { keep: 1.5 }, { periodMs: 5000, leadMs: 5000 }, { leadMs: -1 }])("refuse the rotation %j", (rotation) => {
     expect(() => checkedRotation(rotation)).toThrow(expect.objectContaining({ code: "INVALID_ARGUMENT" }));
   });
 });

@@ -10,13 +10,11 @@
  */
 
 import { NtpError } from "../errors.ts";
-import { KEY_OCTETS, type Generation } from "./generations.ts";
+import { GENERATIONS_MOST, KEY_OCTETS, type Generation } from "./generations.ts";
 
 const FORMAT = "escapement nts keys 1";
-/** More than anybody keeps. */
-export const GENERATIONS_MOST = 128;
-/** Octets of text that are read: room for all of them. */
-export const TEXT_MOST = 32_768;
+/** Octets of text that are read: room for all of them, and for somebody's white space. */
+export const TEXT_MOST = 8192;
 
 const hex = (octets: Uint8Array) => Array.from(octets, (octet) => octet.toString(16).padStart(2, "0")).join("");
 
