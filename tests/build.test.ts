@@ -38,7 +38,7 @@ describe("core.wasm", () => {
 });
 
 describe("the cold surface", () => {
-  it("survives 20,000 calls with strings in a memory that they would fill many times over", () => {
+  it("survives 60,000 calls with strings in a memory that they would fill many times over", () => {
     const { exports } = instantiateSync(coreModule());
     const { memory } = exports as unknown as { memory: WebAssembly.Memory };
     const size = memory.buffer.byteLength;
@@ -48,7 +48,7 @@ describe("the cold surface", () => {
     const first = packets.map((packet) => explain(packet));
     let octets = 0;
     let wrong = 0;
-    for (let call = 0; call < 20_000; call++) {
+    for (let call = 0; call < 60_000; call++) {
       const index = call % packets.length;
       const text = explain(packets[index]!);
       octets += text.length * 2;

@@ -14,7 +14,7 @@ import { Client } from "./clients";
 import { counters } from "./counters";
 import { GATE_ANSWER, GATE_KISS_DENY, GATE_KISS_RATE, GATE_SILENT, gate, gateControls } from "./gate";
 import { Incoming } from "./incoming";
-import { interleaveAnswer, interleaveSent, interleaveTrue } from "./interleaved";
+import { interleaveAnswer, interleaveApart, interleaveSent, interleaveTrue } from "./interleaved";
 import { hushed, smearAt } from "./leap";
 import { CONTROL_HEADER, isControlRequest } from "../proto/control";
 import { AT_ORIGIN, AT_RECEIVE, AT_TRANSMIT, HEADER_LENGTH, MODE_CLIENT, modeOf, read64, versionOf, write64 } from "../proto/header";
@@ -125,8 +125,7 @@ function kissed(packet: usize, from: Incoming, verdict: i32): i32 {
 export function finishAnswer(packet: usize, from: Incoming, transmit: Timestamp, server: Server): void {
   const told = transmit + <u64>smearAt(server, transmit);
   interleaveSent(from, told);
-  // RFC 9769 §2: a basic answer MUST NOT have both timestamps equal, or it could not be told from an interleaved one.
-  if (!from.stamped) write64(packet + AT_TRANSMIT, told == read64(packet + AT_RECEIVE) ? told + 1 : told);
+  if (!from.stamped) write64(packet + AT_TRANSMIT, interleaveApart(told, read64(packet + AT_RECEIVE)));
   if (from.key != 0) keyWrite(from.key - 1, packet, from.length - keyMacLength(from.key - 1, versionOf(packet)), versionOf(packet));
 }
 

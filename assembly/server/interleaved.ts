@@ -118,6 +118,14 @@ export function interleaveSent(from: Incoming, transmit: Timestamp): void {
   changetype<Pair>(from.pair).transmit = transmit & ~USED;
 }
 
+/**
+ * What a basic answer says of when it leaves. Its two timestamps MUST NOT be equal (RFC 9769 §2): it could not be told from an
+ * interleaved one by whoever copies one of them.
+ */
+export function interleaveApart(transmit: Timestamp, receive: Timestamp): Timestamp {
+  return interleaving && transmit == receive ? transmit + 1 : transmit;
+}
+
 /** The answer that told `receive` left at `transmit` indeed. Returns false when nothing is known of it any more. */
 export function interleaveTrue(receive: Timestamp, transmit: Timestamp): bool {
   if (receive == 0) return false;
