@@ -14,7 +14,7 @@ import { Client } from "./clients";
 import { counters } from "./counters";
 import { GATE_ANSWER, GATE_KISS_DENY, GATE_KISS_RATE, GATE_SILENT, gate, gateControls } from "./gate";
 import { Incoming } from "./incoming";
-import { interleaveAnswer, interleaveApart, interleaveSent, interleaveTrue } from "./interleaved";
+import { interleaveAnswer, interleaveApart, interleaveOn, interleaveSent, interleaveTrue } from "./interleaved";
 import { hushed, smearAt } from "./leap";
 import { CONTROL_HEADER, isControlRequest } from "../proto/control";
 import { AT_ORIGIN, AT_RECEIVE, AT_TRANSMIT, HEADER_LENGTH, MODE_CLIENT, modeOf, read64, versionOf, write64 } from "../proto/header";
@@ -77,10 +77,11 @@ export function completeAnswer(packet: usize, from: Incoming, server: Server): i
 }
 
 function answered(packet: usize, from: Incoming, server: Server, opened: bool): i32 {
-  const origin = read64(packet + AT_ORIGIN);
-  const receive = read64(packet + AT_RECEIVE);
-  const transmit = read64(packet + AT_TRANSMIT);
-  const client = modeOf(packet) == MODE_CLIENT;
+  // What interleaved mode goes by is overwritten by the answer.
+  const mayInterleave = interleaveOn() && modeOf(packet) == MODE_CLIENT;
+  const origin = mayInterleave ? read64(packet + AT_ORIGIN) : 0;
+  const receive = mayInterleave ? read64(packet + AT_RECEIVE) : 0;
+  const transmit = mayInterleave ? read64(packet + AT_TRANSMIT) : 0;
   const length = opened ? finishResponse(packet, from, server) : beginResponse(packet, from, server);
   if (length == LATER) return LATER;
   if (length == 0) {
@@ -89,7 +90,7 @@ function answered(packet: usize, from: Incoming, server: Server, opened: bool): 
   }
   counters.answered += 1;
   // A kiss NTSN, or a crypto-NAK, begins nothing.
-  if (client && from.refused == 0) interleaveAnswer(packet, from, origin, receive, transmit);
+  if (mayInterleave && from.refused == 0) interleaveAnswer(packet, from, origin, receive, transmit);
   if (from.authenticated != 0) noteAuthentic(from);
   if (from.client != 0 && from.pair != 0 && from.stamped != 0) {
     const record = changetype<Client>(from.client);

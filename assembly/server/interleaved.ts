@@ -53,6 +53,10 @@ export function interleaveClients(on: bool): void {
   if (!on) memory.fill(pairs, 0, <usize>SETS * SET_SIZE);
 }
 
+export function interleaveOn(): bool {
+  return interleaving;
+}
+
 function setOf(receive: Timestamp): usize {
   return pairs + <usize>(<u32>(mixWord(receive) >>> 32) & (SETS - 1)) * SET_SIZE;
 }
@@ -85,11 +89,11 @@ function placeIn(set: usize, now: Timestamp): Pair {
 const UNIQUE_TRIES: i32 = 16;
 
 /**
- * The answer to a client's request stands at `packet`; `origin`, `receive` and `transmit` are what the request had. Turn it
+ * The mode is on, and the answer to a client's request stands at `packet`; `origin`, `receive` and `transmit` are what the request had. Turn it
  * into an interleaved one if it can be, and keep a place for its own transmit timestamp if one may be asked for.
  */
 export function interleaveAnswer(packet: usize, from: Incoming, origin: Timestamp, receive: Timestamp, transmit: Timestamp): void {
-  if (!interleaving || origin == 0 || receive == transmit) return;
+  if (origin == 0 || receive == transmit) return;
   let told = read64(packet + AT_RECEIVE);
   let set = setOf(told);
   for (let tries = 0; tries < UNIQUE_TRIES && (told == 0 || changetype<usize>(find(set, told)) != 0); tries++) set = setOf(++told);
