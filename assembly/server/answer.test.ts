@@ -53,6 +53,38 @@ describe("every datagram", () => {
   });
 });
 
+describe("a batch", () => {
+  it("of many clients is limited and logged as if each came alone", () => {
+    const [batch, single] = [everything(), everything()];
+    const { core } = batch;
+    const [table, size, stride] = ["SLOT_TABLE", "SLOT_SIZE", "SLOT_STRIDE_OCTETS"].map((name) => core.constant(name)) as [number, number, number];
+    const at = (slot: number, field: string) => table + slot * size + core.constant(`SLOT_${field}`);
+    const random = seededRandom(3);
+    for (let round = 0; round < 200; round++) {
+      const senders = Array.from({ length: 64 }, () => ipv4(192, 0, random() & 3, random() & 15));
+      senders.forEach(({ high, low }, slot) => {
+        core.bytes.set(packet({ transmitTime: 7n }), batch.at + slot * stride);
+        core.view.setInt32(at(slot, "LENGTH"), 48, true);
+        core.view.setUint8(at(slot, "KNOWN"), 1);
+        core.setU64(at(slot, "HIGH"), high);
+        core.setU64(at(slot, "LOW"), low);
+        core.setU64(at(slot, "RECEIVED"), batch.now);
+      });
+      batch.exports.answerBatch(64, batch.now, batch.server);
+      senders.forEach((from, slot) => {
+        const { reply } = single.ask(from, packet({ transmitTime: 7n }), 0n);
+        expect(core.view.getInt32(at(slot, "LENGTH"), true), `round ${round}, slot ${slot}`).toBe(reply.length);
+      });
+      batch.wait(0.7);
+      single.wait(0.7);
+    }
+    expect(batch.counters()).toEqual(single.counters());
+    expect(batch.counter("LIMITED")).toBeGreaterThan(100);
+    // A slot answered by itself afterwards is not taken for who was in it before.
+    expect(batch.ask(ipv4(192, 0, 9, 1)).reply.length).toBe(48);
+  });
+});
+
 describe("an answer", () => {
   it("is never longer than its request, with everything on", () => {
     const server = everything();

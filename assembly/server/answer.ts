@@ -42,6 +42,9 @@ export function beginAnswer(packet: usize, from: Incoming, server: Server): i32 
   from.smear = 0;
   from.key = 0;
   from.refused = 0;
+  // MUST not stay: the slot's next datagram is somebody else's.
+  const hash = from.hash;
+  from.hash = 0;
   if (from.length >= CONTROL_HEADER && modeOf(packet) == MODE_CONTROL) return controlled(packet, from);
   if (from.length < HEADER_LENGTH || (from.length & 3) != 0) {
     counters.malformed += 1;
@@ -55,7 +58,7 @@ export function beginAnswer(packet: usize, from: Incoming, server: Server): i32 
     counters.hushed += 1;
     return 0;
   }
-  const verdict = gate(from, from.received + <u64>server.monoOffset);
+  const verdict = gate(from, from.received + <u64>server.monoOffset, hash);
   if (verdict == GATE_SILENT) return 0;
   from.smear = smearAt(server, from.received);
   return verdict == GATE_ANSWER ? answered(packet, from, server, false) : kissed(packet, from, verdict);

@@ -9,6 +9,9 @@
  * Tested in respond.test.ts; measured in bench/core.ts.
  */
 
+import { KIND_ADDRESS, clientHash, clientTouch } from "./clients";
+import { gateLooksUp } from "./gate";
+import { interleaveOn, interleaveTouch } from "./interleaved";
 import { Incoming } from "./incoming";
 import { beginAnswer, completeAnswer, finishAnswer } from "./answer";
 import { openRequests } from "./ntsopen";
@@ -58,6 +61,26 @@ export function finishSlot(index: i32, transmit: Timestamp, server: Server): voi
   if (requestCount() > 0) sealReplies(packetAt(at));
 }
 
+/** Where what was read beforehand goes, so that the reading is not optimised away. */
+let warmth: u32 = 0;
+
+/**
+ * Before a batch: work out whose records it needs, and read them once in tight loops, so that the processor waits for many lines
+ * of memory at the same time instead of one after the other. With more clients than its caches hold this halves the time. Whoever
+ * answers the slots one by one need not call it.
+ */
+export function warmBatch(count: i32): void {
+  const looksUp = gateLooksUp();
+  for (let i = 0; i < count; i++) {
+    const slot = slotAt(i);
+    slot.hash = looksUp && slot.known ? clientHash(slot.high, slot.low, KIND_ADDRESS) : 0;
+  }
+  let sum: u32 = 0;
+  if (looksUp) for (let i = 0; i < count; i++) sum += clientTouch(slotAt(i).hash);
+  if (interleaveOn()) for (let i = 0; i < count; i++) sum += interleaveTouch(packetAt(i), slotAt(i).received);
+  warmth = sum;
+}
+
 /**
  * Answer the first `count` slots; all leave at `transmit`. Returns how many have an answer.
  *
@@ -66,6 +89,7 @@ export function finishSlot(index: i32, transmit: Timestamp, server: Server): voi
 export function answerBatch(count: i32, transmit: Timestamp, server: Server): i32 {
   const limit = min(count, SLOT_COUNT);
   if (requestCount() > 0) requestsForget();
+  warmBatch(limit);
   for (let i = 0; i < limit; i++) {
     const slot = slotAt(i);
     slot.length = min(slot.length, SLOT_SIZE);

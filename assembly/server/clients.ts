@@ -72,15 +72,29 @@ export function isIPv4(high: u64, low: u64): bool {
   return high == 0 && low >>> 32 == 0xffff;
 }
 
+/** The hash of an address or prefix, never 0. The kind goes in, lest 192.0.2.0 and 192.0.2.0/24 be one. */
+export function clientHash(high: u64, low: u64, kind: i32): u64 {
+  return hashWords(keyHigh(high, low, kind), keyLow(high, low, kind) ^ (<u64>kind << 63)) | <u64>1 << 32;
+}
+
+/** Read what a look-up of this hash will read first, so that it is near by then. The result means nothing, but MUST be used. */
+export function clientTouch(hash: u64): u32 {
+  const set = <i32>(<u32>hash & (SETS - 1));
+  const tag = <u32>(hash >>> 32);
+  const line = sets + <usize>set * SET_SIZE;
+  for (let way = 0; way < WAYS; way++) {
+    if (load<u32>(line + (<usize>way << 2)) == tag) return load<u32>(changetype<usize>(recordAt(set * WAYS + way)));
+  }
+  return 0;
+}
+
 /** The record of who sent from this address `now`, found or made, but not in place of `keep` (0: any). Never fails. */
-export function clientOf(high: u64, low: u64, kind: i32, now: Timestamp, keep: usize): Client {
+export function clientOf(high: u64, low: u64, kind: i32, hash: u64, now: Timestamp, keep: usize): Client {
   const first = keyHigh(high, low, kind);
   const second = keyLow(high, low, kind);
-  // The last octet of a prefix is free: the kind goes there, lest 192.0.2.0 and 192.0.2.0/24 be one.
-  const hash = hashWords(first, second ^ (<u64>kind << 63));
   const set = <i32>(<u32>hash & (SETS - 1));
   const line = sets + <usize>set * SET_SIZE;
-  const tag = <u32>(hash >>> 32) | 1;
+  const tag = <u32>(hash >>> 32);
   for (let way = 0; way < WAYS; way++) {
     if (load<u32>(line + (<usize>way << 2)) != tag) continue;
     const record = recordAt(set * WAYS + way);

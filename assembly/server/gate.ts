@@ -7,7 +7,7 @@
  */
 
 import { ACCESS_ALLOW, ACCESS_DENY, ACCESS_KISS, ACCESS_LIMITED, ACCESS_UNLIMITED, LIST_CONTROL, LIST_TIME, accessOf } from "./access";
-import { Client, KIND_ADDRESS, clientHeard, clientOf, clientsForget } from "./clients";
+import { Client, KIND_ADDRESS, clientHash, clientHeard, clientOf, clientsForget } from "./clients";
 import { counters } from "./counters";
 import { Incoming } from "./incoming";
 import { KISS, LEAK, PASS, limit, limitOn, limitsInUse, mayKiss } from "./ratelimit";
@@ -32,8 +32,13 @@ export function gateControl(on: bool): void {
   controlling = on;
 }
 
-/** `now`: on the clock that does not step. */
-export function gate(from: Incoming, now: Timestamp): i32 {
+/** Does a request from a known sender need a client's record? Then its hash may be worked out beforehand. */
+export function gateLooksUp(): bool {
+  return logging || limitsInUse();
+}
+
+/** `now`: on the clock that does not step. `hash`: of the sender's address where that was worked out, else 0. */
+export function gate(from: Incoming, now: Timestamp, hash: u64): i32 {
   if (!from.known) return GATE_ANSWER;
   const action = accessOf(LIST_TIME, from.high, from.low, ACCESS_ALLOW);
   if (action == ACCESS_DENY) {
@@ -43,7 +48,8 @@ export function gate(from: Incoming, now: Timestamp): i32 {
   const limited = action != ACCESS_UNLIMITED && limitOn(action == ACCESS_LIMITED);
   // A kiss needs a record, too: that of its budget.
   if (!limited && !logging && action != ACCESS_KISS) return GATE_ANSWER;
-  const client = clientOf(from.high, from.low, KIND_ADDRESS, now, 0);
+  const key = hash != 0 ? hash : clientHash(from.high, from.low, KIND_ADDRESS);
+  const client = clientOf(from.high, from.low, KIND_ADDRESS, key, now, 0);
   from.client = changetype<usize>(client);
   clientHeard(client, now);
   if (action == ACCESS_KISS) return kissed(client, now);

@@ -35,6 +35,8 @@ export class Incoming {
   client: usize;
   /** Where interleaved.ts keeps the timestamps of this answer, 0 for nowhere. */
   pair: usize;
+  /** Set before a batch: the hash of the client's address (clients.ts), 0 where it is not worked out yet. */
+  hash: u64;
   /** What is added to the clock's time for this answer: a leap second smeared. */
   smear: Interval;
 }

@@ -61,6 +61,11 @@ function setOf(receive: Timestamp): usize {
   return pairs + <usize>(<u32>(mixWord(receive) >>> 32) & (SETS - 1)) * SET_SIZE;
 }
 
+/** Read what the look-ups for this request will read first. The result means nothing, but MUST be used. */
+export function interleaveTouch(packet: usize, received: Timestamp): u32 {
+  return load<u32>(setOf(read64(packet + AT_ORIGIN))) ^ load<u32>(setOf(received));
+}
+
 function find(set: usize, receive: Timestamp): Pair {
   for (let at = set; at < set + SET_SIZE; at += PAIR_SIZE) {
     if (load<u64>(at) == receive) return changetype<Pair>(at);

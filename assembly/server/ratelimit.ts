@@ -17,7 +17,7 @@
  * Tested in ratelimit.test.ts.
  */
 
-import { Client, KIND_PREFIX, clientOf } from "./clients";
+import { Client, KIND_PREFIX, clientHash, clientOf } from "./clients";
 import { Incoming } from "./incoming";
 import { Interval, Timestamp } from "../proto/timestamp";
 
@@ -116,7 +116,8 @@ export function limit(client: Client, from: Incoming, now: Timestamp): i32 {
   let pass = has(own, now, perAddress);
   if (perPrefix.interval > 0) {
     // MUST keep the client's own record: in a flood all of its set may be of this second.
-    const record = clientOf(from.high, from.low, KIND_PREFIX, now, changetype<usize>(client));
+    const hash = clientHash(from.high, from.low, KIND_PREFIX);
+    const record = clientOf(from.high, from.low, KIND_PREFIX, hash, now, changetype<usize>(client));
     const prefix = changetype<usize>(record) + offsetof<Client>("full");
     pass = pass && (client.requests <= 1 || has(prefix, now, perPrefix));
     if (pass) take(prefix, now, perPrefix);
