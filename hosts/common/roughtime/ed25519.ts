@@ -61,7 +61,12 @@ export async function signerOf(host: Pick<Host, "runtime" | "version">, seed: Ui
   return (context, value) => sign(seed, context, value);
 }
 
-/** Node before 24 has it, but may warn on standard error that it is experimental. */
+/** Older Nodes have it, too, but warn on standard error that it is experimental. */
+const QUIET_SINCE: Readonly<Record<number, readonly [minor: number, patch: number]>> = { 20: [19, 3], 22: [13, 0] };
+
 function hasQuietEd25519({ runtime, version }: Pick<Host, "runtime" | "version">): boolean {
-  return runtime !== "node" || Number.parseInt(version, 10) >= 24;
+  if (runtime !== "node") return true;
+  const [major = 0, minor = 0, patch = 0] = version.split(".").map(Number);
+  const since = QUIET_SINCE[major];
+  return since ? minor > since[0] || (minor === since[0] && patch >= since[1]) : major >= 24;
 }

@@ -72,7 +72,7 @@ describe("key files", () => {
 });
 
 describe("a signer", () => {
-  it.each([["node", "20.0.0"], ["node", "26.0.0"], ["bun", "1.0.0"]] as const)("of %s %s signs what noble verifies", async (runtime, version) => {
+  it.each([["node", "20.19.2"], ["node", "20.19.3"], ["node", "22.12.0"], ["node", "26.0.0"], ["bun", "1.0.0"]] as const)("of %s %s signs what noble verifies", async (runtime, version) => {
     const sign = await signerOf({ runtime, version }, key.seed);
     const signature = await sign(RESPONSE_CONTEXT, Uint8Array.of(1, 2, 3));
     expect(verify(signature, RESPONSE_CONTEXT, Uint8Array.of(1, 2, 3), publicKeyOf(key.seed))).toBe(true);
