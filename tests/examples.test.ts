@@ -16,8 +16,11 @@ import { gzipSync } from "node:zlib";
 import { transform } from "esbuild";
 import ts from "typescript";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { base64 } from "../hosts/common/roughtime/list.ts";
+import { judgeReport } from "../hosts/common/roughtime/report.ts";
 import { lendHost, serve, type Server, type UdpSocket } from "../hosts/node/index.ts";
-import { hasIPv6 } from "./support/peers.ts";
+import { freshDirectory, hasIPv6 } from "./support/peers.ts";
+import { ownServer } from "./support/roughtime.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 /** Inside the package, where `escapement` means itself. */
@@ -38,8 +41,8 @@ interface Finished {
 type OnOutput = (output: string, stop: () => void) => void;
 
 /** Run a program to its end. */
-function run(file: string, args: readonly string[] = [], onOutput?: OnOutput): Promise<Finished> {
-  const options = { cwd: ROOT, env: { ...process.env, NO_COLOR: "1", SECONDS: "8" }, timeout: PATIENCE_MS };
+function run(file: string, args: readonly string[] = [], onOutput?: OnOutput, cwd = ROOT): Promise<Finished> {
+  const options = { cwd, env: { ...process.env, NO_COLOR: "1", SECONDS: "8" }, timeout: PATIENCE_MS };
   const child = spawn(process.execPath, [file, ...args], { ...options, stdio: ["ignore", "pipe", "pipe"] });
   let [stdout, stderr] = ["", ""];
   child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
@@ -76,6 +79,22 @@ afterAll(async () => {
   silent?.close();
   await server?.close();
 });
+
+/** A server list of three on loopback, the first with its clock so many seconds ahead. */
+async function roughtimeList(ahead = 0) {
+  const host = await lendHost();
+  const own = await Promise.all([ahead, 0, 0].map((ahead, i) => ownServer(host, { ahead, name: `server ${i}` })));
+  const servers = own.map(({ entry: { name, publicKey, addresses } }) => ({
+    name, version: 1, publicKeyType: "ed25519", publicKey: base64(publicKey), addresses: addresses.map(({ protocol, host, port }) => ({ protocol, address: `${host}:${port}` })),
+  }));
+  const folder = freshDirectory();
+  writeFileSync(path.join(folder, "list.json"), JSON.stringify({ servers }));
+  const close = async () => {
+    rmSync(folder, { recursive: true, force: true });
+    await Promise.all(own.map((one) => one[Symbol.asyncDispose]()));
+  };
+  return { host, list: path.join(folder, "list.json"), close };
+}
 
 describe.skipIf(!built).concurrent("examples", () => {
   /** Its output, after a clean end. */
@@ -194,6 +213,26 @@ describe.skipIf(!built).concurrent("examples", () => {
     expect(await output("socket-family", good)).toMatch(/\nIPv6: DNS\n$/);
     if (!(await hasIPv6())) return;
     expect(await output("socket-family", good.replace("127.0.0.1", "[::1]"))).toMatch(/^IPv4: DNS\nIPv6: ::1, /);
+  });
+
+  it("roughtime bounds the present by what three servers signed", async () => {
+    const { host, list, close } = await roughtimeList();
+    const told = await output("roughtime", list);
+    expect(told.match(/ ± 3 s, over udp\n/g)).toHaveLength(6);
+    const [low, high] = /between (\S+) and (\S+)\n$/.exec(told)!.slice(1).map((text) => Date.parse(text)) as [number, number];
+    expect(high - low).toBeLessThan(10_000);
+    const now = Number(host.clock.now() / 1_000_000n);
+    expect(low < now && now - PATIENCE_MS < high).toBe(true);
+    await close();
+  });
+
+  it("roughtime writes the proof of a lie down, and has status 1", async () => {
+    const { list, close } = await roughtimeList(3600);
+    const { status, stdout } = await run(path.join(ROOT, "examples/roughtime.mjs"), [list], undefined, path.dirname(list));
+    expect([status, stdout]).toEqual([1, expect.stringMatching(/somebody lied: the proof is in malfeasance\.json\n$/)]);
+    const report = JSON.parse(readFileSync(path.join(path.dirname(list), "malfeasance.json"), "utf8")) as Parameters<typeof judgeReport>[0];
+    expect(judgeReport(report).problems).toEqual([]);
+    await close();
   });
 
   it("core-only gets out the offset and delay that were put in", async () => {
