@@ -148,7 +148,7 @@ describe.skipIf(skipped)(titled("chronyd follows our server", skipped), () => {
 
   it("never selects our server when it was told to expect a MAC", async () => {
     await using server = await ours({ stratum: 2 });
-    await using client = await chronyClient([lineFor(server, "key 1")], ["1 SHA1 HEX:00112233445566778899aabbccddeeff00112233"]);
+    await using client = await chronyClient([lineFor(server, "key 1")], { keys: ["1 SHA1 HEX:00112233445566778899aabbccddeeff00112233"] });
     await eventually("our server to have been asked four times", () => (server.stats.received >= 4 ? true : undefined), client.peer);
     const data = await client.report("ntpdata");
     expect(numberIn(data, "Total good RX"), "a reply without its MAC is no reply").toBe(0);

@@ -7,10 +7,13 @@
 
 import { userInfo } from "node:os";
 import { join } from "node:path";
-import { Peer, eventually, freePort, freshDirectory, loopbackAlias, run, writeLines } from "../support/peers.ts";
+import { Peer, eventually, freePort, freshDirectory, loopbackAlias, run, untilReady, writeLines, type Namespace } from "../support/peers.ts";
 
 /** chronyc's report as it prints it, "Reference ID : 7F7F0101 ()", by the words before the colon. */
 export type Report = ReadonlyMap<string, string>;
+
+/** Which chronyd: this machine's, or that of a newer release (build/peers.sh). */
+export type ChronyProgram = "chronyd" | "chronyd-new";
 
 /** A chronyd that runs until disposed of. */
 export interface Chronyd extends AsyncDisposable {
@@ -31,38 +34,47 @@ export interface ChronydOptions {
   readonly listen?: readonly string[];
   /** Lines of a key file. */
   readonly keys?: readonly string[];
+  readonly program?: ChronyProgram;
+  /** Runs inside this network namespace, a server at the ports that are registered: there they are free. */
+  readonly namespace?: Namespace;
 }
+
+/** What a client is started with, beside its lines. */
+export type ChronyClientOptions = Pick<ChronydOptions, "keys" | "program" | "namespace">;
 
 /** It stays who we are, root or not. */
 const AS_WE_ARE = ["-U", "-u", userInfo().username] as const;
 
 /** Start a server that says `local stratum 3`, unless told otherwise by `lines`. */
-export async function chronyServer({ lines = ["local stratum 3"], listen = [loopbackAlias()], keys }: ChronydOptions = {}): Promise<Chronyd> {
-  const port = await freePort(...listen);
+export async function chronyServer({ lines = ["local stratum 3"], listen = [loopbackAlias()], ...options }: ChronydOptions = {}): Promise<Chronyd> {
+  const port = options.namespace ? 123 : await freePort(...listen);
   const places = [`port ${port}`, ...listen.map((address) => `bindaddress ${address}`), "allow", "allow ::/0"];
-  return start([...places, ...lines], { address: listen[0] ?? "", port, keys });
+  return start([...places, ...lines], { address: listen[0] ?? "", port }, options);
 }
 
 /** Start a client of the sources in `lines`; it serves nobody. */
-export function chronyClient(lines: readonly string[], keys?: readonly string[]): Promise<Chronyd> {
-  return start(["port 0", ...lines], { address: "", port: 0, keys });
+export function chronyClient(lines: readonly string[], options: ChronyClientOptions = {}): Promise<Chronyd> {
+  return start(["port 0", ...lines], { address: "", port: 0 }, options);
 }
 
-async function start(lines: readonly string[], { address, port, keys }: { address: string; port: number; keys?: readonly string[] | undefined }): Promise<Chronyd> {
+async function start(lines: readonly string[], place: Pick<Chronyd, "address" | "port">, { keys, program = "chronyd", namespace }: ChronyClientOptions): Promise<Chronyd> {
   const directory = freshDirectory();
   const socket = join(directory, "chronyd.sock");
-  const places = ["cmdport 0", `bindcmdaddress ${socket}`, `pidfile ${join(directory, "chronyd.pid")}`];
+  const places = ["cmdport 0", `bindcmdaddress ${socket}`, `pidfile ${join(directory, "chronyd.pid")}`, `ntsdumpdir ${directory}`];
   if (keys) places.push(`keyfile ${writeLines(directory, "keys", keys)}`);
   const file = writeLines(directory, "chrony.conf", [...places, ...lines]);
-  const peer = new Peer("chronyd", ["-x", "-d", ...AS_WE_ARE, "-f", file], { owns: [directory] });
+  // A newer chronyc becomes another user, who may not enter our directory.
+  const [chronyc, stay] = program === "chronyd" ? ["chronyc", []] : ["chronyc-new", ["-u", userInfo().username]];
+  const within = namespace ? { namespace } : {};
+  const peer = new Peer(program, ["-x", "-d", ...AS_WE_ARE, "-f", file], { ...within, owns: [directory] });
   const ask = async (...command: string[]) => {
-    const { status, stdout, stderr } = await run("chronyc", ["-h", socket, "-n", ...command]);
+    const { status, stdout, stderr } = await run(chronyc, [...stay, "-h", socket, "-n", ...command]);
     if (status !== 0) throw new Error(`expected chronyc ${command.join(" ")} to succeed: ${stdout}${stderr}`);
     return stdout;
   };
   // It answers commands only once its NTP sockets are open.
-  await eventually("chronyd to answer chronyc", () => ask("activity"), peer);
-  return { peer, address, port, ask, report: async (...command) => reportOf(await ask(...command)), [Symbol.asyncDispose]: () => peer[Symbol.asyncDispose]() };
+  await untilReady("chronyd to answer chronyc", () => ask("activity"), peer);
+  return { peer, ...place, ask, report: async (...command) => reportOf(await ask(...command)), [Symbol.asyncDispose]: () => peer[Symbol.asyncDispose]() };
 }
 
 function reportOf(text: string): Report {

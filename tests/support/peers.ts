@@ -12,6 +12,7 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { accessSync, constants, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { createSocket } from "node:dgram";
+import { createServer } from "node:net";
 import { randomInt } from "node:crypto";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -40,6 +41,16 @@ const PACKAGES: Record<string, string> = {
   ntpq: "ntpsec",
   "ntpd-classic": "classic ntp 4.2.8",
   "ntpq-classic": "classic ntp 4.2.8",
+  "ntpdate": "classic ntpdate 4.2.8",
+  "sntp": "classic sntp 4.2.8",
+  "chronyd-new": "a newer chrony",
+  "chronyc-new": "a newer chrony",
+  "ntpd-new": "a newer ntpsec",
+  "tshark-new": "a newer tshark",
+  "ntp-daemon": "ntpd-rs",
+  "ntp-ctl": "ntpd-rs",
+  "redis-cli": "redis-tools",
+  "cc": "build-essential",
   ntpdig: "ntpsec-ntpdig",
   ip: "iproute2",
   setpriv: "util-linux",
@@ -237,6 +248,16 @@ export async function eventually<T>(what: string, look: () => Promise<T | undefi
   throw new Error(`expected ${what}, but ${why}; ${context?.said ?? ""}`, { cause: last });
 }
 
+/** {@link eventually} for a peer that has just been started: when it does not get ready it is stopped. */
+export async function untilReady<T>(what: string, look: () => Promise<T | undefined> | T | undefined, peer: Peer): Promise<T> {
+  try {
+    return await eventually(what, look, peer);
+  } catch (error) {
+    await peer.stop();
+    throw error;
+  }
+}
+
 // --- places ---
 
 /** A fresh directory that only we can read. Whoever starts a peer in it lets the peer own it. */
@@ -262,6 +283,18 @@ export async function freePort(...addresses: string[]): Promise<number> {
     const port = randomInt(20_000, 32_000);
     for (const address of addresses) if (!(await isFree(address, port))) return undefined;
     return port;
+  });
+}
+
+/** A TCP port that is free at `address`, below those that the kernel gives to clients. */
+export function freeTcpPort(address: string): Promise<number> {
+  return eventually("a free TCP port", () => {
+    const port = randomInt(20_000, 32_000);
+    const server = createServer();
+    return new Promise<number | undefined>((resolve) => {
+      server.once("error", () => resolve(undefined));
+      server.listen({ port, host: address, exclusive: true }, () => server.close(() => resolve(port)));
+    });
   });
 }
 
