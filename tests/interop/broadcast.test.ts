@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Namespace, Peer, eventually, freshDirectory, run, titled, whySkipped, writeLines } from "../support/peers.ts";
+import { record } from "./record.ts";
 
 const skipped = whySkipped(["chronyd", "chronyc", "ip", "nsenter", "unshare"], { root: true });
 const HERE = "10.98.0.1";
@@ -82,6 +83,7 @@ describe.skipIf(skipped)(titled("chronyd broadcasts", skipped), () => {
       expect(later.uncertainty).toBeLessThan(0.01);
       const told = await chronyd.ask("serverstats");
       expect(Number(/NTP packets received\s+: (\d+)/.exec(told)?.[1]), told).toBe(later.sources[0]!.sent);
+      record("chronyd", "broadcaster", `\`startClock\` listens to broadcasts ${_}`, "NTP packets received: those of the first volley and no more");
     } finally {
       await clock.peer.stop();
       await chronyd.peer.stop();

@@ -6,6 +6,7 @@ import { lendHost, serve, type ServeOptions, type Server } from "../../hosts/nod
 import { eventually, hasIPv6, loopbackAlias, titled, whySkipped } from "../support/peers.ts";
 import { chronyClient, chronyOnce, chronyServer, numberIn, settled, type Chronyd, type Report } from "./chrony.ts";
 import { best, sourceOf } from "./ask.ts";
+import { record } from "./record.ts";
 
 const skipped = whySkipped(["chronyd", "chronyc"]);
 /** Ask eight times a second: four samples come within half a second. */
@@ -51,11 +52,13 @@ describe.skipIf(skipped)(titled("chronyd -Q asks our server", skipped), async ()
     await using server = await ours({ stratum: 2 });
     await expectWrongBy(0, lineFor(server));
     expect(server.stats).toMatchObject({ dropped: 0, failed: 0 });
+    record("chronyd", "client", "`chronyd -Q` asks `serve` over IPv4", "System clock wrong by less than 1 ms");
   });
 
   it.skipIf(!six)("accepts it over IPv6 and prints an offset near zero", async () => {
     await using server = await ours({ stratum: 2, listen: ["::1"] });
     await expectWrongBy(0, lineFor(server));
+    record("chronyd", "client", "`chronyd -Q` asks `serve` over IPv6", "System clock wrong by less than 1 ms");
   });
 
   it.each([["NTPv3", "version 3"], ["NTPv4 with field 0xF323", "extfield F323"], ["no more than 20 ms of delay", "maxdelay 0.02"]])("accepts it with %s", async (_, option) => {
@@ -109,6 +112,7 @@ describe.skipIf(skipped)(titled("chronyd follows our server", skipped), () => {
     await eventually("an offset near zero", async () => (Math.abs(numberIn(await client.report("ntpdata"), "Offset")) < NEAR_ZERO ? true : undefined), client.peer);
     expect(numberIn(data, "Total good RX")).toBeGreaterThanOrEqual(3);
     expect((await client.report("tracking")).get("Reference ID")).toContain(address);
+    record("chronyd", "client", "follow `serve`", `selected (^*), NTP tests ${data.get("NTP tests")}`);
   });
 
   it("announces the leap second that our server announces", async () => {
@@ -117,6 +121,7 @@ describe.skipIf(skipped)(titled("chronyd follows our server", skipped), () => {
     const data = await afterReplies(client, server, 4);
     expect(data.get("Leap status")).toBe("Insert second");
     expect(data.get("Reference ID")).toContain("50505300 (PPS)");
+    record("chronyd", "client", "leap second announced by `serve`", `Leap status ${data.get("Leap status")}, Reference ID ${data.get("Reference ID")}`);
     expect(data.get("NTP tests")).toBe("111 111 1111");
   });
 
@@ -129,6 +134,7 @@ describe.skipIf(skipped)(titled("chronyd follows our server", skipped), () => {
     // chronyc prints microseconds; the header's steps are 15 µs.
     expect(numberIn(finely!, "Root delay")).toBeCloseTo(exact.rootDelay, 6);
     expect(numberIn(finely!, "Root dispersion")).toBeCloseTo(exact.rootDispersion, 6);
+    record("chronyd", "client", "extension field 0xF323 of `serve`", `Root delay ${finely!.get("Root delay")}, without the field ${coarsely!.get("Root delay")}`);
     expect(finely!.get("NTP tests")).toBe("111 111 1111");
     expect(Math.abs(numberIn(coarsely!, "Root delay") - exact.rootDelay)).toBeLessThan(2 ** -16);
     expect(numberIn(coarsely!, "Root delay")).not.toBeCloseTo(exact.rootDelay, 6);
@@ -143,6 +149,7 @@ describe.skipIf(skipped)(titled("chronyd follows our server", skipped), () => {
     expect(data.get("NTP tests")).toMatch(/^111 \d\d\d \d\d\d\d$/);
     expect(data.get("NTP tests")).not.toBe("111 111 1111");
     expect(numberIn(data, "Total good RX")).toBe(0);
+    record("chronyd", "client", "`serve` that is not synchronised", `Leap status ${data.get("Leap status")}, Total good RX 0`);
     expect(await client.ask("sources")).not.toContain("^*");
   });
 
@@ -166,6 +173,7 @@ describe.skipIf(skipped)(titled("chronyd follows our server", skipped), () => {
       const sources = await client.ask("sources");
       return mark(sources, liar) === "x" && "*+-".includes(mark(sources, honest)) && sources.includes("^*") ? true : undefined;
     }, client.peer);
+    record("chronyd", "client", "one `serve` of three lies by half a second", "^x; the others kept, one of them selected (^*)");
     expect((await client.report("tracking")).get("Reference ID")).not.toContain(String(liar.addresses[0]?.address));
   });
 });

@@ -6,6 +6,7 @@ import { query, type QueryOptions, type Sample } from "../../hosts/node/index.ts
 import { escapement, eventually, hasIPv6, titled, whySkipped } from "../support/peers.ts";
 import { chronyClient, chronyServer, numberIn, settled, type Chronyd, type Report } from "./chrony.ts";
 import { AGREEMENT, best, failure, kernelStamps, sourceOf } from "./ask.ts";
+import { record } from "./record.ts";
 
 const skipped = whySkipped(["chronyd", "chronyc"]);
 
@@ -29,6 +30,7 @@ describe.skipIf(skipped)(titled("chronyd as a server", skipped), () => {
     expect(tracking.get("Leap status")).toBe("Normal");
     expect(sample.rootDelay).toBe(numberIn(tracking, "Root delay"));
     expect(sample.rootDispersion).toBe(numberIn(tracking, "Root dispersion"));
+    record("chronyd", "server", `\`query\` in NTPv${version} reads what it says of itself`, `Stratum ${tracking.get("Stratum")}, Reference ID ${tracking.get("Reference ID")}, Leap status ${tracking.get("Leap status")}`);
     expect(sample.delay).toBeGreaterThan(0);
     expect(sample.t1 <= sample.t4 && sample.t2 <= sample.t3).toBe(true);
   });
@@ -148,6 +150,7 @@ describe.skipIf(skipped)(titled("chronyd that must not be believed or does not a
     for (let i = 0; i < 40 && !codes.has("TIMEOUT"); i++) codes.add((await failure(query(sourceOf(server), { timeout: 0.15 }))).code);
     expect([...codes]).toEqual(["none", "TIMEOUT"]);
     expect(numberIn(await server.report("serverstats"), "NTP packets dropped")).toBeGreaterThan(0);
+    record("chronyd", "server", "`query` is limited in its rate", "NTP packets dropped: more than 0");
   });
 
   it("refuses by silence whom it does not allow", async () => {

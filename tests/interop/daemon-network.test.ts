@@ -7,6 +7,7 @@
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { COMMAND, Namespace, Peer, escapement, eventually, freshDirectory, run, titled, whySkipped, writeLines } from "../support/peers.ts";
+import { record } from "./record.ts";
 
 const skipped = whySkipped(["ip", "nsenter", "unshare", "chronyd", "chronyc"], { root: true });
 const THEIRS = "10.78.0.1";
@@ -84,6 +85,7 @@ describe.skipIf(skipped)(titled("a daemon between two namespaces", skipped), () 
     expect(await chronyc("sources")).toMatch(new RegExp(`\\^\\* ${OURS.replaceAll(".", "\\.")} `));
     expect(seen).toMatch(/Reference ID\s*: 0A4E0001/);
     expect(seen).toMatch(/Leap status\s*: Normal/);
+    record("chronyd", "client", "`escapement daemon` that follows another chronyd", "selected (^*), Stratum 4, NTP tests 111 111 1111");
     const offset = Number(/^Offset\s*: ([+-][\d.]+) seconds/m.exec(seen)?.[1]);
     expect(Math.abs(offset)).toBeLessThan(SEEN);
   });

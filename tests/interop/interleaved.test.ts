@@ -6,6 +6,7 @@ import { query, startClock, type Clock } from "../../hosts/node/index.ts";
 import { eventually, escapement, titled, whySkipped } from "../support/peers.ts";
 import { chronyServer, numberIn, type Chronyd } from "./chrony.ts";
 import { kernelStamps, sourceOf } from "./ask.ts";
+import { record } from "./record.ts";
 
 const skipped = whySkipped(["chronyd", "chronyc"]);
 
@@ -21,6 +22,7 @@ describe.skipIf(skipped)(titled("chronyd answers in interleaved mode", skipped),
     expect(sample).toMatchObject({ interleaved: true, usable: true });
     expect(Math.abs(sample.offset)).toBeLessThanOrEqual(sample.rootDistance);
     expect(await interleavedAnswers(server)).toBe(1);
+    record("chronyd", "server", "`query` in interleaved mode", "Interleaved NTP packets 1");
     if (kernelStamps) expect(sample.timestamps).toEqual({ t1: "kernel", t4: "kernel" });
   });
 
@@ -65,6 +67,7 @@ describe.skipIf(skipped)(titled("chronyd answers in interleaved mode", skipped),
       eventually(`${count} interleaved samples`, () => (followed().interleaved >= count ? followed() : undefined), server.peer);
     await interleavedOf(first, 6);
     expect(await interleavedAnswers(first)).toBeGreaterThanOrEqual(6);
+    record("chronyd", "server", "`startClock` in interleaved mode", "Interleaved NTP packets 6 or more");
     await first[Symbol.asyncDispose]();
     // The port that is said last counts.
     await using second = await chronyServer({ lines: [...lines, `port ${first.port}`], listen: [first.address] });

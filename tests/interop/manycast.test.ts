@@ -4,6 +4,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { fileURLToPath } from "node:url";
 import { Namespace, Peer, eventually, freshDirectory, run, titled, whySkipped, writeLines } from "../support/peers.ts";
+import { record } from "./record.ts";
 
 const skipped = whySkipped(["ntpd-classic", "ntpq-classic", "chronyd", "ip", "nsenter", "unshare"], { root: true });
 const HERE = "10.98.0.1";
@@ -70,6 +71,7 @@ describe.skipIf(skipped)(titled("classic ntpd is a manycast server", skipped), (
     expect(Math.abs(state.sources[0]!.offset)).toBeLessThan(0.005);
     // What it says of who asked it: clients (m 3) at our end.
     const { stdout } = await run("ntpq-classic", ["-n", "-c", "mrulist", "127.0.0.1"], { namespace: there });
+    record("ntpd-classic", "manycast server", `\`startClock\` asks a group: ${_}`, "mrulist: mode 3, version 4");
     expect(stdout).toMatch(new RegExp(`\\. 3 4 +\\d+ +\\d+ (${HERE.replaceAll(".", "\\.")}|fe80::\\S+)$`, "m"));
   });
 });

@@ -7,6 +7,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Namespace, Peer, escapement, eventually, freshDirectory, run, titled, whySkipped, writeLines, type Ended } from "../support/peers.ts";
 import { startServe } from "./ask.ts";
+import { record } from "./record.ts";
 
 const withDig = whySkipped(["ip", "nsenter", "unshare", "ntpdig"], { root: true });
 const withRdate = whySkipped(["ip", "nsenter", "unshare", "rdate"], { root: true });
@@ -41,6 +42,7 @@ describe.skipIf(withDig)(titled("one-shot clients ask escapement serve", withDig
     const { offset, ip, stratum, leap } = JSON.parse(stdout) as Dug;
     expect({ ip, stratum, leap }).toEqual({ ip: address, stratum: 2, leap: "no-leap" });
     expect(Math.abs(offset)).toBeLessThan(CLOSE);
+    record("ntpdig", "client", `\`escapement serve\` at ${address}`, `stratum ${stratum}, leap ${leap}`);
   });
 
   it("ntpdig takes the best of four answers", async () => {
@@ -55,6 +57,7 @@ describe.skipIf(withDig)(titled("one-shot clients ask escapement serve", withDig
     expect(unsynchronised.over).toBe(false);
     expect(status, stdout + stderr).toBe(1);
     expect(stderr).toContain("no eligible servers");
+    record("ntpdig", "client", "`escapement serve` that is not synchronised", "no eligible servers");
   });
 
   it("ntpdig that asks with a key is told in one packet that we hold none, and does not take that for time", async () => {
@@ -72,6 +75,7 @@ describe.skipIf(withDig)(titled("one-shot clients ask escapement serve", withDig
     const { status, stdout, stderr } = await run("rdate", ["-n", "-p", "-v", address], { namespace: network, env: { TZ: "UTC" } });
     expect(status, stdout + stderr).toBe(0);
     expect(Math.abs(Number(/adjust local clock by (-?[\d.]+) seconds/.exec(stdout + stderr)?.[1]))).toBeLessThan(CLOSE);
+    record("rdate", "client", `\`escapement serve\` at ${address}`, "adjust local clock by less than 50 ms");
   });
 
   it("answered everybody", async () => {
@@ -126,6 +130,7 @@ describe.skipIf(withDaemon)(titled("NTPsec's ntpd between our server and our cli
     const variables = await ntpq("-c", "rv &1 stratum,refid,leap,rootdelay,hmode,pmode,precision");
     expect(variables).toContain("stratum=4");
     expect(variables).toContain("pmode=4");
+    record("ntpd", "client", "`escapement serve`", "selected (*), stratum=4, pmode=4");
     expect(Number(/rootdelay=([\d.]+)/.exec(variables)?.[1]), "ms").toBeCloseTo(4, 1);
 
     const late = await eventually("ntpd to say that it is synchronised", async () => {

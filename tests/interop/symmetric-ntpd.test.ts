@@ -4,6 +4,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { fileURLToPath } from "node:url";
 import { Namespace, Peer, eventually, freshDirectory, run, titled, whySkipped, writeLines } from "../support/peers.ts";
+import { record } from "./record.ts";
 
 const skipped = whySkipped(["ntpd-classic", "ntpq-classic", "chronyd", "ip", "nsenter", "unshare"], { root: true });
 const HERE = "10.98.0.1";
@@ -107,6 +108,7 @@ describe.skipIf(skipped)(titled("classic ntpd is our peer", skipped), () => {
     const told = await eventuallyOfUs("ntpd to select us", ntpd, (now) => now.get("condition") === "sys.peer");
     expectFaultless(told);
     expect(told.get("flash")).toBe("00 ok");
+    record("ntpd-classic", "peer", "`startClock` as symmetric peer", `condition ${told.get("condition")}, hmode ${told.get("hmode")}, pmode ${told.get("pmode")}, flash ${told.get("flash")}`);
     await eventually("us to see that it follows us", () => clock.state()?.lastProblems.some(({ test }) => test === "testG") || undefined, clock.peer);
   });
 

@@ -6,6 +6,7 @@ import { startClock, type Clock, type ClockOptions } from "../../hosts/node/inde
 import { eventually, freePort, loopbackAlias, titled, whySkipped } from "../support/peers.ts";
 import { chronyServer, numberIn, type Chronyd, type Report } from "./chrony.ts";
 import { sourceOf } from "./ask.ts";
+import { record } from "./record.ts";
 
 const skipped = whySkipped(["chronyd", "chronyc"]);
 /** Polls of a second. */
@@ -63,6 +64,7 @@ describe.skipIf(skipped)(titled("chronyd is our peer", skipped), () => {
       return text.includes(`=* ${ours.address}`) ? text : undefined;
     }, peer.peer);
     expect(sources).toMatch(/=\* /);
+    record("chronyd", "peer", "`startClock` as symmetric active peer", `selected (=*), Mode ${data.get("Mode")}, NTP tests ${data.get("NTP tests")}`);
     // It follows us and says so: we must not follow it.
     await eventually("a loop to be seen", () => (followed(1).lastProblems.some(({ test }) => test === "testG") ? true : undefined), peer.peer);
     expect(clock!.state.refid).toBe(server.address);
@@ -101,6 +103,7 @@ describe.skipIf(skipped)(titled("chronyd is our peer", skipped), () => {
     await peerWith([server], undefined, ours, { peering: { allow: [peer.address], port: ours.port, addresses: [ours.address] } });
     const data = await dataOf(peer, ours.address);
     expect(data.get("Mode")).toBe("Symmetric passive");
+    record("chronyd", "peer", "`startClock` as symmetric passive peer", `Mode ${data.get("Mode")}, NTP tests ${data.get("NTP tests")}`);
     const state = await eventually("eight samples of the peer", () => (clock!.state.sources[1] && followed(1).used >= 8 ? followed(1) : undefined), peer.peer);
     expect(Math.abs(state.offset)).toBeLessThan(NEAR);
   });

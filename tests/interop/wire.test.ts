@@ -8,6 +8,7 @@ import { Peer, escapement, eventually, titled, whySkipped } from "../support/pee
 import { chronyServer, type Chronyd } from "./chrony.ts";
 import { AT } from "./packet.ts";
 import { sourceOf } from "./ask.ts";
+import { record } from "./record.ts";
 
 const skipped = whySkipped(["tshark", "chronyd", "chronyc"], { root: true });
 const FIELDS = ["udp.srcport", "udp.dstport", "udp.payload", "ntp.flags", "_ws.malformed", "_ws.expert.message", "ip.src"] as const;
@@ -113,6 +114,7 @@ describe.skipIf(skipped)(titled("our requests on the wire", skipped), () => {
       expect(told, "octets before the transmit timestamp that tell anything").toEqual([AT.flags, AT.precision]);
       expect(data[AT.precision]).toBe(32);
     }
+    record("tshark", "observer", `requests of \`query\`: ${_}`, `ntp.flags 0x${flags}, nothing malformed, no expert message`);
   });
 
   it("each comes from another ephemeral port", async () => {
@@ -156,5 +158,6 @@ describe.skipIf(skipped)(titled("our server's replies on the wire", skipped), ()
     expect(replies.map((seen) => seen["ntp.flags"])).toEqual(["0x24", "0x1c"]);
     for (const seen of replies) expect([seen["_ws.malformed"], seen["_ws.expert.message"]]).toEqual(["", ""]);
     expect(replies.map((seen) => payload(seen).length)).toEqual([76, 48]);
+    record("tshark", "observer", "replies of `serve`", "ntp.flags 0x24 and 0x1c, nothing malformed, no expert message");
   });
 });

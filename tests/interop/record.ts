@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/**
+ * What a real program itself reported of us, for the table of docs/interop.md: one JSON line per fact, appended to the file
+ * that INTEROP_FACTS names; nothing is written without it. `npm run interop` (build/interop.mjs) keeps the facts of tests
+ * that passed. Its test is tests/interop-table.test.ts.
+ *
+ * A fact holds what is the same in every run: no offsets, no addresses that are drawn.
+ *
+ * @module
+ */
+
+import { execFileSync } from "node:child_process";
+import { appendFileSync } from "node:fs";
+import { relative } from "node:path";
+import process from "node:process";
+import { expect } from "vitest";
+import { findProgram } from "../support/peers.ts";
+
+/** What the program was to us. */
+export type Role = "server" | "client" | "peer" | "broadcaster" | "manycast server" | "observer";
+
+export interface Fact {
+  readonly peer: string;
+  readonly version: string;
+  readonly role: Role;
+  /** What was tried, in words. */
+  readonly what: string;
+  /** What the program said of it, in its own words. */
+  readonly reported: string;
+  /** The test that shows it: its file under the repository, and its full name. */
+  readonly file: string;
+  readonly test: string;
+}
+
+/** A program's maker, and how it tells its version where --version does not. */
+const PROGRAMS: Record<string, { readonly peer: string; readonly ask?: readonly string[] }> = {
+  "chronyd": { peer: "chronyd", ask: ["-v"] },
+  "chronyd-new": { peer: "chronyd", ask: ["-v"] },
+  "ntpd": { peer: "ntpd (NTPsec)" },
+  "ntpd-new": { peer: "ntpd (NTPsec)" },
+  "ntpdig": { peer: "ntpdig (NTPsec)" },
+  "ntpd-classic": { peer: "ntpd (classic)" },
+  "ntp-daemon": { peer: "ntpd-rs" },
+  "rdate": { peer: "rdate", ask: [] },
+  "tshark": { peer: "tshark" },
+  "tshark-new": { peer: "tshark" },
+};
+
+/** Note what `program`, being our `role`, `reported` of `what`. */
+export function record(program: string, role: Role, what: string, reported: string): void {
+  const to = process.env["INTEROP_FACTS"];
+  if (!to) return;
+  const { currentTestName = "", testPath = "" } = expect.getState();
+  const fact: Fact = {
+    peer: PROGRAMS[program]?.peer ?? program, version: versionOf(program), role, what, reported,
+    file: relative(process.cwd(), testPath), test: currentTestName,
+  };
+  appendFileSync(to, `${JSON.stringify(fact)}\n`);
+}
+
+const versions = new Map<string, string>();
+
+/** The first number with a dot in what the program says of itself; rdate says nothing, its package does. */
+function versionOf(program: string): string {
+  let version = versions.get(program);
+  if (version === undefined) {
+    const ask = PROGRAMS[program]?.ask ?? ["--version"];
+    const said = ask.length > 0 ? execFileSync(findProgram(program) ?? program, [...ask], { encoding: "utf8" }) : execFileSync("dpkg-query", ["-W", program], { encoding: "utf8" });
+    version = /(?:^|[^\d.])(\d+\.\d[\w.]*)/.exec(said.replace(/^\S+\s+\d+:/, ""))?.[1] ?? "?";
+    versions.set(program, version);
+  }
+  return version;
+}
