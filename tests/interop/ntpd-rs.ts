@@ -112,3 +112,9 @@ export async function sourcesOf({ status }: Pick<NtpdRs, "status">): Promise<Ntp
     };
   });
 }
+
+/** What a server counts, by the name that `ntp-ctl status` gives it: "NTS Accepted". */
+export async function countsOf({ status }: Pick<NtpdRs, "status">): Promise<ReadonlyMap<string, number>> {
+  const servers = (await status()).split(/^Servers:$/m)[1] ?? "";
+  return new Map([...servers.matchAll(/^\s+(\S.*?)\s+(\d+)$/gm)].map(([, name = "", count]) => [name, Number(count)] as const));
+}

@@ -9,7 +9,7 @@ import { COMMAND, Namespace, Peer, escapement, eventually, freePort, freeTcpPort
 import { PkiFiles } from "../support/files-of-pki.ts";
 import { chronyServer, numberIn, type ChronyProgram } from "./chrony.ts";
 import { chronyNtsServer, type NtsChronyd, type NtsPlace } from "./chrony-nts.ts";
-import { ntpdRsServer } from "./ntpd-rs.ts";
+import { countsOf, ntpdRsServer } from "./ntpd-rs.ts";
 import { ntpsecNtsServer, type NtpsecProgram } from "./ntpsec.ts";
 import { record } from "./record.ts";
 
@@ -131,13 +131,19 @@ describe.skipIf(rustSkipped)(titled("ntpd-rs is asked by NTS", rustSkipped), () 
   it.each([15, 17])("AEAD %i", async (aead) => {
     await using server = await ntpdRsServer({ pki });
     expectProven(await ask(server, ["--aead", String(aead)]), aead);
-    record("ntp-daemon", "server", `\`query nts:\` with AEAD ${aead}`, "accepted");
+    const counts = await eventually("ntpd-rs to have counted it", async () => {
+      const now = await countsOf(server);
+      return now.get("NTS Received") ? now : undefined;
+    }, server.peer);
+    expect(Object.fromEntries(counts)).toMatchObject({ "NTS Received": 1, "NTS Accepted": 1, "NTS NAK": 0 });
+    record("ntp-daemon", "server", `\`query nts:\` with AEAD ${aead}`, "NTS Accepted 1, NTS NAK 0");
   });
 
   it("a daemon of ours follows it", { timeout: 60_000 }, async () => {
     await using server = await ntpdRsServer({ pki });
     await using daemon = await startDaemon(server);
     expect(await daemon.after(6)).toMatchObject({ authentication: "nts", nts: { aead: expect.toBeOneOf([15, 17]) } });
+    expect((await countsOf(server)).get("NTS NAK")).toBe(0);
   });
 });
 

@@ -9,7 +9,7 @@
  * @module
  */
 
-import { execFileSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { appendFileSync } from "node:fs";
 import { relative } from "node:path";
 import process from "node:process";
@@ -60,13 +60,16 @@ export function record(program: string, role: Role, what: string, reported: stri
 
 const versions = new Map<string, string>();
 
-/** The first number with a dot in what the program says of itself; rdate says nothing, its package does. */
+/** The first number with dots in what the program says of itself, on either output; rdate says nothing, its package does. */
 function versionOf(program: string): string {
   let version = versions.get(program);
   if (version === undefined) {
     const ask = PROGRAMS[program]?.ask ?? ["--version"];
-    const said = ask.length > 0 ? execFileSync(findProgram(program) ?? program, [...ask], { encoding: "utf8" }) : execFileSync("dpkg-query", ["-W", program], { encoding: "utf8" });
-    version = /(?:^|[^\d.])(\d+\.\d[\w.]*)/.exec(said.replace(/^\S+\s+\d+:/, ""))?.[1] ?? "?";
+    const [command, args] = ask.length > 0 ? [findProgram(program) ?? program, ask] : ["dpkg-query", ["-W", program]];
+    const { stdout, stderr } = spawnSync(command, [...args], { encoding: "utf8" });
+    // A package's version may begin with an epoch, "1:".
+    version = /(?:^|[^\d.])(\d+(?:\.\w+)+)/.exec(`${stdout}${stderr}`.replace(/^\S+\s+\d+:/, ""))?.[1];
+    if (version === undefined) throw new Error(`expected ${command} ${args.join(" ")} to tell a version, got ${stdout}${stderr}`);
     versions.set(program, version);
   }
   return version;
