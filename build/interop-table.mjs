@@ -10,13 +10,15 @@ const END = "<!-- interop:end -->";
 
 /** The facts of tests that passed: what a failed test wrote down before it failed proves nothing. */
 export function proven(facts, { testResults }) {
-  const passed = new Set(testResults.flatMap(({ name, assertionResults }) => assertionResults.filter(({ status }) => status === "passed").map((test) => `${path.relative(process.cwd(), name)} ${test.fullName}`)));
+  const tests = testResults.flatMap(({ name, assertionResults }) => assertionResults.map((test) => ({ ...test, file: path.relative(process.cwd(), name) })));
+  const passed = new Set(tests.filter(({ status }) => status === "passed").map(({ file, fullName }) => `${file} ${fullName}`));
   return facts.filter(({ file, test }) => passed.has(`${file} ${test.replaceAll(" > ", " ")}`));
 }
 
 /** The table, the same for the same facts in any order. */
 export function tableOf(facts) {
-  const rows = facts.map(({ peer, version, role, what, reported, file }) => [`${peer} ${version}`, role, what, reported, `[${path.basename(file, ".test.ts")}](../${file})`].map(cell));
+  const link = (file) => `[${path.basename(file, ".test.ts")}](../${file})`;
+  const rows = facts.map(({ peer, version, role, what, reported, file }) => [`${peer} ${version}`, role, what, reported, link(file)].map(cell));
   const lines = [...new Set(rows.map((row) => `| ${row.join(" | ")} |`))].sort(byNumbersToo);
   return ["| program | it was our | what was tried | what it reported | test |", "|---|---|---|---|---|", ...lines].join("\n");
 }

@@ -34,8 +34,13 @@ export interface NtsPlace {
   readonly kePort: number;
 }
 
+export interface NtsClientOptions extends ChronyClientOptions {
+  readonly pki: PkiFiles;
+  readonly lines?: readonly string[];
+}
+
 /** A chronyd that follows `servers` by NTS, asking them every second, and trusts only certificates of `pki`. */
-export function chronyNtsClient(servers: readonly NtsPlace[], { pki, lines = [], ...options }: ChronyClientOptions & { readonly pki: PkiFiles; readonly lines?: readonly string[] }): Promise<Chronyd> {
+export function chronyNtsClient(servers: readonly NtsPlace[], { pki, lines = [], ...options }: NtsClientOptions): Promise<Chronyd> {
   const sources = servers.map(({ address, kePort }) => `server ${address} nts ntsport ${kePort} iburst minpoll 0 maxpoll 0`);
   return chronyClient([...sources, `ntstrustedcerts ${pki.ca}`, ...lines], options);
 }

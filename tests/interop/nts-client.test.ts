@@ -5,7 +5,9 @@
  */
 
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { COMMAND, Namespace, Peer, escapement, eventually, freePort, freeTcpPort, freshDirectory, loopbackAlias, titled, whySkipped, writeLines, type StartOptions } from "../support/peers.ts";
+import {
+  COMMAND, Namespace, Peer, escapement, eventually, freePort, freeTcpPort, freshDirectory, loopbackAlias, titled, whySkipped, writeLines, type StartOptions,
+} from "../support/peers.ts";
 import { PkiFiles } from "../support/files-of-pki.ts";
 import { chronyServer, numberIn, type ChronyProgram } from "./chrony.ts";
 import { chronyNtsServer, type NtsChronyd, type NtsPlace } from "./chrony-nts.ts";

@@ -65,7 +65,8 @@ describe.skipIf(skipped)(titled("Wireshark, which has the secrets, reads escapem
     await using server = await chronyNtsServer({ pki, program: "chronyd-new" });
     const keys = join(directory, `keys-${aead}`);
     const file = await capture(server, async () => {
-      const { status, stderr } = await escapement(["query", `nts:${server.address}:${server.kePort}`, "--ca", pki.ca, "--aead", String(aead), "--key-log", keys, "--samples", "3", "--json"]);
+      const options = ["--ca", pki.ca, "--aead", String(aead), "--key-log", keys, "--samples", "3", "--json"];
+      const { status, stderr } = await escapement(["query", `nts:${server.address}:${server.kePort}`, ...options]);
       expect(status, stderr).toBe(0);
     });
     const seen = await read(file, keys, server, "ntp", FIELDS);
