@@ -42,6 +42,12 @@ const ROWS_1: v128 = i8x16(5, 10, 15, 0, 9, 14, 3, 4, 13, 2, 7, 8, 1, 6, 11, 12)
 const ROWS_2: v128 = i8x16(10, 15, 0, 5, 14, 3, 4, 9, 2, 7, 8, 13, 6, 11, 12, 1);
 const ROWS_3: v128 = i8x16(15, 0, 5, 10, 3, 4, 9, 14, 7, 8, 13, 2, 11, 12, 1, 6);
 
+// For the key schedule: the last word in all places, turned by an octet or not; all words moved up, zeros behind them.
+const LAST_WORD: v128 = i8x16(12, 13, 14, 15, 12, 13, 14, 15, 12, 13, 14, 15, 12, 13, 14, 15);
+const LAST_WORD_TURNED: v128 = i8x16(13, 14, 15, 12, 13, 14, 15, 12, 13, 14, 15, 12, 13, 14, 15, 12);
+const UP_ONE_WORD: v128 = i8x16(-1, -1, -1, -1, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11);
+const UP_TWO_WORDS: v128 = i8x16(-1, -1, -1, -1, -1, -1, -1, -1, 0, 1, 2, 3, 4, 5, 6, 7);
+
 const NIBBLE: v128 = i8x16.splat(0x0f);
 /** The S-box' constant, 0x63, in AES' basis and in ours. */
 const CONSTANT: v128 = i8x16.splat(0x63);
@@ -97,7 +103,7 @@ export class Round {
 /**
  * Expand the key of 16, 24 or 32 octets into `context`. Returns false for any other length.
  *
- * FIPS-197 §5.2, word by word in the basis of the state: the key schedule is linear but for its S-box.
+ * FIPS-197 §5.2 in the basis of the state: the key schedule is linear but for its S-box.
  */
 export function aesExpand(key: usize, keyLength: i32, context: usize): bool {
   if (keyLength != 16 && keyLength != 24 && keyLength != 32) return false;
@@ -106,20 +112,8 @@ export function aesExpand(key: usize, keyLength: i32, context: usize): bool {
   for (let at = 0; at < keyLength; at += 8) {
     v128.store64_lane(context + <usize>at, Round.into(v128.load64_zero(key + <usize>at)), 0);
   }
-  let word = load<u32>(context + <usize>(keyLength - 4));
-  let constant: u32 = 1;
-  for (let i = keyWords, phase = 0; i < 4 * (rounds + 1); i++) {
-    if (phase == 0) {
-      word = subWord(rotr<u32>(word, 8)) ^ inside(constant);
-      // The next power of x in AES' field; the eleventh is never asked for.
-      constant = (constant << 1) ^ ((constant >> 7) * 0x11b);
-    } else if (keyWords == 8 && phase == 4) {
-      word = subWord(word);
-    }
-    word ^= load<u32>(context + (<usize>(i - keyWords) << 2));
-    store<u32>(context + (<usize>i << 2), word);
-    phase = phase == keyWords - 1 ? 0 : phase + 1;
-  }
+  if (keyWords == 6) expandWords(context);
+  else expandQuads(context, keyWords >> 2, rounds);
   const end = context + (<usize>rounds << 4);
   for (let at = context + 16; at < end; at += 16) v128.store(at, v128.xor(v128.load(at), CONSTANT_INSIDE));
   v128.store(end, v128.xor(Round.back(v128.load(end)), CONSTANT));
@@ -127,12 +121,47 @@ export function aesExpand(key: usize, keyLength: i32, context: usize): bool {
   return true;
 }
 
-function subWord(word: u32): u32 {
-  return <u32>v128.extract_lane<i32>(v128.xor(Round.sub(i32x4.splat(<i32>word)), CONSTANT_INSIDE), 0);
+/** The next power of x in AES' field; the eleventh is never asked for. */
+function nextConstant(constant: i32): i32 {
+  return (constant << 1) ^ ((constant >> 7) * 0x11b);
 }
 
-function inside(octet: u32): u32 {
-  return <u32>v128.extract_lane<i32>(Round.into(v128.replace_lane<i32>(i64x2.splat(0), 0, <i32>octet)), 0);
+/** AES-128 and -256, whose keys are one and two round keys long: four words at a time. */
+function expandQuads(context: usize, quads: i32, rounds: i32): void {
+  let before = v128.load(context);
+  let last = v128.load(context + (<usize>(quads - 1) << 4));
+  let constant = 1;
+  for (let i = quads; i <= rounds; i++) {
+    let sub: v128;
+    if (quads == 1 || (i & 1) == 0) {
+      const turned = Round.sub(v128.swizzle(last, LAST_WORD_TURNED));
+      sub = v128.xor(turned, v128.xor(Round.into(i32x4.splat(constant)), CONSTANT_INSIDE));
+      constant = nextConstant(constant);
+    } else {
+      sub = v128.xor(Round.sub(v128.swizzle(last, LAST_WORD)), CONSTANT_INSIDE);
+    }
+    // Each word is added to all those behind it.
+    const sums = v128.xor(before, v128.swizzle(before, UP_ONE_WORD));
+    const next = v128.xor(v128.xor(sums, v128.swizzle(sums, UP_TWO_WORDS)), sub);
+    v128.store(context + (<usize>i << 4), next);
+    before = quads == 1 ? next : last;
+    last = next;
+  }
+}
+
+/** AES-192, whose six words do not fit round keys of four: word by word. */
+function expandWords(context: usize): void {
+  let word = load<u32>(context, 20);
+  let constant = 1;
+  for (let i = 6; i < 52; i++) {
+    if (i % 6 == 0) {
+      const sub = v128.xor(Round.sub(i32x4.splat(<i32>rotr<u32>(word, 8))), CONSTANT_INSIDE);
+      word = <u32>v128.extract_lane<i32>(v128.xor(sub, Round.into(i32x4.splat(constant))), 0);
+      constant = nextConstant(constant);
+    }
+    word ^= load<u32>(context + (<usize>(i - 6) << 2));
+    store<u32>(context + (<usize>i << 2), word);
+  }
 }
 
 /** How many rounds the key in `context` takes: 10, 12 or 14. */
