@@ -25,10 +25,10 @@ const JOB_SIZE: usize = 48;
 /** Sealing 64 NTS answers with eight cookies each takes 23 jobs an answer. */
 const JOBS_MAXIMUM: i32 = 1536;
 
-const jobs: usize = memory.data(1536 * 48, 16);
+const jobs: usize = memory.data(JOBS_MAXIMUM * <i32>JOB_SIZE, 16);
 /** The jobs in the lanes, by address; and what a lane without a job is given to do. */
 const lanes: usize = memory.data(4 * 8, 8);
-const idle: usize = memory.data(48, 16);
+const idle: usize = memory.data(<i32>JOB_SIZE, 16);
 let count: i32 = 0;
 /** Those before have run. */
 let ran: i32 = 0;

@@ -4,7 +4,8 @@
  *
  * Bits are spread four apart, so that an integer product's carries fall into the holes between and can be masked away; 16
  * products of that kind make the low 64 bits of a carry-less one, and the high 64 bits are the low ones of the reversed
- * factors, reversed. Three such pairs (Karatsuba) multiply 128 bits.
+ * factors, reversed. Three such pairs (Karatsuba) multiply 128 bits. Where a processor multiplies 64 bits in a time that
+ * depends on them, as some of 32 bits do, this is not in constant time.
  *
  * Tested in aead.test.ts through RFC 8452's vectors and noble.
  */

@@ -13,7 +13,7 @@ export const SEED_LENGTH: i32 = 32;
 const POOL_BLOCKS: i32 = 66;
 
 const context: usize = memory.data(AES_CONTEXT_SIZE, 16);
-const pool: usize = memory.data(66 * 16, 16);
+const pool: usize = memory.data(POOL_BLOCKS * 16, 16);
 let seeded: bool = false;
 let taken: i32 = POOL_BLOCKS;
 

@@ -38,7 +38,7 @@ const AT_ID: usize = AT_STARTS + 64;
 const AT_VALID: usize = AT_ID + 4;
 const GENERATION_SIZE: usize = AT_ID + 16;
 
-const generations: usize = memory.data(8 * 640, 16);
+const generations: usize = memory.data(GENERATIONS * <i32>GENERATION_SIZE, 16);
 const associated: usize = memory.data(8, 8);
 const keys: usize = memory.data(COOKIE_KEYS_MAXIMUM, 16);
 let current: usize = 0;

@@ -72,7 +72,7 @@ export const REQUEST_CONTEXT: usize = REQUEST_TAIL + 32;
 const REQUEST_SIZE: usize = REQUEST_CONTEXT + <usize>AEAD_CONTEXT_SIZE + 16;
 const REQUESTS_MAXIMUM: i32 = 64;
 
-const requests: usize = memory.data(64 * 1024, 16);
+const requests: usize = memory.data(REQUESTS_MAXIMUM * <i32>REQUEST_SIZE, 16);
 const authenticator = changetype<Authenticator>(memory.data(offsetof<Authenticator>(), 8));
 let used: i32 = 0;
 
