@@ -26,7 +26,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 const caFile = writeLines(folder, "ca.pem", [ca.certificate]);
 
 /** A certificate for an address, as files. */
-function certified(address: string, name = address): { pair: { certificate: string; key: string }; files: readonly [certificate: string, key: string] } {
+function certified(address: string, name = address): { pair: { certificate: string; key: string; pin: string }; files: readonly [certificate: string, key: string] } {
   const pair = issue(ca, { ips: [address], dns: ["ke.example"] });
   return { pair, files: [writeLines(folder, `${name}.pem`, [pair.certificate]), writeLines(folder, `${name}.key`, [pair.key])] };
 }
@@ -173,6 +173,16 @@ describe.each([RUNS[1]!, ...RUNS.filter(({ name }) => name === "Node 24 with kof
     const required = JSON.parse((await run(again, insisting)).stdout) as { code?: string; group?: string };
     expect(required.code ?? required.group).toBe(!hybrid ? "UNSUPPORTED" : hybridHere ? "X25519MLKEM768" : "TLS");
     await server.close();
+  });
+
+  it.skipIf(why)("judges certificates, names, pins and protocols as every runtime does", async () => {
+    const { pair, files: [certificate, key] } = certified("127.0.0.1", `judged-on-${runtime.name.replace(/\W/g, "-")}`);
+    const [command, args] = await start("tls", certificate, key, caFile, pair.pin);
+    expect(JSON.parse((await run(command, args)).stdout)).toEqual({
+      "an address in the certificate": "ok", "a name in the certificate": "ok", "another name": "TLS", "another address": "TLS", "roots of its own": "TLS",
+      "a pinned key": "ok", "another pinned key": "TLS", "another protocol": "TLS", "a given time": "UNSUPPORTED", "a signal that has fired": "ABORTED",
+      "a renewed certificate": "ok", "a server that does not admit it": "TLS", "refused": "1", "a closed port": "UNREACHABLE",
+    });
   });
 
   it.skipIf(why)("is a server for our client and for itself, with ML-KEM where it has it", async () => {

@@ -45,6 +45,8 @@ export interface KeClientOptions extends KeRequest {
 }
 
 const TIMEOUT_S = 10;
+/** More than anybody waits; far from what a timer can take. */
+const TIMEOUT_MOST_S = 3600;
 
 /** This build has no TLS of its own. */
 const noTls: TlsLoader = async () => undefined;
@@ -59,7 +61,7 @@ export async function establishKeys(host: Host, options: KeClientOptions): Promi
   // What cannot be asked should fail before anybody is bothered.
   keRequest(options);
   if (!host.connectTls && !host.connectTcp) throw new NtpError("UNSUPPORTED", `${host.runtime} has neither TLS nor TCP to establish NTS keys over`, { source });
-  if (!(timeout > 0)) throw new NtpError("INVALID_ARGUMENT", `expected a timeout of more than 0 s, got ${timeout}`, { source });
+  if (!(timeout > 0 && timeout <= TIMEOUT_MOST_S)) throw new NtpError("INVALID_ARGUMENT", `expected a timeout above 0 and of at most ${TIMEOUT_MOST_S} s, got ${timeout}`, { source });
   const limit = limited(options, source, timeout);
   let stream: TlsStream | undefined;
   try {

@@ -225,6 +225,18 @@ describe("keys in a file", () => {
     expect(await readFile(file, "utf8")).toBe("dear diary");
   });
 
+  it("are all fresh within a refresh once the file was removed: that is how stolen ones are given up", async () => {
+    const file = fresh();
+    const clock = { ms: START };
+    const ring = await KeyRing.open(fileKeys(files, file, random), { now: () => clock.ms });
+    const before = ids(ring.keys.all);
+    await rm(file);
+    clock.ms += 60_000;
+    await ring.refresh();
+    expect(ids(ring.keys.all).filter((id) => before.includes(id))).toEqual([]);
+    ring.close();
+  });
+
   it("of two processes that begin at once are soon the same", async () => {
     const file = fresh();
     const clock = () => START;
