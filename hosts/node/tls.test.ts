@@ -59,10 +59,10 @@ describe("two ends", () => {
     const server = await soon(() => streams[0] ?? expect.unreachable());
     const sent = Uint8Array.from({ length: 300_000 }, (_, i) => i % 251);
     const writing = client.write(sent);
-    const came: number[] = [];
-    while (came.length < sent.length) came.push(...((await server.read()) ?? []));
+    let came = Buffer.alloc(0);
+    while (came.length < sent.length) came = Buffer.concat([came, (await server.read()) ?? new Uint8Array(1)]);
     await writing;
-    expect(Uint8Array.from(came)).toEqual(sent);
+    expect(Buffer.compare(came, sent)).toBe(0);
     await server.write(Uint8Array.of(1, 2, 3));
     server.close();
     expect(await client.read()).toEqual(Uint8Array.of(1, 2, 3));
@@ -151,11 +151,14 @@ describe("a client refuses", () => {
     if (!hybrid) for (const pq of ["prefer", "require"] as const) expect(await refusal({ pq })).toMatchObject({ code: "UNSUPPORTED" });
   });
 
-  it.skipIf(!hybrid)("a group without ML-KEM when it is required", async () => {
-    const { listener } = await listen();
-    expect((await connect(listener, { pq: "require" })).group).toBe("X25519MLKEM768");
-    expect((await connect(listener, { pq: "prefer" })).group).toBe("X25519MLKEM768");
-  });
+  // On others tests/interop/nts-ke.test.ts asks Node 24.
+  if (hybrid) {
+    it("a group without ML-KEM when it is required", async () => {
+      const { listener } = await listen();
+      expect((await connect(listener, { pq: "require" })).group).toBe("X25519MLKEM768");
+      expect((await connect(listener, { pq: "prefer" })).group).toBe("X25519MLKEM768");
+    });
+  }
 
   it("to wait for ever: its signal ends a handshake that does not come", async () => {
     const silent = createServer((socket) => socket.on("error", () => {}).resume());

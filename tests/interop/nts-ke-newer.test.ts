@@ -102,6 +102,7 @@ describe.skipIf(noNtpdRs)(titled("ntpd-rs and AEAD 17", noNtpdRs), () => {
     const file = writeLines(directory, "ntp.toml", [
       "[synchronization]", "local-stratum = 1", "[[server]]", `listen = "${address}:${port}"`,
       "[[nts-ke-server]]", `listen = "${address}:${kePort}"`, `ntp-port = ${port}`, `certificate-chain-path = "${certificate}"`, `private-key-path = "${key}"`,
+      "accept-ntp-versions = [4, 5]",
     ]);
     await using server = new Peer("ntp-daemon", ["-c", file]);
     const establish = (aeads: readonly number[]) => establishKeys(host, { host: address, kePort, ca: ca.certificate, aeads });
@@ -110,6 +111,8 @@ describe.skipIf(noNtpdRs)(titled("ntpd-rs and AEAD 17", noNtpdRs), () => {
       expect(told).toMatchObject({ aead, port, host: address });
       expect(await honoured(told)).toEqual(new Array(told.cookies.length).fill(true));
     }
+    const v5 = (draft: string) => establishKeys(host, { host: address, kePort, ca: ca.certificate, protocols: [0x8001, 0], draft });
+    expect(await v5("draft-ietf-ntp-ntpv5-08")).toMatchObject({ protocol: 0x8001 });
     // It follows the client's order.
     expect(await establish([30, 17, 15])).toMatchObject({ aead: 17 });
     expect(await establish([30, 15, 17])).toMatchObject({ aead: 15 });

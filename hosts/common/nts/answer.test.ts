@@ -7,7 +7,7 @@ import { writeKeMessage, type KeRecord } from "../core/cold.ts";
 import { answerTo, type AnswerOptions } from "./answer.ts";
 import { establish } from "./establish.ts";
 import { receiveKeMessage } from "./receive.ts";
-import { NTPV5_DRAFT, RECORD, compliantExporterRecord, endRecord, numbersOf, numbersRecord, serverRecord } from "./records.ts";
+import { NTPV5_DRAFT, RECORD, compliantExporterRecord, draftRecord, endRecord, numbersOf, numbersRecord, serverRecord } from "./records.ts";
 
 const jar = testJar();
 const OPTIONS: AnswerOptions = { protocols: [0], aeads: [30, 15, 17, 16], jar, servers: [{}], random: () => 0 };
@@ -65,10 +65,15 @@ describe("a request that keeps the rules", () => {
     expect(jar.open(cookie)?.c2s).toEqual(await session.exportKey("EXPORTER-network-time-security", Uint8Array.of(0, 0, 0, 15, 0), 16));
   });
 
-  it("gets the one protocol that the server prefers", async () => {
-    const both = { protocols: [NTPV5_DRAFT, 0] };
-    expect(await said(RECORD.nextProtocol, [protocols(0, NTPV5_DRAFT), aeads(15), endRecord], both)).toEqual([NTPV5_DRAFT]);
-    expect(await said(RECORD.nextProtocol, [protocols(0, 99), aeads(15), endRecord], both)).toEqual([0]);
+  it("gets the one protocol that the server prefers, NTPv5 unless another draft is meant", async () => {
+    const both = { protocols: [NTPV5_DRAFT, 0], draft: "draft-08" };
+    const chosen = (...records: KeRecord[]) => said(RECORD.nextProtocol, [...records, aeads(15), endRecord], both);
+    expect(await chosen(protocols(0, NTPV5_DRAFT), draftRecord("draft-08"))).toEqual([NTPV5_DRAFT]);
+    expect(await chosen(protocols(0, NTPV5_DRAFT), draftRecord("draft-07"))).toEqual([0]);
+    expect(await chosen(protocols(0, NTPV5_DRAFT))).toEqual([NTPV5_DRAFT]);
+    expect(await chosen(protocols(NTPV5_DRAFT), draftRecord("draft-07"))).toEqual([]);
+    expect(await chosen(protocols(0, 99))).toEqual([0]);
+    expect((await exchanged({ protocols: [NTPV5_DRAFT, 0], draft: "draft-08" }, both)).established.protocol).toBe(NTPV5_DRAFT);
   });
 
   it("is told of another server and port, in critical records; nothing of its own ones", async () => {

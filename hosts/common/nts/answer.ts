@@ -11,7 +11,7 @@ import type { TlsStream } from "../stream.ts";
 import { chooseServer, type NtpServer } from "./direct.ts";
 import { sessionKeys } from "./exporter.ts";
 import type { Received } from "./receive.ts";
-import { AES_128_GCM_SIV, ERROR, RECORD, compliantExporterRecord, endRecord, nameOf, numbersOf, numbersRecord, serverRecord } from "./records.ts";
+import { AES_128_GCM_SIV, ERROR, NTPV5_DRAFT, RECORD, compliantExporterRecord, draftRecord, endRecord, nameOf, numbersOf, numbersRecord, serverRecord } from "./records.ts";
 
 /** Makes cookies: keys sealed under the server's own, for the client to bring back. The core does it. */
 export interface CookieJar {
@@ -24,6 +24,8 @@ export interface AnswerOptions {
   /** Protocols and AEAD algorithms, the preferred ones first. */
   readonly protocols: readonly number[];
   readonly aeads: readonly number[];
+  /** The draft of NTPv5 that protocol 0x8001 means here. */
+  readonly draft?: string | undefined;
   readonly jar: CookieJar;
   readonly servers: readonly NtpServer[];
   /** From 0 up to 1. */
@@ -54,7 +56,11 @@ export async function answerTo(request: Request, session: Session, from: string,
   const protocols = numbersOf(body(RECORD.nextProtocol) ?? new Uint8Array(0));
   const aeads = numbersOf(body(RECORD.aead) ?? new Uint8Array(0));
   if (protocols.length === 0 || aeads.length === 0 || records.some(({ type }) => SERVERS_ONLY.includes(type))) return badRequest;
-  const protocol = options.protocols.find((one) => protocols.includes(one));
+  const { draft } = options;
+  const theirs = body(RECORD.draft);
+  // Drafts differ on the wire. Who does not say which is meant may still mean ours: NTPv5's packets say it, too.
+  const otherDraft = theirs !== undefined && nameOf(theirs) !== draft;
+  const protocol = options.protocols.find((one) => protocols.includes(one) && (one !== NTPV5_DRAFT || !otherDraft));
   // Nothing in common is not an error but an empty list.
   if (protocol === undefined) return nothingInCommon(numbersRecord(RECORD.nextProtocol, true, []));
   const compliant = body(RECORD.compliantExporter) !== undefined;
@@ -64,7 +70,7 @@ export async function answerTo(request: Request, session: Session, from: string,
   try {
     const wish = body(RECORD.server);
     const server = chooseServer(options.servers, wish && nameOf(wish), from, options.random());
-    return { outcome: "served", records: [chosen, ...(await grant({ session, protocol, aead, compliant, jar: options.jar })), ...place(server), endRecord] };
+    return { outcome: "served", records: [chosen, ...(await grant({ session, protocol, aead, compliant, jar: options.jar })), ...place(server), ...(protocol === NTPV5_DRAFT && draft ? [draftRecord(draft)] : []), endRecord] };
   } catch {
     // Of our own making: a runtime without an exporter, no key to seal with.
     return failure("internalError", ERROR.internal);

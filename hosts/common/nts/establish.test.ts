@@ -4,13 +4,14 @@ import { describe, expect, it } from "vitest";
 import { streamPair } from "../../../tests/support/tls-pair.ts";
 import { readKeMessage, writeKeMessage, type KeRecord } from "../core/cold.ts";
 import { establish, keRequest, type Establishment, type KeRequest } from "./establish.ts";
-import { EXPORTER_LABEL, NTPV5_DRAFT, RECORD, compliantExporterRecord, endRecord, numbersRecord, serverRecord } from "./records.ts";
+import { EXPORTER_LABEL, NTPV5_DRAFT, RECORD, compliantExporterRecord, draftRecord, endRecord, numbersRecord, serverRecord } from "./records.ts";
 
 const cookieOf = (length: number, fill = 1): KeRecord => ({ type: RECORD.cookie, critical: false, body: new Uint8Array(length).fill(fill) });
 const protocol = (...ids: number[]) => numbersRecord(RECORD.nextProtocol, true, ids);
 const aead = (...ids: number[]) => numbersRecord(RECORD.aead, true, ids);
 const COOKIE = cookieOf(100);
 const ADDRESS = "192.0.2.7";
+const V5: KeRequest = { protocols: [NTPV5_DRAFT, 0], draft: "draft-ietf-ntp-ntpv5-08" };
 
 /** What comes of an answer, and the client's end of the stream. */
 async function answered(records: readonly KeRecord[] | Uint8Array, request: KeRequest = {}, { close = true } = {}) {
@@ -53,7 +54,11 @@ describe("a request", () => {
     expect(asked({ aeads: [15], server: "a.example", port: 11123 }).slice(2, 4)).toEqual([[6, false, ...Buffer.from("a.example")], [7, false, 0x2b, 0x73]]);
   });
 
-  it.each([{ aeads: [] }, { aeads: [14] }, { aeads: [15, 15] }, { protocols: [] }, { server: "fe80::1%eth0" }, { server: "" }, { port: 0 }, { port: 65536 }, { port: 1.5 }])("that has no meaning is refused before anything is sent: %j", (request) => {
+  it("names the draft of NTPv5 that it means, for who knows drafts", () => {
+    expect(asked({ ...V5, aeads: [15] })).toEqual([[1, true, 0x80, 1, 0, 0], [4, true, 0, 15], [0x4001, false, ...Buffer.from("draft-ietf-ntp-ntpv5-08")], [0, true]]);
+  });
+
+  it.each([{ aeads: [] }, { protocols: [NTPV5_DRAFT] }, { draft: "draft-ietf-ntp-ntpv5-08" }, { ...V5, draft: "" }, { ...V5, draft: "a b" }, { aeads: [14] }, { aeads: [15, 15] }, { protocols: [] }, { server: "fe80::1%eth0" }, { server: "" }, { port: 0 }, { port: 65536 }, { port: 1.5 }])("that has no meaning is refused before anything is sent: %j", (request) => {
     expect(() => keRequest(request)).toThrow(expect.objectContaining({ code: "INVALID_ARGUMENT" }));
   });
 });
@@ -84,7 +89,7 @@ describe("an answer is taken", () => {
   });
 
   it("with the protocol's number in the context", async () => {
-    const { result, client } = await answered([protocol(NTPV5_DRAFT), aead(15), COOKIE], { protocols: [NTPV5_DRAFT, 0] });
+    const { result, client } = await answered([protocol(NTPV5_DRAFT), aead(15), COOKIE], V5);
     const { protocol: chosen, c2s } = await result;
     expect(chosen).toBe(NTPV5_DRAFT);
     expect(c2s).toEqual(await client.exportKey(EXPORTER_LABEL, Uint8Array.of(0x80, 1, 0, 15, 0), 32));
@@ -136,7 +141,7 @@ describe("an answer is not taken", () => {
     expect(await refusal([protocol(0), aead(30), COOKIE], { aeads: [15, 17] })).toContain("expected one algorithm");
     expect(await refusal([protocol(0), aead(1), COOKIE])).toContain("expected one algorithm");
     expect(await refusal([protocol(0), aead(15, 30), COOKIE])).toContain("expected one algorithm");
-    expect(await refusal([protocol(0, NTPV5_DRAFT), aead(15), COOKIE], { protocols: [NTPV5_DRAFT, 0] })).toContain("expected one protocol");
+    expect(await refusal([protocol(0, NTPV5_DRAFT), aead(15), COOKIE], V5)).toContain("expected one protocol");
   });
 
   it("without protocol, algorithm or cookie", async () => {
@@ -161,6 +166,10 @@ describe("an answer is not taken", () => {
   it("cut off at any octet", async () => {
     const whole = writeKeMessage([protocol(0), aead(15), COOKIE, endRecord]);
     for (let length = 0; length < whole.length; length++) expect(await refusal(whole.subarray(0, length))).toContain(`after ${length} octets`);
+  });
+
+  it("of another draft of NTPv5", async () => {
+    expect(await refusal([protocol(NTPV5_DRAFT), aead(15), COOKIE, draftRecord("draft-ietf-ntp-ntpv5-07")], V5)).toContain("another draft");
   });
 
   it("of more than 64 KiB, or of more records than anybody needs", async () => {

@@ -15,13 +15,15 @@ import type { TlsStream } from "../stream.ts";
 import { sessionKeys, type SessionKeys } from "./exporter.ts";
 import { receiveKeMessage } from "./receive.ts";
 import {
-  AES_128_GCM_SIV, DEFAULT_AEADS, NTPV4, RECORD, aeadName, checkedAeads, compliantExporterRecord, endRecord, isServerName, nameOf, numberOf, numbersOf, numbersRecord, serverRecord,
+  AES_128_GCM_SIV, DEFAULT_AEADS, NTPV4, NTPV5_DRAFT, RECORD, aeadName, checkedAeads, compliantExporterRecord, draftRecord, endRecord, isServerName, nameOf, numberOf, numbersOf, numbersRecord, serverRecord,
 } from "./records.ts";
 
 /** What is asked for. */
 export interface KeRequest {
   /** Protocols, the preferred one first. Default NTPv4 alone. */
   readonly protocols?: readonly number[] | undefined;
+  /** Which draft of NTPv5 is meant, "draft-ietf-ntp-ntpv5-08"; required with protocol 0x8001. */
+  readonly draft?: string | undefined;
   /** AEAD algorithms, the preferred one first. Default 30, 15, 17, 16. */
   readonly aeads?: readonly number[] | undefined;
   /** Ask for cookies for this NTP server. The answer may name another one. */
@@ -57,15 +59,17 @@ const COOKIE_MOST = 1024;
 const NTP_PORT = 123;
 
 /** The records of a request. @throws {NtpError} `INVALID_ARGUMENT` */
-export function keRequest({ protocols = [NTPV4], aeads = DEFAULT_AEADS, server, port }: KeRequest): KeRecord[] {
+export function keRequest({ protocols = [NTPV4], draft, aeads = DEFAULT_AEADS, server, port }: KeRequest): KeRecord[] {
   checkedAeads(aeads);
   if (protocols.length === 0) throw new NtpError("INVALID_ARGUMENT", "expected at least one protocol to establish keys for, got none");
+  if (protocols.includes(NTPV5_DRAFT) !== (draft !== undefined && /^[\x21-\x7e]{1,100}$/.test(draft))) throw new NtpError("INVALID_ARGUMENT", `expected the name of a draft with protocol ${NTPV5_DRAFT} and only then, got ${JSON.stringify(draft)}`);
   if (server !== undefined && !isServerName(server)) throw new NtpError("INVALID_ARGUMENT", `expected an NTP server to ask for by its name or address, without a zone, got ${JSON.stringify(server)}`);
   if (port !== undefined && !(Number.isInteger(port) && port >= 1 && port <= 65535)) throw new NtpError("INVALID_ARGUMENT", `expected an NTP port of 1..65535, got ${port}`);
   return [
     numbersRecord(RECORD.nextProtocol, true, protocols),
     numbersRecord(RECORD.aead, true, aeads),
     ...(aeads.includes(AES_128_GCM_SIV) ? [compliantExporterRecord] : []),
+    ...(draft === undefined ? [] : [draftRecord(draft)]),
     // A wish, not a condition: a server that knows nothing of it may go on.
     ...(server === undefined ? [] : [serverRecord(false, server)]),
     ...(port === undefined ? [] : [numbersRecord(RECORD.port, false, [port])]),
@@ -87,7 +91,7 @@ export async function establish(stream: TlsStream, address: string, request: KeR
   const { protocols = [NTPV4], aeads = DEFAULT_AEADS, acceptWarnings = [] } = request;
   const answer = new Answer(received.records);
   const warnings = answer.complaints(acceptWarnings);
-  const protocol = answer.protocol(protocols);
+  const protocol = answer.protocol(protocols, request.draft);
   const aead = answer.aead(aeads);
   const cookies = answer.cookies();
   const compliant = answer.has(RECORD.compliantExporter);
@@ -132,7 +136,7 @@ class Answer {
     return warnings;
   }
 
-  protocol(offered: readonly number[]): number {
+  protocol(offered: readonly number[], draft: string | undefined): number {
     const body = this.#body(RECORD.nextProtocol);
     if (!body) throw refused("expected the protocol that the server chose, the answer has none");
     const chosen = numbersOf(body);
@@ -140,6 +144,8 @@ class Answer {
     const [protocol] = chosen;
     // RFC 8915 §4.1.2 would allow several; cookies are for one only, and could not be told apart.
     if (chosen.length > 1 || protocol === undefined || !offered.includes(protocol)) throw refused(`expected one protocol out of ${offered.join(", ")}, the server chose ${chosen.join(", ")}`);
+    const theirs = this.#body(RECORD.draft);
+    if (protocol === NTPV5_DRAFT && theirs && nameOf(theirs) !== draft) throw refused(`expected ${draft} of NTPv5, the server speaks another draft`);
     return protocol;
   }
 

@@ -31,6 +31,8 @@ export const RECORD = {
   port: 7,
   /** Both sides know AEAD 30's exporter context of RFC 8915; see exporter.ts. */
   compliantExporter: 1024,
+  /** Private: which draft of NTPv5 is meant by {@link NTPV5_DRAFT}. */
+  draft: 0x4001,
 } as const;
 
 export const ERROR = { unrecognizedCritical: 0, badRequest: 1, internal: 2 } as const;
@@ -84,7 +86,7 @@ export function numberOf(body: Uint8Array): number {
   return numbersOf(body)[0] ?? 0;
 }
 
-/** Names are ASCII: the core has looked. */
+/** A body that is ASCII; of names the core has made sure. */
 export function nameOf(body: Uint8Array): string {
   return String.fromCharCode(...body);
 }
@@ -97,8 +99,15 @@ export function numbersRecord(type: number, critical: boolean, numbers: readonly
   return { type, critical, body: numbersBody(numbers) };
 }
 
+const ascii = (text: string) => Uint8Array.from(text, (letter) => letter.charCodeAt(0));
+
 export function serverRecord(critical: boolean, name: string): KeRecord {
-  return { type: RECORD.server, critical, body: Uint8Array.from(name, (letter) => letter.charCodeAt(0)) };
+  return { type: RECORD.server, critical, body: ascii(name) };
+}
+
+/** Not critical: who knows no drafts goes on with NTPv4. */
+export function draftRecord(draft: string): KeRecord {
+  return { type: RECORD.draft, critical: false, body: ascii(draft) };
 }
 
 /** What may be named in a server record: no zone (RFC 8915 §4.1.7), no brackets. */
