@@ -13,6 +13,7 @@ import { runtimeClock } from "./clock.ts";
 import { resolve } from "./dns.ts";
 import { files } from "./files.ts";
 import { listenTcp } from "./tcp-listen.ts";
+import { connectTcp } from "./tcp.ts";
 import { openUdp } from "./udp.ts";
 
 export * from "../common/public.ts";
@@ -31,6 +32,7 @@ export async function lendHost({ native = true }: { native?: boolean } = {}): Pr
     connectTcp: async (endpoint, signal) => (await import("./tcp.ts")).connectTcp(endpoint, signal),
     rootCertificates: async () => (await import("./roots.ts")).rootCertificates(),
     listenTcp,
+    connectTcp,
     ...clockAndSockets(ffi, runtimeClock, openUdp),
   };
 }

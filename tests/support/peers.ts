@@ -167,6 +167,11 @@ export class Peer {
     return this.#stdout;
   }
 
+  /** Give it text as if typed by somebody. */
+  type(text: string): void {
+    this.#child.stdin?.write(text);
+  }
+
   get over(): boolean {
     return this.#over;
   }
