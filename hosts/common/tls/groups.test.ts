@@ -4,6 +4,7 @@ import { x25519 } from "@noble/curves/ed25519.js";
 import { ml_kem768 } from "@noble/post-quantum/ml-kem.js";
 import { describe, expect, test } from "vitest";
 import { concat } from "./codec.ts";
+import { x25519 as ladder } from "./x25519.ts";
 import { firstShares, offeredGroups, onP256, retryShare, x25519Share } from "./groups.ts";
 
 const random = (bytes: Uint8Array<ArrayBuffer>) => crypto.getRandomValues(bytes);
@@ -22,6 +23,19 @@ test("X25519 agrees with node:crypto", async () => {
   const spki = Buffer.concat([Buffer.from("302a300506032b656e032100", "hex"), ours.share]);
   const shared = diffieHellman({ privateKey: theirs.privateKey, publicKey: createPublicKey({ key: spki, format: "der", type: "spki" }) });
   expect(Buffer.from(await ours.agree(point))).toEqual(shared);
+});
+
+test("X25519 gives what RFC 7748 §5.2 and noble's own give", () => {
+  const octets = (hex: string) => new Uint8Array(Buffer.from(hex, "hex"));
+  const scalar = octets("a546e36bf0527c9d3b16154b82465edd62144c0ac1fc5a18506a2244ba449ac4");
+  const point = octets("e6db6867583030db3594c1a424b15f7c726624ec26b3353b10a903a6d0ab1c4c");
+  expect(ladder.scalarMult(scalar, point)).toEqual(octets("c3da55379de9c6908e94ea4df28d084f32eccf03491c71f754b4075577a28552"));
+  for (let i = 0; i < 20; i++) {
+    const secret = random(new Uint8Array(32));
+    const theirs = x25519.getPublicKey(random(new Uint8Array(32)));
+    expect(ladder.getPublicKey(secret)).toEqual(x25519.getPublicKey(secret));
+    expect(ladder.getSharedSecret(secret, theirs)).toEqual(x25519.getSharedSecret(secret, theirs));
+  }
 });
 
 test("P-256 agrees with node:crypto", async () => {

@@ -12,12 +12,12 @@
  * @module
  */
 
-import { x25519 } from "@noble/curves/ed25519.js";
 import { ml_kem768 } from "@noble/post-quantum/ml-kem.js";
 import type { PostQuantum } from "../stream.ts";
 import { webCrypto } from "../x509/algorithms.ts";
 import { fail } from "./alert.ts";
 import { concat } from "./codec.ts";
+import { x25519 } from "./x25519.ts";
 
 export const GROUP = { X25519MLKEM768: 0x11ec, X25519: 0x001d, "P-256": 0x0017 } as const;
 export type GroupName = keyof typeof GROUP;

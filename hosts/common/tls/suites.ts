@@ -3,19 +3,18 @@
  * The three cipher suites of TLS 1.3 that are spoken here (RFC 8446 §B.4).
  *
  * AES-GCM is WebCrypto's, which runs in constant time on the processor's own instructions; ChaCha20-Poly1305, which WebCrypto
- * has not, is noble's. Tested in record.test.ts.
+ * has not, is noble's, and loaded when a server chooses it. Tested in record.test.ts.
  *
  * @module
  */
 
-import { chacha20poly1305 } from "@noble/ciphers/chacha.js";
 import { sha256, sha384 } from "@noble/hashes/sha2.js";
 import { webCrypto } from "../x509/algorithms.ts";
 
-/** An AEAD under one key. `open` rejects or throws when the tag does not fit. */
+/** An AEAD under one key. `open` rejects when the tag does not fit. */
 export interface Aead {
-  seal(nonce: Uint8Array, associated: Uint8Array, plain: Uint8Array): Promise<Uint8Array> | Uint8Array;
-  open(nonce: Uint8Array, associated: Uint8Array, sealed: Uint8Array): Promise<Uint8Array> | Uint8Array;
+  seal(nonce: Uint8Array, associated: Uint8Array, plain: Uint8Array): Promise<Uint8Array>;
+  open(nonce: Uint8Array, associated: Uint8Array, sealed: Uint8Array): Promise<Uint8Array>;
 }
 
 export type SuiteHash = typeof sha256 | typeof sha384;
@@ -57,8 +56,9 @@ function aesGcm(key: Uint8Array): Aead {
 }
 
 function chacha(key: Uint8Array): Aead {
+  const loaded = import("@noble/ciphers/chacha.js");
   return {
-    seal: (nonce, associated, plain) => chacha20poly1305(key, nonce, associated).encrypt(plain),
-    open: (nonce, associated, sealed) => chacha20poly1305(key, nonce, associated).decrypt(sealed),
+    seal: async (nonce, associated, plain) => (await loaded).chacha20poly1305(key, nonce, associated).encrypt(plain),
+    open: async (nonce, associated, sealed) => (await loaded).chacha20poly1305(key, nonce, associated).decrypt(sealed),
   };
 }

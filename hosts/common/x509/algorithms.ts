@@ -3,13 +3,12 @@
  * Public keys and signature algorithms of certificates: which we know, and how each is verified.
  *
  * ECDSA over P-256 and P-384, RSA with PKCS #1 v1.5 and PSS through WebCrypto, which every runtime has; Ed25519 by noble,
- * because not every WebCrypto has it. Not there, so never verified: MD5, SHA-1, DSA, P-521, Ed448. RSA keys have 2048 to
+ * because not every WebCrypto has it, and loaded when it is met, because no public authority uses it. Not there, so never verified: MD5, SHA-1, DSA, P-521, Ed448. RSA keys have 2048 to
  * 8192 bits. Tested in algorithms.test.ts.
  *
  * @module
  */
 
-import { ed25519 } from "@noble/curves/ed25519.js";
 import { NtpError } from "../errors.ts";
 import { DerReader, type Element, explicit, TAG } from "./der.ts";
 import { CertificateError, malformed } from "./error.ts";
@@ -158,7 +157,8 @@ export function webCrypto(): SubtleCrypto {
   throw new NtpError("UNSUPPORTED", "expected WebCrypto (crypto.subtle) for TLS, found none; a page has it only when served over https or from localhost");
 }
 
-function verifyEd25519(point: Uint8Array, signature: Uint8Array, data: Uint8Array): boolean {
+async function verifyEd25519(point: Uint8Array, signature: Uint8Array, data: Uint8Array): Promise<boolean> {
+  const { ed25519 } = await import("@noble/curves/ed25519.js");
   try {
     // RFC 8032, not the laxer ZIP 215: one reading of each signature.
     return ed25519.verify(signature, data, point, { zip215: false });
