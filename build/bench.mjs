@@ -10,6 +10,7 @@ import { bundle } from "./run-source.mjs";
 const BENCHES = ["core", "crypto", "discipline", "latency", "daemon", "ke"];
 const BENCHES = ["core", "crypto", "nts-core", "discipline", "latency", "daemon"];
 const BENCHES = ["core", "discipline", "latency", "daemon", "roughtime"];
+const BENCHES = ["core", "discipline", "latency", "daemon", "tls"];
 
 prepare();
 const wanted = process.argv.slice(2);

@@ -3,6 +3,7 @@
  * The protected part of the handshake: each message missing, twice, early, late, cut or false, and the alert for it. That a
  * certificate is bad is in client.test.ts.
  */
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { issue } from "../../../tests/support/pki.ts";
 import { ca, leaf, NAME, refusal, refused, type Trial } from "../../../tests/support/tls-trial.ts";
@@ -184,4 +185,20 @@ test.each(FLIGHT)("%s cut anywhere with its length mended is refused with an ale
     expect(error, `${cut} octets`).toMatchObject({ code: "TLS" });
     expect(alert, `${cut} octets`).toMatch(/^(decode_error|decrypt_error|bad_certificate|no_application_protocol)$/);
   }
+});
+
+test("whatever one octet of a message is changed to, the handshake comes about or fails with code TLS", async () => {
+  const steps = ["server_hello", "encrypted_extensions", "certificate_request", "certificate", "certificate_verify", "finished"] as const;
+  await fc.assert(
+    fc.asyncProperty(fc.constantFrom<Step>(...steps), fc.nat(1 << 16), fc.integer({ min: 1, max: 255 }), async (step, place, change) => {
+      // A message whose length grew is waited for: the server ends the connection then.
+      const edit: Trial["edit"] = (at, message) => (at === step ? message.map((octet, i) => (i === place % message.length ? octet ^ change : octet)) : message);
+      const trial: Trial = { edit, requestCertificate: true, signal: AbortSignal.timeout(250) };
+      const { error } = await refusal(trial);
+      if (error !== "the handshake came about") expect(error).toMatchObject({ name: "NtpError", code: expect.stringMatching(/^(TLS|TIMEOUT)$/) });
+      // Nothing that authenticates the server may differ.
+      else expect(["server_hello", "encrypted_extensions", "certificate_request"]).toContain(step);
+    }),
+    { numRuns: 150 },
+  );
 });

@@ -91,6 +91,13 @@ describe("a path is found", () => {
     expect(await verify([leafOf()], { root: bundle })).toHaveLength(2);
   });
 
+  test("past certificates of the chain that cannot be read, which are the reason when there is no other", async () => {
+    const middle = issue(ca, { ca: true });
+    const broken = { ...middle, der: middle.der.subarray(0, -1) };
+    expect(await verify([leafOf({}, middle), broken, middle])).toHaveLength(3);
+    await refused("malformed", "certificate", [leafOf({}, middle), broken]);
+  });
+
   test("for each of a leaf's names and addresses", async () => {
     const leaf = leafOf({ dns: [NAME, "*.pool.example"], ips: ["192.0.2.1", "2001:db8::1"] });
     for (const name of [NAME, "a.pool.example", "192.0.2.1", "2001:db8::1"]) await verify([leaf], { name });

@@ -34,31 +34,43 @@ export interface PathOptions {
 const LONGEST_PATH = 8;
 const MOST_SIGNATURES = 32;
 
-/** The roots in a PEM bundle. One that cannot be read is passed over, as long as another can. */
-export function readRoots(pem: string): Certificate[] {
-  let reason: unknown;
-  const roots = certificatesIn(pem).flatMap((der) => {
+/** Those that can be read, and why the last of the others cannot. */
+function readable(ders: readonly Uint8Array[]): { certificates: Certificate[]; reason: CertificateError | undefined } {
+  let reason: CertificateError | undefined;
+  const certificates = ders.flatMap((der) => {
     try {
       return [readCertificate(der)];
     } catch (error) {
+      if (!(error instanceof CertificateError)) throw error;
       reason = error;
       return [];
     }
   });
-  if (roots.length > 0) return roots;
+  return { certificates, reason };
+}
+
+/** The bundle that was read last: a runtime's own has some 150 roots, which take 10 to 40 ms. */
+let last: { readonly pem: string; readonly roots: readonly Certificate[] } | undefined;
+
+/** The roots in a PEM bundle. One that cannot be read is passed over, as long as another can. */
+export function readRoots(pem: string): readonly Certificate[] {
+  if (last?.pem === pem) return last.roots;
+  const { certificates, reason } = readable(certificatesIn(pem));
+  if (certificates.length > 0) return (last = { pem, roots: certificates }).roots;
   throw new NtpError("INVALID_ARGUMENT", "expected root certificates, but none of those given can be read", { cause: reason });
 }
 
 /**
  * The path from the first of `chain` to a root, judged. When several refuse, the error is that of the path that came
- * furthest. @throws {CertificateError}
+ * furthest. Others in the chain that cannot be read are passed over. @throws {CertificateError}
  */
 export async function verifyPath(chain: readonly Uint8Array[], options: PathOptions): Promise<Certificate[]> {
   const [first, ...rest] = chain;
   if (!first) throw new CertificateError("malformed", "expected a certificate, got an empty list");
   const leaf = readCertificate(first);
   checkLeaf(leaf, options);
-  return new Search(options, rest.map(readCertificate)).from([leaf]);
+  const { certificates, reason } = readable(rest);
+  return new Search(options, certificates, reason).from([leaf]);
 }
 
 /** The search for a path, depth first, and what of it is used up. */
@@ -69,9 +81,10 @@ class Search {
   /** The refusal met deepest, which tells most. */
   #refusal: { depth: number; error: CertificateError } | undefined;
 
-  constructor(options: PathOptions, intermediates: readonly Certificate[]) {
+  constructor(options: PathOptions, intermediates: readonly Certificate[], unread: CertificateError | undefined) {
     this.#options = options;
     this.#intermediates = intermediates;
+    if (unread) this.#refusal = { depth: 0, error: unread };
   }
 
   async from(path: readonly Certificate[]): Promise<Certificate[]> {
