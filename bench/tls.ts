@@ -30,7 +30,8 @@ writeFileSync(files[1], leaf.key, { mode: 0o600 });
 const node24 = resolve("tests/runtimes/node_modules/node-24/bin/node");
 const hybrid = existsSync(node24);
 const server = spawn(hybrid ? node24 : process.execPath, [resolve("tests/interop/tls-server.mjs"), ...files], { stdio: ["pipe", "pipe", "inherit"] });
-const port = await new Promise<number>((listening) => createInterface(server.stdout).once("line", (line) => listening((JSON.parse(line) as { port: number }).port)));
+const line = await new Promise<string>((listening) => createInterface(server.stdout).once("line", listening));
+const { port } = JSON.parse(line) as { port: number };
 server.stdout.resume();
 
 async function ours(pq: PostQuantum): Promise<void> {
@@ -59,7 +60,8 @@ async function measure(name: string, handshake: () => Promise<void>): Promise<vo
   }
   const [first = 0, ...rest] = taken;
   const median = rest.sort((a, b) => a - b)[rest.length >> 1] ?? 0;
-  console.log(`${name.padEnd(28)} first ${first.toFixed(1).padStart(6)} ms   then ${median.toFixed(2).padStart(6)} ms   ${(1000 / median).toFixed(0).padStart(4)} a second`);
+  const [a, b, c] = [first.toFixed(1).padStart(6), median.toFixed(2).padStart(6), (1000 / median).toFixed(0).padStart(4)];
+  console.log(`${name.padEnd(28)} first ${a} ms   then ${b} ms   ${c} a second`);
 }
 
 try {

@@ -29,7 +29,11 @@ interface BunTcpHandlers {
 }
 
 /** What of the `Bun` namespace is used here. */
-const { Bun } = globalThis as unknown as { Bun: { connect(options: { hostname: string; port: number; socket: BunTcpHandlers }): Promise<BunTcpSocket> } };
+interface BunNet {
+  connect(options: { hostname: string; port: number; socket: BunTcpHandlers }): Promise<BunTcpSocket>;
+}
+
+const { Bun } = globalThis as unknown as { Bun: BunNet };
 
 /** Octets kept of a sender that is faster than its reader. */
 const MOST_WAITING = 1 << 18;

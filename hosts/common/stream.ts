@@ -50,6 +50,7 @@ export interface TlsClientOptions {
   readonly pq: PostQuantum;
   /** Lines in the NSS key log format, for debugging; secrets! */
   readonly keyLog?: ((line: string) => void) | undefined;
+  /** Ends connecting and the handshake; afterwards `close()` does. */
   readonly signal: AbortSignal;
 }
 

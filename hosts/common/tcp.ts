@@ -8,7 +8,8 @@ const named = ({ address, port }: Endpoint) => (address.includes(":") ? `[${addr
 
 export function unreachable(endpoint: Endpoint, cause: unknown): NtpError {
   const code = (cause as { code?: string } | undefined)?.code;
-  return new NtpError("UNREACHABLE", `no TCP connection to ${named(endpoint)}${code === undefined ? "" : ` (${code})`}: check the address and the port`, { cause });
+  const why = code === undefined ? "" : ` (${code})`;
+  return new NtpError("UNREACHABLE", `no TCP connection to ${named(endpoint)}${why}: check the address and the port`, { cause });
 }
 
 /** The signal fired: by a timeout or by the caller. */

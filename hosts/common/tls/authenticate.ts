@@ -71,7 +71,9 @@ export async function checkCertificateVerify(body: Uint8Array, leaf: Certificate
   const signature = reader.vector(2);
   reader.end();
   const scheme = SCHEMES.find((known) => known.id === id);
-  if (!scheme?.handshake) return fail("illegal_parameter", `CertificateVerify: signature scheme 0x${id.toString(16)}, which was not offered for handshakes`);
+  if (!scheme?.handshake) {
+    return fail("illegal_parameter", `CertificateVerify: signature scheme 0x${id.toString(16)}, which was not offered for handshakes`);
+  }
   const { publicKey } = leaf;
   checkKey(publicKey, "server certificate");
   const kind = scheme.curve ?? (scheme.algorithm.kind === "ed25519" ? "ed25519" : "rsa");

@@ -83,7 +83,8 @@ function noRoots(): never {
 
 function checkedProtocols(alpn: readonly string[]): readonly string[] {
   for (const name of alpn) {
-    if (!/^[\x21-\x7e]{1,255}$/.test(name)) throw new NtpError("INVALID_ARGUMENT", `alpn: expected 1 to 255 ASCII characters, got ${JSON.stringify(name)}`);
+    if (/^[\x21-\x7e]{1,255}$/.test(name)) continue;
+    throw new NtpError("INVALID_ARGUMENT", `alpn: expected 1 to 255 ASCII characters, got ${JSON.stringify(name)}`);
   }
   return alpn;
 }

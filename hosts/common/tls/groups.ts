@@ -75,7 +75,8 @@ function hybridShare(secret: Uint8Array, seed: Uint8Array): KeyShare {
     group: "X25519MLKEM768",
     share: concat(publicKey, x25519.getPublicKey(secret)),
     agree: (theirs) => {
-      if (theirs.length !== CIPHERTEXT + 32) fail("illegal_parameter", `expected an X25519MLKEM768 share of ${CIPHERTEXT + 32} octets, got ${theirs.length}`);
+      const expected = CIPHERTEXT + 32;
+      if (theirs.length !== expected) fail("illegal_parameter", `expected an X25519MLKEM768 share of ${expected} octets, got ${theirs.length}`);
       const shared = x25519Agree(secret, theirs.subarray(CIPHERTEXT));
       return concat(ml_kem768.decapsulate(theirs.subarray(0, CIPHERTEXT), secretKey), shared);
     },
@@ -103,6 +104,7 @@ const B = 0x5ac635d8aa3a93e7b3ebbd55769886bc651d06b0cc53b0f63bce3c3e27d2604bn;
 /** y² = x³ - 3x + b (mod p), checked here because not every WebCrypto does on import. The point is public. */
 export function onP256(point: Uint8Array): boolean {
   if (point.length !== 65 || point[0] !== 4) return false;
-  const [x, y] = [point.subarray(1, 33), point.subarray(33)].map((octets) => octets.reduce((value, octet) => (value << 8n) | BigInt(octet), 0n)) as [bigint, bigint];
+  const number = (octets: Uint8Array) => octets.reduce((value, octet) => (value << 8n) | BigInt(octet), 0n);
+  const [x, y] = [number(point.subarray(1, 33)), number(point.subarray(33))];
   return x < P && y < P && (y * y - (x * x * x - 3n * x + B)) % P === 0n;
 }

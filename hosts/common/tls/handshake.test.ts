@@ -83,6 +83,7 @@ describe("EncryptedExtensions is refused", () => {
     ["illegal_parameter", "with another protocol", { protocol: "http/1.1" }, 'expected one of ntske/1, got "http/1.1"'],
     ["unsupported_extension", "with a protocol that nobody asked for", { alpn: [] }, "was not asked for"],
     ["decode_error", "with two protocols", of(protocols("ntske/1", "h2")), "1 octets|more octets"],
+    ["decode_error", "with octets behind the protocol", of(extension(EXTENSION.alpn, vector(2, vector(1, ascii("ntske/1"))), number(1, 0))), "more octets"],
     ["decode_error", "with an empty protocol", of(protocols("")), "vector of"],
     ["illegal_parameter", "with a key share", of(protocols("ntske/1"), extension(EXTENSION.key_share)), "no place here"],
     ["illegal_parameter", "with signature algorithms", of(protocols("ntske/1"), extension(EXTENSION.signature_algorithms)), "no place here"],

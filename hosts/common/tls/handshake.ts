@@ -22,7 +22,8 @@ import { checkCertificateVerify, judge, readCertificateMessage } from "./authent
 import { hex, number, Reader, same, vector } from "./codec.ts";
 import { CONTENT, EXTENSION, MESSAGE } from "./constants.ts";
 import { firstShares, type GroupName, type KeyShare, offeredGroups, type Random, retryShare } from "./groups.ts";
-import { clientHello, handshake, type Offer, offeredExtensions, readExtensions, readServerHello, type RetryRequest, type ServerHello } from "./hello.ts";
+import { clientHello, handshake, offeredExtensions, readExtensions, readServerHello } from "./hello.ts";
+import type { Offer, RetryRequest, ServerHello } from "./hello.ts";
 import { type Message, MessageStream } from "./messages.ts";
 import { Protection, type RecordStream } from "./record.ts";
 import { finishedMac, KeySchedule, Transcript, type TrafficSecrets } from "./schedule.ts";
@@ -136,13 +137,7 @@ class ClientHandshake {
     const extensions = readExtensions(reader, "EncryptedExtensions", [server_name, supported_groups, alpn], offeredExtensions(this.#offer));
     reader.end();
     if ((extensions.get(server_name)?.length ?? 0) > 0) fail("decode_error", "EncryptedExtensions: expected an empty server_name");
-    const data = extensions.get(alpn);
-    const offered = this.#offer.alpn;
-    if (!data) return offered.length === 0 ? undefined : fail("no_application_protocol", `expected the server to choose one of the protocols ${offered.join(", ")}, but it chose none`);
-    const list = new Reader(data, "ALPN").enter(2, 2);
-    const chosen = String.fromCharCode(...list.vector(1, 1));
-    list.end();
-    return offered.includes(chosen) ? chosen : fail("illegal_parameter", `ALPN: expected one of ${offered.join(", ")}, got ${JSON.stringify(chosen)}`);
+    return chosenProtocol(extensions.get(alpn), this.#offer.alpn);
   }
 
   /** Certificate through Finished. The context of a CertificateRequest, if there was one. */
@@ -194,6 +189,20 @@ class ClientHandshake {
   #log(label: string, secret: Uint8Array): void {
     this.#options.keyLog?.(`${label} ${hex(this.#offer.random)} ${hex(secret)}`);
   }
+}
+
+/** ALPN (RFC 7301 §3.1): a list <2..> of exactly one name <1..255>. Without it there is no telling what would be spoken. */
+function chosenProtocol(data: Uint8Array | undefined, offered: readonly string[]): string | undefined {
+  const names = offered.join(", ");
+  if (!data && offered.length === 0) return undefined;
+  if (!data) return fail("no_application_protocol", `expected the server to choose one of the protocols ${names}, but it chose none`);
+  const reader = new Reader(data, "ALPN");
+  const list = reader.enter(2, 2);
+  reader.end();
+  const chosen = String.fromCharCode(...list.vector(1, 1));
+  list.end();
+  if (!offered.includes(chosen)) fail("illegal_parameter", `ALPN: expected one of ${names}, got ${JSON.stringify(chosen)}`);
+  return chosen;
 }
 
 /** CertificateRequest (§4.3.2): context <0..255>, empty in a handshake; extensions <2..>, signature_algorithms among them. */

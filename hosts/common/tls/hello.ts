@@ -92,7 +92,8 @@ export function readExtensions(reader: Reader, message: string, allowed: readonl
 /** What of our extensions a server may answer at all. */
 export function offeredExtensions(offer: Offer): number[] {
   const { server_name, alpn, cookie, ...always } = EXTENSION;
-  return [...Object.values(always), ...(offer.name.kind === "dns" ? [server_name] : []), ...(offer.alpn.length > 0 ? [alpn] : []), ...(offer.cookie ? [cookie] : [])];
+  const sometimes = [offer.name.kind === "dns" && server_name, offer.alpn.length > 0 && alpn, offer.cookie !== undefined && cookie];
+  return [...Object.values(always), ...sometimes.filter((type) => type !== false)];
 }
 
 /** A ServerHello, or a HelloRetryRequest in its shape. `retry` is what was asked for before. */
@@ -110,8 +111,11 @@ export function readServerHello(body: Uint8Array, offer: Offer, retry?: RetryReq
   if (isRetry && retry) fail("unexpected_message", "a second HelloRetryRequest");
   if (!same(sessionId, offer.sessionId)) fail("illegal_parameter", "ServerHello: expected our session id to come back");
   if (compression !== 0) fail("illegal_parameter", `ServerHello: expected no compression, got method ${compression}`);
-  const suite = SUITES.find(({ id }) => id === chosen) ?? fail("illegal_parameter", `ServerHello: cipher suite 0x${chosen.toString(16)}, which was not offered`);
-  if (retry && suite !== retry.suite) fail("illegal_parameter", `ServerHello: expected ${retry.suite.name} as in the HelloRetryRequest, got ${suite.name}`);
+  const suite = SUITES.find(({ id }) => id === chosen);
+  if (!suite) return fail("illegal_parameter", `ServerHello: cipher suite 0x${chosen.toString(16)}, which was not offered`);
+  if (retry && suite !== retry.suite) {
+    fail("illegal_parameter", `ServerHello: expected ${retry.suite.name} as in the HelloRetryRequest, got ${suite.name}`);
+  }
   return isRetry ? readRetry(list, suite, offer) : { suite, share: readShare(list, offer, retry) };
 }
 
@@ -126,13 +130,14 @@ function checkVersion(legacy: number, random: Uint8Array, list: Uint8Array): voi
   }
   if (!selected) {
     const sentinel = same(random.subarray(24, 31), DOWNGRADE) && (random[31] ?? 2) < 2;
-    if (sentinel) fail("illegal_parameter", "the server speaks TLS 1.3, but was made to believe that we do not: somebody meddles with this connection");
+    if (sentinel) fail("illegal_parameter", "the server was made to believe that we do not speak TLS 1.3: somebody meddles with this connection");
     fail("protocol_version", `expected TLS 1.3, got version 0x${legacy.toString(16)} (0x303 is TLS 1.2)`);
   }
   const version = new Reader(selected, "supported_versions");
   const number = version.number(2);
   version.end();
-  if (number !== TLS_1_3 || legacy !== TLS_1_2) fail("illegal_parameter", `ServerHello: expected TLS 1.3, got version 0x${number.toString(16)} over 0x${legacy.toString(16)}`);
+  if (number === TLS_1_3 && legacy === TLS_1_2) return;
+  fail("illegal_parameter", `ServerHello: expected TLS 1.3, got version 0x${number.toString(16)} over 0x${legacy.toString(16)}`);
 }
 
 const listReader = (list: Uint8Array, what: string) => new Reader(vector(2, list), what);
@@ -171,7 +176,8 @@ function readShare(list: Uint8Array, offer: Offer, retry: RetryRequest | undefin
   const data = reader.vector(2, 1);
   reader.end();
   if (!offer.shares.some((ours) => ours.group === group)) fail("illegal_parameter", `ServerHello: a share of ${group}, of which we sent none`);
-  if (retry?.group !== undefined && retry.group !== group) fail("illegal_parameter", `ServerHello: expected a share of ${retry.group}, got one of ${group}`);
+  const asked = retry?.group ?? group;
+  if (asked !== group) fail("illegal_parameter", `ServerHello: expected a share of ${asked}, got one of ${group}`);
   return { group, data };
 }
 

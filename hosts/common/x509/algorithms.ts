@@ -3,8 +3,8 @@
  * Public keys and signature algorithms of certificates: which we know, and how each is verified.
  *
  * ECDSA over P-256 and P-384, RSA with PKCS #1 v1.5 and PSS through WebCrypto, which every runtime has; Ed25519 by noble,
- * because not every WebCrypto has it, and loaded when it is met, because no public authority uses it. Not there, so never verified: MD5, SHA-1, DSA, P-521, Ed448. RSA keys have 2048 to
- * 8192 bits. Tested in algorithms.test.ts.
+ * because not every WebCrypto has it, and loaded when it is met, because no public authority uses it. Not there, so never
+ * verified: MD5, SHA-1, DSA, P-521, Ed448. RSA keys have 2048 to 8192 bits. Tested in algorithms.test.ts.
  *
  * @module
  */
@@ -154,7 +154,8 @@ export async function verify(key: PublicKey, algorithm: SignatureAlgorithm, sign
 export function webCrypto(): SubtleCrypto {
   const subtle = (globalThis.crypto as Crypto | undefined)?.subtle as SubtleCrypto | undefined;
   if (subtle) return subtle;
-  throw new NtpError("UNSUPPORTED", "expected WebCrypto (crypto.subtle) for TLS, found none; a page has it only when served over https or from localhost");
+  const hint = "a page has it only when served over https or from localhost";
+  throw new NtpError("UNSUPPORTED", `expected WebCrypto (crypto.subtle) for TLS, found none; ${hint}`);
 }
 
 async function verifyEd25519(point: Uint8Array, signature: Uint8Array, data: Uint8Array): Promise<boolean> {

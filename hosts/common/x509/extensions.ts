@@ -155,7 +155,9 @@ function readName(list: DerReader, addressLengths: readonly number[]): GeneralNa
     return { kind: "dns", name: Array.from(contents, (octet) => String.fromCharCode(octet)).join("").toLowerCase() };
   }
   if (tag === implicit(7)) {
-    if (!addressLengths.includes(contents.length)) malformed(`certificate: expected an address of ${addressLengths.join(" or ")} octets, got ${contents.length}`);
+    if (!addressLengths.includes(contents.length)) {
+      malformed(`certificate: expected an address of ${addressLengths.join(" or ")} octets, got ${contents.length}`);
+    }
     return { kind: "ip", octets: contents };
   }
   return { kind: "other", tag };

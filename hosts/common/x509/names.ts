@@ -78,7 +78,8 @@ export function violation({ permitted, excluded }: NameConstraints, names: reado
     if (name.kind === "other") continue;
     if (excluded.some((tree) => within(name, tree))) return `${describe(name)} is excluded by the name constraints of an authority`;
     const trees = permitted.filter((tree) => tree.kind === name.kind);
-    if (trees.length > 0 && !trees.some((tree) => within(name, tree))) return `${describe(name)} is not permitted by the name constraints of an authority`;
+    if (trees.length === 0 || trees.some((tree) => within(name, tree))) continue;
+    return `${describe(name)} is not permitted by the name constraints of an authority`;
   }
   return undefined;
 }

@@ -90,7 +90,8 @@ class Search {
   async from(path: readonly Certificate[]): Promise<Certificate[]> {
     const found = await this.#extend(path);
     if (found) return found;
-    throw this.#refusal?.error ?? new CertificateError("untrusted", "expected a certificate issued by a trusted root, got one of an unknown issuer; give its root as `ca`");
+    const unknown = "expected a certificate issued by a trusted root, got one of an unknown issuer; give its root as `ca`";
+    throw this.#refusal?.error ?? new CertificateError("untrusted", unknown);
   }
 
   async #extend(path: readonly Certificate[]): Promise<Certificate[] | undefined> {
@@ -154,11 +155,14 @@ class Search {
 function checkCommon(certificate: Certificate, time: number | "any", whose: string): void {
   const { notBefore, notAfter, publicKey, extensions } = certificate;
   const [unknown] = extensions.unknownCritical;
-  if (unknown !== undefined) throw new CertificateError("unsupported", `${whose}: expected no critical extension that is not known here, got ${unknown}`);
+  if (unknown !== undefined) {
+    throw new CertificateError("unsupported", `${whose}: expected no critical extension that is not known here, got ${unknown}`);
+  }
   checkKey(publicKey, whose);
   if (time === "any" || (time >= notBefore && time < notAfter + 1000)) return;
   const [from, to, at] = [notBefore, notAfter, time].map((ms) => new Date(ms).toISOString());
-  throw new CertificateError("expired", `${whose}: expected to be valid at ${at}, got one that is valid from ${from} to ${to}; check this host's clock`);
+  const got = `got one that is valid from ${from} to ${to}`;
+  throw new CertificateError("expired", `${whose}: expected to be valid at ${at}, ${got}; check this host's clock`);
 }
 
 function checkLeaf(leaf: Certificate, { name, time }: PathOptions): void {
@@ -177,7 +181,9 @@ function checkLeaf(leaf: Certificate, { name, time }: PathOptions): void {
 function checkAuthority(authority: Certificate, path: readonly Certificate[], time: number | "any"): void {
   checkCommon(authority, time, "issuing certificate");
   const { authority: isAuthority, keyUsage, pathLength, purposes } = authority.extensions;
-  if (!isAuthority) throw new CertificateError("unfit", "issuing certificate: expected an authority (basicConstraints cA), got one that may not issue");
+  if (!isAuthority) {
+    throw new CertificateError("unfit", "issuing certificate: expected an authority (basicConstraints cA), got one that may not issue");
+  }
   if (keyUsage !== undefined && !(keyUsage & KEY_USAGE.keyCertSign)) {
     throw new CertificateError("unfit", "issuing certificate: expected keyUsage keyCertSign, got a key for other uses");
   }
