@@ -7,10 +7,7 @@ import process from "node:process";
 import { prepare } from "./prepare.mjs";
 import { bundle } from "./run-source.mjs";
 
-const BENCHES = ["core", "crypto", "discipline", "latency", "daemon", "ke"];
-const BENCHES = ["core", "crypto", "nts-core", "discipline", "latency", "daemon"];
-const BENCHES = ["core", "discipline", "latency", "daemon", "roughtime"];
-const BENCHES = ["core", "discipline", "latency", "daemon", "tls"];
+const BENCHES = ["core", "crypto", "nts-core", "discipline", "latency", "daemon", "ke", "tls", "roughtime"];
 
 prepare();
 const wanted = process.argv.slice(2);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /** What a fresh clone needs before anything runs: the locked packages and a build. Says what it does, on standard error. */
 import { spawnSync } from "node:child_process";
-import { existsSync, readdirSync, statSync } from "node:fs";
+import { existsSync, lstatSync, readdirSync, statSync } from "node:fs";
 import path from "node:path";
 import process from "node:process";
 
@@ -21,7 +21,10 @@ export function prepare({ types = false } = {}) {
 /** `npm ci` in a folder whose packages are missing or older than its lock. */
 export function installLocked(folder) {
   const lock = path.join(folder, "package-lock.json");
-  if (modified(path.join(folder, "node_modules/.package-lock.json")) >= modified(lock)) return;
+  const packages = path.join(folder, "node_modules");
+  // Somebody else's, through a link: `npm ci` would empty it under their feet.
+  if (existsSync(packages) && lstatSync(packages).isSymbolicLink()) return;
+  if (modified(path.join(packages, ".package-lock.json")) >= modified(lock)) return;
   run(`installing the locked packages in ${folder}`, "npm", ["ci", "--no-audit", "--no-fund", "--prefix", folder]);
 }
 

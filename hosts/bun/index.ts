@@ -33,7 +33,6 @@ export async function lendHost({ native = true }: { native?: boolean } = {}): Pr
     // TLS is a large module, and few programs need it.
     connectTls: async (options) => (await import("./tls.ts")).connectTls(options),
     listenTls: async (options, accepted) => (await import("./tls.ts")).listenTls(options, accepted),
-    connectTcp: async (endpoint, signal) => (await import("./tcp.ts")).connectTcp(endpoint, signal),
     rootCertificates: async () => (await import("./roots.ts")).rootCertificates(),
     listenTcp,
     connectTcp,

@@ -29,7 +29,6 @@ export async function lendHost({ native = true }: { native?: boolean } = {}): Pr
     random: (bytes) => crypto.getRandomValues(bytes),
     resolve,
     files,
-    connectTcp: async (endpoint, signal) => (await import("./tcp.ts")).connectTcp(endpoint, signal),
     rootCertificates: async () => (await import("./roots.ts")).rootCertificates(),
     listenTcp,
     connectTcp,
