@@ -10,7 +10,7 @@ import { TestJar } from "../../../tests/support/cookies.ts";
 import { files } from "../../node/files.ts";
 import { DEFAULT_ROTATION, advance, checkedRotation, currentGeneration, freshGeneration, type Generation, type Rotation } from "./generations.ts";
 import { formatGenerations, parseGenerations } from "./keytext.ts";
-import { KeyRing } from "./keys.ts";
+import { CookieKeyRing } from "./keys.ts";
 import { derivedKeys, fileKeys, memoryKeys, type KeyStore } from "./stores.ts";
 
 const random = (bytes: Uint8Array<ArrayBuffer>) => crypto.getRandomValues(bytes);
@@ -138,7 +138,7 @@ describe.each<[string, () => KeyStore]>([
 ])("keys in %s", (_, make) => {
   it("keep a cookie good for as long as they are kept, through every rotation, and no longer", async () => {
     const clock = { ms: START };
-    const ring = await KeyRing.open(make(), { rotation: ROTATION, now: () => clock.ms });
+    const ring = await CookieKeyRing.open(make(), { rotation: ROTATION, now: () => clock.ms });
     const jar = new TestJar(() => ring.keys);
     const cookie = jar.cookie(15, new Uint8Array(32).fill(1), new Uint8Array(32).fill(2));
     const good: boolean[] = [];
@@ -156,7 +156,7 @@ describe.each<[string, () => KeyStore]>([
   it("are the same for two rings over one store", async () => {
     const store = make();
     const clock = { ms: START };
-    const [a, b] = [await KeyRing.open(store, { rotation: ROTATION, now: () => clock.ms }), await KeyRing.open(store, { rotation: ROTATION, now: () => clock.ms })];
+    const [a, b] = [await CookieKeyRing.open(store, { rotation: ROTATION, now: () => clock.ms }), await CookieKeyRing.open(store, { rotation: ROTATION, now: () => clock.ms })];
     for (let day = 0; day < 6; day++) {
       await Promise.all([a.refresh(), b.refresh()]);
       expect(ids(a.keys.all)).toEqual(ids(b.keys.all));
@@ -173,10 +173,10 @@ describe("keys from a shared secret", () => {
   const secret = randomBytes(32);
 
   it("let machines open each other's cookies whose clocks differ, and that began at different times", async () => {
-    const ring = (ms: number) => KeyRing.open(derivedKeys(secret), { rotation: ROTATION, now: () => ms });
+    const ring = (ms: number) => CookieKeyRing.open(derivedKeys(secret), { rotation: ROTATION, now: () => ms });
     // Either side of the end of a period.
     const [fast, slow] = [await ring(Date.UTC(2026, 0, 2) + 60_000), await ring(Date.UTC(2026, 0, 2) - 60_000)];
-    const cookie = (from: KeyRing) => new TestJar(() => from.keys).cookie(15, new Uint8Array(32), new Uint8Array(32));
+    const cookie = (from: CookieKeyRing) => new TestJar(() => from.keys).cookie(15, new Uint8Array(32), new Uint8Array(32));
     expect(fast.keys.current.id).not.toBe(slow.keys.current.id);
     expect(new TestJar(() => slow.keys).open(cookie(fast))).toBeDefined();
     expect(new TestJar(() => fast.keys).open(cookie(slow))).toBeDefined();
@@ -221,14 +221,14 @@ describe("keys in a file", () => {
   it("are not put over a file of something else", async () => {
     const file = fresh();
     await writeFile(file, "dear diary", { mode: 0o600 });
-    await expect(KeyRing.open(fileKeys(files, file, random))).rejects.toThrow("expected NTS keys");
+    await expect(CookieKeyRing.open(fileKeys(files, file, random))).rejects.toThrow("expected NTS keys");
     expect(await readFile(file, "utf8")).toBe("dear diary");
   });
 
   it("are all fresh within a refresh once the file was removed: that is how stolen ones are given up", async () => {
     const file = fresh();
     const clock = { ms: START };
-    const ring = await KeyRing.open(fileKeys(files, file, random), { now: () => clock.ms });
+    const ring = await CookieKeyRing.open(fileKeys(files, file, random), { now: () => clock.ms });
     const before = ids(ring.keys.all);
     await rm(file);
     clock.ms += 60_000;
@@ -240,7 +240,7 @@ describe("keys in a file", () => {
   it("of two processes that begin at once are soon the same", async () => {
     const file = fresh();
     const clock = () => START;
-    const [a, b] = await Promise.all([KeyRing.open(fileKeys(files, file, random), { now: clock }), KeyRing.open(fileKeys(files, file, random), { now: clock })]);
+    const [a, b] = await Promise.all([CookieKeyRing.open(fileKeys(files, file, random), { now: clock }), CookieKeyRing.open(fileKeys(files, file, random), { now: clock })]);
     await Promise.all([a.refresh(), b.refresh()]);
     expect(ids(a.keys.all)).toEqual(ids(b.keys.all));
     a.close();
@@ -255,7 +255,7 @@ describe("a ring", () => {
     const store = memoryKeys(random);
     const flaky: KeyStore = { generations: (...args) => (broken ? Promise.reject(new Error("gone")) : store.generations(...args)) };
     const onTrouble = vi.fn();
-    const ring = await KeyRing.open(flaky, { rotation: ROTATION, now: () => clock.ms, onTrouble });
+    const ring = await CookieKeyRing.open(flaky, { rotation: ROTATION, now: () => clock.ms, onTrouble });
     clock.ms += DAY - 1000;
     await ring.refresh();
     const { current, all } = ring.keys;
@@ -277,14 +277,14 @@ describe("a ring", () => {
   });
 
   it("does not open without keys", async () => {
-    await expect(KeyRing.open({ generations: () => Promise.reject(new Error("gone")) })).rejects.toThrow("gone");
-    await expect(KeyRing.open({ generations: async () => [] })).rejects.toThrow("no keys");
+    await expect(CookieKeyRing.open({ generations: () => Promise.reject(new Error("gone")) })).rejects.toThrow("gone");
+    await expect(CookieKeyRing.open({ generations: async () => [] })).rejects.toThrow("no keys");
   });
 
   it("tells of each change once, and overwrites what it no longer keeps", async () => {
     const clock = { ms: START };
     const onChange = vi.fn();
-    const ring = await KeyRing.open(fileKeys(files, path.join(folder, "changes.json"), random), { rotation: ROTATION, now: () => clock.ms, onChange });
+    const ring = await CookieKeyRing.open(fileKeys(files, path.join(folder, "changes.json"), random), { rotation: ROTATION, now: () => clock.ms, onChange });
     const { current } = ring.keys;
     await ring.refresh();
     await ring.refresh();
@@ -306,7 +306,7 @@ describe("a ring", () => {
     try {
       const store = memoryKeys(random);
       const looks = vi.spyOn(store, "generations");
-      const ring = await KeyRing.open(store, { rotation: { periodMs: 60_000, keep: 2, leadMs: 6000 } });
+      const ring = await CookieKeyRing.open(store, { rotation: { periodMs: 60_000, keep: 2, leadMs: 6000 } });
       await vi.advanceTimersByTimeAsync(60_000);
       expect(looks.mock.calls.length).toBeGreaterThanOrEqual(30);
       expect(ring.keys.all.length).toBe(2);

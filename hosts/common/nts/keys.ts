@@ -18,7 +18,7 @@ export interface CookieKeys {
   readonly all: readonly Generation[];
 }
 
-export interface KeyRingOptions {
+export interface CookieKeyRingOptions {
   readonly rotation?: Partial<Rotation> | undefined;
   /** Wall clock, ms since 1970. */
   readonly now?: (() => number) | undefined;
@@ -32,9 +32,9 @@ export interface KeyRingOptions {
 
 const REFRESH_MS = 60_000;
 
-export class KeyRing {
+export class CookieKeyRing {
   readonly #store: KeyStore;
-  readonly #options: KeyRingOptions;
+  readonly #options: CookieKeyRingOptions;
   readonly #rotation: Rotation;
   #all: readonly Generation[] = [];
   #sealing: Generation | undefined;
@@ -42,15 +42,15 @@ export class KeyRing {
   #troubled = false;
   #closed = false;
 
-  private constructor(store: KeyStore, options: KeyRingOptions) {
+  private constructor(store: KeyStore, options: CookieKeyRingOptions) {
     this.#store = store;
     this.#options = options;
     this.#rotation = checkedRotation(options.rotation);
   }
 
   /** A ring with its first keys. Rejects when the store cannot give them: a server without keys MUST NOT start. */
-  static async open(store: KeyStore, options: KeyRingOptions = {}): Promise<KeyRing> {
-    const ring = new KeyRing(store, options);
+  static async open(store: KeyStore, options: CookieKeyRingOptions = {}): Promise<CookieKeyRing> {
+    const ring = new CookieKeyRing(store, options);
     ring.#adopt(await store.generations(ring.#now(), ring.#rotation));
     ring.#schedule();
     return ring;

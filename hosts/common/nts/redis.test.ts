@@ -6,7 +6,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { Peer, eventually, freshDirectory, titled, whySkipped } from "../../../tests/support/peers.ts";
 import { TestJar } from "../../../tests/support/cookies.ts";
 import type { Rotation } from "./generations.ts";
-import { KeyRing } from "./keys.ts";
+import { CookieKeyRing } from "./keys.ts";
 import { redisKeys, type RedisClient } from "./redis.ts";
 
 const skipped = whySkipped(["redis-server"]);
@@ -42,7 +42,7 @@ describe.skipIf(skipped)(titled("keys in Redis", skipped), () => {
 
   it("let each machine open the others' cookies, at every moment", async () => {
     const clock = { ms: START };
-    const rings = await Promise.all(clients.slice(0, 3).map((client) => KeyRing.open(redisKeys(client, random), { rotation: ROTATION, now: () => clock.ms })));
+    const rings = await Promise.all(clients.slice(0, 3).map((client) => CookieKeyRing.open(redisKeys(client, random), { rotation: ROTATION, now: () => clock.ms })));
     const jars = rings.map((ring) => new TestJar(() => ring.keys));
     for (let hour = 0; hour < 60; hour++) {
       clock.ms += DAY / 24;
@@ -102,7 +102,7 @@ describe.skipIf(skipped)(titled("keys in Redis", skipped), () => {
     gone.on("error", () => {});
     const store = redisKeys(clients[0]!, random);
     let broken = false;
-    const ring = await KeyRing.open({ generations: (...args) => (broken ? redisKeys(gone, random) : store).generations(...args) });
+    const ring = await CookieKeyRing.open({ generations: (...args) => (broken ? redisKeys(gone, random) : store).generations(...args) });
     const { current } = ring.keys;
     broken = true;
     await ring.refresh();
