@@ -8,18 +8,22 @@ import { readFile } from "node:fs/promises";
 import process from "node:process";
 import { lendHost } from "#host";
 import { establishKeys } from "../../hosts/common/nts/client.ts";
+import type { TlsLoader } from "../../hosts/common/nts/connect.ts";
+import { connectTls } from "../../hosts/common/tls/connect.ts";
 import { serveKe } from "../../hosts/common/nts/server.ts";
 import type { PostQuantum, TlsClientOptions, TlsStream } from "../../hosts/common/stream.ts";
 import { testJar } from "../support/cookies.ts";
 
 const [role, first = "", second = "", third = "", pq = "prefer"] = process.argv.slice(2);
 const host = await lendHost({ native: false });
+/** Our own, for what the runtime's TLS cannot do. */
+const tls: TlsLoader = async () => (tcp, options) => connectTls(tcp, options, (bytes) => host.random(bytes), Date.now);
 const say = (what: unknown) => process.stdout.write(`${JSON.stringify(what)}\n`);
 const hex = (octets: Uint8Array) => Buffer.from(octets).toString("hex");
 
 try {
   if (role === "client") {
-    const { c2s, s2c, cookies, ...rest } = await establishKeys(host, { host: first, kePort: Number(second), ca: await readFile(third, "utf8"), pq: pq as PostQuantum });
+    const { c2s, s2c, cookies, ...rest } = await establishKeys(host, { host: first, kePort: Number(second), ca: await readFile(third, "utf8"), pq: pq as PostQuantum, tls });
     say({ ...rest, otherKeys: undefined, c2s: hex(c2s), s2c: hex(s2c), cookies: cookies.map(hex) });
   } else if (role === "tls") {
     say(await judged({ certificate: await readFile(first, "utf8"), key: await readFile(second, "utf8"), ca: await readFile(third, "utf8"), pin: pq }));
