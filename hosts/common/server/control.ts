@@ -234,6 +234,8 @@ function peerVariables(source: ControlSource): Variables {
     ["rootdelay", milliseconds(source.rootDelay)],
     ["rootdisp", milliseconds(source.rootDispersion)],
     ["refid", refidText(source.refid, source.stratum > 15 ? 0 : source.stratum)],
+    // Not known, but ntpq reads its own memory where it is missing.
+    ["reftime", stamp(0n)],
     ["rec", stamp(source.receivedNs === undefined ? 0n : ntpTime(source.receivedNs))],
     ["reach", `0x${(reach & 0xff).toString(16).padStart(2, "0")}`],
     ["unreach", String(reach === 0 ? 1 : 0)],
