@@ -9,9 +9,11 @@ import { aessiv, gcmsiv } from "@noble/ciphers/aes.js";
 const concat = (...parts: Uint8Array[]) => new Uint8Array(Buffer.concat(parts));
 
 /** An NTPv4 client's header, and what follows it. */
-function clientPacket(transmitTime: bigint, ...fields: Uint8Array[]): Uint8Array {
+function clientPacket({ transmitTime = 0x0123456789abcdefn, originTime = 0n, receiveTime = 0n }: Partial<RequestParts>, ...fields: Uint8Array[]): Uint8Array {
   const header = new DataView(new ArrayBuffer(48));
   header.setUint8(0, 0x23);
+  header.setBigUint64(24, originTime);
+  header.setBigUint64(32, receiveTime);
   header.setBigUint64(40, transmitTime);
   return concat(new Uint8Array(header.buffer), ...fields);
 }
@@ -62,6 +64,8 @@ export interface RequestParts {
   /** Other fields, before the authenticator. */
   others?: readonly Uint8Array[];
   transmitTime?: bigint;
+  originTime?: bigint;
+  receiveTime?: bigint;
 }
 
 export const uniqueOf = (seed = 1) => Uint8Array.from({ length: 32 }, (_, i) => (i * 37 + seed) & 0xff);
@@ -72,7 +76,7 @@ export function ntsRequest({ aead, c2s }: Session, parts: RequestParts): Uint8Ar
     fieldOf(UNIQUE, parts.unique ?? uniqueOf()), fieldOf(COOKIE, parts.cookie),
     ...Array.from({ length: parts.placeholders ?? 0 }, () => fieldOf(PLACEHOLDER, new Uint8Array(parts.cookie.length))), ...(parts.others ?? []),
   ];
-  const ad = clientPacket(parts.transmitTime ?? 0x0123456789abcdefn, ...fields);
+  const ad = clientPacket(parts, ...fields);
   return concat(ad, authenticatorOf(aead, c2s, parts.nonce ?? nonceOf(aead), ad, parts.text, parts.padding));
 }
 
