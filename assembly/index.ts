@@ -21,6 +21,9 @@ import { Counters, countersAt } from "./server/counters";
 import { Incoming } from "./server/incoming";
 import { Control } from "./proto/control";
 import { Server } from "./server/respond";
+import { ClockLine, clockLine } from "./server/clockline";
+import { LOOPED_BATCH, mmsgLooped, transmitStamps } from "./server/looped";
+import { MMSG_BATCH, MMSG_FULL, Mmsg, mmsg, mmsgReceive, mmsgSend, mmsgTime } from "./server/mmsg";
 
 // --- proto: time ---
 export {
@@ -92,7 +95,6 @@ export { interleaveClients } from "./server/interleaved";
 export { clientNext, clientOut, clientsForget } from "./server/clients";
 export { readControl, writeControl } from "./proto/control";
 export { smearAt } from "./server/leap";
-export { answerBatch } from "./server/batch";
 export { cookieKeySet, cookieKeyClear, cookieKeyCurrent, ntsSeed } from "./server/nts";
 export { cookieLength, cookieSeal, cookieOpen } from "./server/ntscookies";
 
@@ -108,6 +110,9 @@ export {
   roughtimeSeal,
   roughtimeAnswer,
 } from "./server/roughtime";
+export { mmsgInit, mmsgTake, mmsgStamp, mmsgSent } from "./server/mmsg";
+export { mmsgStamps } from "./server/looped";
+export { announce } from "./server/announce";
 
 // --- crypto ---
 export { sha512Start, sha512Update, sha512Finish } from "./crypto/sha512";
@@ -140,6 +145,16 @@ export const NTS_RANDOM: usize = ntsRandom;
 export const SLOTS: usize = slotPackets;
 export const SLOT_TABLE: usize = slotTable;
 export const SLOT_STRIDE_OCTETS: i32 = SLOT_STRIDE;
+export const MMSG: usize = changetype<usize>(mmsg);
+export const MMSG_RECEIVE: usize = mmsgReceive;
+export const MMSG_SEND: usize = mmsgSend;
+export const MMSG_TIME: usize = mmsgTime;
+export const MMSG_LIMIT: i32 = MMSG_BATCH;
+export const MMSG_ASK: i32 = MMSG_FULL;
+export const MMSG_LOOPED: usize = mmsgLooped;
+export const MMSG_LOOPED_LIMIT: i32 = LOOPED_BATCH;
+export const TRANSMIT_STAMPS: usize = transmitStamps;
+export const CLOCK_LINE: usize = changetype<usize>(clockLine);
 
 // --- memory: field offsets ---
 export const HEADER_LEAP: usize = offsetof<Header>("leap");
@@ -255,6 +270,18 @@ export const CONTROL_STATUS: usize = offsetof<Control>("status");
 export const CONTROL_OFFSET: usize = offsetof<Control>("offset");
 export const CONTROL_MORE: usize = offsetof<Control>("more");
 export const CONTROL_ERROR: usize = offsetof<Control>("error");
+export const MMSG_RECEIVED: usize = offsetof<Mmsg>("received");
+export const MMSG_ANSWERED: usize = offsetof<Mmsg>("answered");
+export const MMSG_DROPPED: usize = offsetof<Mmsg>("dropped");
+export const MMSG_SHED: usize = offsetof<Mmsg>("shed");
+export const MMSG_SHED_AFTER: usize = offsetof<Mmsg>("shedAfter");
+export const MMSG_SEND_COST: usize = offsetof<Mmsg>("sendCost");
+export const MMSG_WORK_COST: usize = offsetof<Mmsg>("workCost");
+export const MMSG_ASKED: usize = offsetof<Mmsg>("asked");
+export const MMSG_STAMP_ALL: usize = offsetof<Mmsg>("stampAll");
+export const CLOCK_LINE_SINCE: usize = offsetof<ClockLine>("since");
+export const CLOCK_LINE_OFFSET: usize = offsetof<ClockLine>("offset");
+export const CLOCK_LINE_RATE: usize = offsetof<ClockLine>("rate");
 export const ASSOCIATION_ACTIVE: usize = offsetof<Association>("active");
 export const ASSOCIATION_AWAITING: usize = offsetof<Association>("awaiting");
 export const ASSOCIATION_REACH: usize = offsetof<Association>("reach");

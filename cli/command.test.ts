@@ -166,7 +166,7 @@ describe.skipIf(!built)("escapement serve", () => {
     child.kill("SIGTERM");
     const { status, stdout } = await ended;
     expect(status).toBe(0);
-    expect(JSON.parse(stdout.slice(announced.length))).toEqual({ stats: { received: 1, answered: 1, dropped: 0, failed: 0 } });
+    expect(JSON.parse(stdout.slice(announced.length))).toMatchObject({ stats: { received: 1, answered: 1, dropped: 0, failed: 0 } });
   });
 
   it("ends with status 0 when the signal comes the moment it announces itself", async () => {

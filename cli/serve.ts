@@ -6,7 +6,7 @@
  */
 
 import process from "node:process";
-import { serve, type ServeOptions, type Server } from "#host";
+import { serve, type BroadcastOptions, type ServeOptions, type Server, type ServerEvent } from "#host";
 import { roughtimeOptions, startRoughtime, whereText, type RunningRoughtime } from "./serve-roughtime.ts";
 import { UsageError, listenOption, numberOption, parse } from "./usage.ts";
 
@@ -19,6 +19,16 @@ Answer NTP requests with this host's clock. Without --stratum it says that it is
   --refid TEXT       what it is synchronised to: four letters at stratum 1, an IPv4 address above
   --root-delay S     seconds to the reference clock and back (default 0)
   --root-dispersion S  error of this host's clock, seconds (default 0.01)
+  --workers N        threads that answer, 0..64; 0: the main one (default 1)
+  --interface NAME   hear and answer on this network interface only
+  --dscp N           differentiated services code point of the answers, 0..63
+  --broadcast SPEC   say the time unasked: ADDRESS[,interval=S][,ttl=N][,interface=NAME][,port=P]; may be repeated
+  --interleaved      answer in interleaved mode those who ask so
+  --client-log       keep a log of clients
+  --rate-limit       limit how often a client may ask
+  --metrics A:P      tell the counters over HTTP, OpenMetrics at /metrics; ":P" for loopback
+  --user NAME        become this user once the sockets are bound
+  --portable         use the runtime's own sockets, not the kernel's batches and time stamps
   --kiss CODE        answer everybody with this kiss code, for instance DENY
   --roughtime A:P    answer Roughtime there, too, UDP and TCP; needs --stratum and --roughtime-key
   --roughtime-key F  delegations made by "escapement roughtime-key delegate"; read anew on SIGHUP and every hour
@@ -32,6 +42,16 @@ const OPTIONS = {
   refid: { type: "string" },
   "root-delay": { type: "string" },
   "root-dispersion": { type: "string" },
+  workers: { type: "string" },
+  interface: { type: "string" },
+  dscp: { type: "string" },
+  broadcast: { type: "string", multiple: true },
+  metrics: { type: "string" },
+  user: { type: "string" },
+  portable: { type: "boolean" },
+  interleaved: { type: "boolean" },
+  "client-log": { type: "boolean" },
+  "rate-limit": { type: "boolean" },
   kiss: { type: "string" },
   roughtime: { type: "string" },
   "roughtime-key": { type: "string" },
@@ -53,9 +73,20 @@ export async function run(args: string[]): Promise<number> {
       stratum: numberOption("stratum", values.stratum, { min: 1, max: 15, integer: true }),
       rootDelay: numberOption("root-delay", values["root-delay"], { min: 0, max: 15 }),
       rootDispersion: numberOption("root-dispersion", values["root-dispersion"], { min: 0, max: 15 }),
+      workers: numberOption("workers", values.workers, { min: 0, max: 64, integer: true }),
+      dscp: numberOption("dscp", values.dscp, { min: 0, max: 63, integer: true }),
+      broadcast: values.broadcast?.map(broadcastOption),
+      metrics: values.metrics === undefined ? undefined : metricsOption(values.metrics),
+      interface: values.interface,
+      user: values.user,
+      portable: values.portable,
+      interleaved: values.interleaved,
+      clientLog: values["client-log"],
+      rateLimit: values["rate-limit"],
       refid: values.refid,
       kiss: values.kiss,
     }),
+    onEvent: (event) => console.error(`escapement: ${eventText(event)}`),
   });
   const rough = roughtime && (await startRoughtime(roughtime).catch(async (error: unknown) => {
     // Its sockets would keep the process alive.
@@ -81,13 +112,37 @@ function listening(texts: readonly string[]): ServeOptions {
   return addresses.length === parsed.length ? { listen: addresses, port } : { port };
 }
 
+/** @throws {UsageError} */
+export function broadcastOption(text: string): BroadcastOptions {
+  const [address = "", ...members] = text.split(",");
+  const known = { interval: { min: 1, max: 131072 }, ttl: { min: 1, max: 255, integer: true }, port: { min: 1, max: 65535, integer: true } };
+  if (address === "" || address.includes("=")) throw new UsageError(`--broadcast: expected ADDRESS[,interval=S][,ttl=N][,interface=NAME][,port=P], got "${text}"`);
+  const options: Record<string, string | number> = {};
+  for (const member of members) {
+    const [name = "", value = ""] = member.split(/=(.*)/s);
+    if (name === "interface" && value !== "") options[name] = value;
+    else if (Object.hasOwn(known, name)) options[name] = numberOption(`broadcast ${name}`, value, known[name as keyof typeof known])!;
+    else throw new UsageError(`--broadcast: expected interval=S, ttl=N, interface=NAME or port=P, got "${member}"`);
+  }
+  return { address, ...options };
+}
+
+function metricsOption(text: string): { address?: string; port: number } {
+  const { address, port } = listenOption("metrics", text);
+  return { port, ...(address !== undefined && { address }) };
+}
+
+function eventText(event: ServerEvent): string {
+  return event.kind === "thread-failed" ? `a server thread failed and will be started again in ${event.restartMs} ms: ${event.message}` : "a server thread was started again";
+}
+
 /** Only the members that have a value: an option not given must leave the default alone. */
 function defined<T extends object>(options: T): { [K in keyof T]?: NonNullable<T[K]> } {
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as { [K in keyof T]?: NonNullable<T[K]> };
 }
 
-function announce({ addresses }: Server, json: boolean, stratum: string | undefined, rough: RunningRoughtime | undefined): void {
-  if (json) return console.log(JSON.stringify({ addresses, ...(rough ? { roughtime: rough.server.addresses } : {}) }));
+function announce({ addresses, metrics }: Server, json: boolean, stratum: string | undefined, rough: RunningRoughtime | undefined): void {
+  if (json) return console.log(JSON.stringify({ addresses, ...(metrics && { metrics }), ...(rough ? { roughtime: rough.server.addresses } : {}) }));
   if (rough) console.log(`Answering Roughtime on ${whereText(rough.server)}.`);
   const where = addresses.map(({ address, port }) => (address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`)).join(" and ");
   console.log(`Answering on ${where}, ${stratum ? `stratum ${stratum}` : "not synchronised (say --stratum to vouch for this clock)"}. Stop with Ctrl-C.`);

@@ -4,6 +4,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { isoTime, seconds, table } from "./format.ts";
+import { broadcastOption } from "./serve.ts";
 import { UsageError, listenOption, numberOption, parse } from "./usage.ts";
 
 describe("arguments", () => {
@@ -73,6 +74,21 @@ describe("where to listen", () => {
         }
       }),
     );
+  });
+});
+
+describe("where to broadcast", () => {
+  it.each<[string, object]>([
+    ["192.0.2.255", { address: "192.0.2.255" }],
+    ["224.0.1.1,interval=16,ttl=4", { address: "224.0.1.1", interval: 16, ttl: 4 }],
+    ["ff02::101,interface=eth0,port=1123", { address: "ff02::101", interface: "eth0", port: 1123 }],
+  ])("%s", (text, options) => {
+    expect(broadcastOption(text)).toEqual(options);
+  });
+
+  it.each(["", ",ttl=1", "ttl=1", "192.0.2.255,ttl", "192.0.2.255,ttl=0", "192.0.2.255,ttl=256", "192.0.2.255,ttl=1.5", "192.0.2.255,interval=", "192.0.2.255,hops=1", "192.0.2.255,interface=", "192.0.2.255,__proto__=1"])("%j is wrong usage that names the option", (text) => {
+    expect(() => broadcastOption(text)).toThrow(UsageError);
+    expect(() => broadcastOption(text)).toThrow("--broadcast");
   });
 });
 

@@ -10,25 +10,9 @@
  */
 
 import type { Host } from "../hosts/common/host.ts";
+import { carry, type ClockReading } from "../hosts/common/server/reading.ts";
 
-/** The virtual clock at one moment. */
-export interface ClockReading {
-  /** The host's wall clock and the virtual clock then, ns since 1970. */
-  readonly wallNs: bigint;
-  readonly timeNs: bigint;
-  /** What the virtual clock gains on the host's. */
-  readonly rate: number;
-}
-
-/** Further than this from its reading the rate is no longer applied: the wall clock was stepped. */
-const LONGEST_NS = 60_000_000_000n;
-
-/** Virtual time when the host's wall clock reads `wallNs`. */
-export function carry({ wallNs: readAt, timeNs, rate }: ClockReading, wallNs: bigint): bigint {
-  const span = wallNs - readAt;
-  const straight = timeNs + span;
-  return span < LONGEST_NS && span > -LONGEST_NS ? straight + BigInt(Math.round(Number(span) * rate)) : straight;
-}
+export { carry, type ClockReading };
 
 /** `host`, telling virtual time: its readings and its sockets' stamps. Without a reading its own. */
 export function virtualHost(host: Host, reading: () => ClockReading | undefined): Host {

@@ -10,20 +10,29 @@ import { createApi, type Escapement } from "../common/api.ts";
 import type { Host } from "../common/host.ts";
 import { clockAndSockets } from "../native/host.ts";
 import { load } from "../native/ffi-bun.ts";
+import type { Ffi } from "../native/ffi.ts";
+import { listenHttp } from "../node/http.ts";
 import { runtimeClock } from "./clock.ts";
 import { resolve } from "./dns.ts";
 import { files } from "./files.ts";
 import { listenTcp } from "./tcp-listen.ts";
 import { connectTcp } from "./tcp.ts";
+import { lendThreads } from "../node/threads.ts";
 import { openUdp } from "./udp.ts";
 
 export * from "../common/public.ts";
+
+/** The FFI of Bun, or undefined where it is missing or forbidden. */
+export async function lendFfi(): Promise<Ffi | undefined> {
+  return load();
+}
 
 /**
  * What Bun lends. With kernel time stamps and `clock_gettime` where an FFI is to be had, unless `native` is false.
  */
 export async function lendHost({ native = true }: { native?: boolean } = {}): Promise<Host> {
-  const ffi = native ? await load() : undefined;
+  const ffi = native ? await lendFfi() : undefined;
+  const serveThreads = lendThreads(ffi, "bun", import.meta.url);
   return {
     runtime: "bun",
     version: process.versions["bun"] ?? "",
@@ -37,6 +46,8 @@ export async function lendHost({ native = true }: { native?: boolean } = {}): Pr
     listenTcp,
     connectTcp,
     ...clockAndSockets(ffi, runtimeClock, openUdp),
+    ...(serveThreads && { serveThreads }),
+    listenHttp,
   };
 }
 

@@ -9,6 +9,7 @@
  */
 
 import type { HostFiles } from "./files.ts";
+import type { ServeThreads } from "./server/threads.ts";
 import type { HostStreams } from "./stream.ts";
 
 /** Who took a time stamp: the kernel as the datagram passed, or this process when it got round to it. */
@@ -113,4 +114,19 @@ export interface Host extends HostStreams {
   openUdp?(options: UdpOptions, handlers: UdpHandlers, stamps?: StampSource): Promise<UdpSocket>;
   /** Files. Absent where there are none. */
   readonly files?: HostFiles;
+  /** Threads for a server. Absent where there are none, or where the code of a thread is not at hand (not built, bundled). */
+  readonly serveThreads?: ServeThreads;
+  /** Answer HTTP requests that read. Rejects with the runtime's error when the port cannot be had. */
+  listenHttp?(endpoint: Endpoint, answer: (path: string) => HttpAnswer): Promise<HttpListener>;
+}
+
+export interface HttpAnswer {
+  readonly status: number;
+  readonly type: string;
+  readonly body: string;
+}
+
+export interface HttpListener {
+  readonly local: Endpoint;
+  close(): Promise<void>;
 }

@@ -16,12 +16,14 @@ export type { RoughtimeFacts, SampleFields, SampleJson } from "./client/sample.t
 export type { Problem, TestName } from "./client/problems.ts";
 export { DEFAULT_SOURCES } from "./client/survey.ts";
 export type { Consensus, Survey, SurveyEntry, SurveyOptions } from "./client/survey.ts";
-export type { ServeOptions, Server, ServerStats, ServerUpdate } from "./server/serve.ts";
 export type { Reconfiguration, ServerFeatures } from "./server/features.ts";
 export type { AccessAction, AccessRule, RateLimitOptions } from "./server/limits.ts";
 export type { ClientState, ServerCounters } from "./server/clients.ts";
 export type { ControlOptions, ControlReport, ControlSelection, ControlSource } from "./server/control.ts";
 export type { SmearOptions } from "./server/smear.ts";
+export type { BroadcastOptions, ServedClock, ServeOptions, Server, ServerEvent, ServerStats, ServerUpdate } from "./server/serve.ts";
+export type { ClockReading } from "./server/reading.ts";
+export type { ServeThread, ServeThreads } from "./server/threads.ts";
 export type { Algorithm } from "./client/discipline.ts";
 export type { EngineEvent, ManycastSource, SourceOptions, SourceState, TrackingState } from "./client/engine.ts";
 export { Clock } from "./client/start.ts";

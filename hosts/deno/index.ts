@@ -9,20 +9,29 @@ import { createApi, type Escapement } from "../common/api.ts";
 import type { Host } from "../common/host.ts";
 import { clockAndSockets } from "../native/host.ts";
 import { load } from "../native/ffi-deno.ts";
+import type { Ffi } from "../native/ffi.ts";
+import { listenHttp } from "../node/http.ts";
 import { runtimeClock } from "./clock.ts";
 import { resolve } from "./dns.ts";
 import { files } from "./files.ts";
 import { listenTcp } from "./tcp-listen.ts";
 import { connectTcp } from "./tcp.ts";
+import { lendThreads } from "../node/threads.ts";
 import { openUdp } from "./udp.ts";
 
 export * from "../common/public.ts";
+
+/** The FFI of Deno, or undefined where it is missing or forbidden. */
+export async function lendFfi(): Promise<Ffi | undefined> {
+  return load();
+}
 
 /**
  * What Deno lends. With kernel time stamps and `clock_gettime` where an FFI is to be had, unless `native` is false.
  */
 export async function lendHost({ native = true }: { native?: boolean } = {}): Promise<Host> {
-  const ffi = native ? load() : undefined;
+  const ffi = native ? await lendFfi() : undefined;
+  const serveThreads = lendThreads(ffi, "deno", import.meta.url);
   return {
     runtime: "deno",
     version: (globalThis as unknown as { Deno: { version: { deno: string } } }).Deno.version.deno,
@@ -33,6 +42,8 @@ export async function lendHost({ native = true }: { native?: boolean } = {}): Pr
     listenTcp,
     connectTcp,
     ...clockAndSockets(ffi, runtimeClock, openUdp),
+    ...(serveThreads && { serveThreads }),
+    listenHttp,
   };
 }
 

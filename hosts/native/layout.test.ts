@@ -6,11 +6,8 @@
  * @module
  */
 
-import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { PROLOGUE, compileAndRun } from "../../tests/support/headers.ts";
 import { ERRNO } from "./errno.ts";
 import * as linux from "./linux.ts";
 import { readControls } from "./message.ts";
@@ -21,6 +18,11 @@ const zones = { interfaceIndex: () => 0, interfaceName: String };
 const OFFSETS = {
   "struct msghdr": { size: 56, msg_name: 0, msg_namelen: 8, msg_iov: 16, msg_iovlen: 24, msg_control: 32,
     msg_controllen: 40, msg_flags: 48 },
+  "struct mmsghdr": { size: 64, msg_hdr: 0, msg_len: 56 },
+  "struct in_pktinfo": { size: 12, ipi_ifindex: 0, ipi_spec_dst: 4, ipi_addr: 8 },
+  "struct in6_pktinfo": { size: 20, ipi6_addr: 0, ipi6_ifindex: 16 },
+  "struct pollfd": { size: 8, fd: 0, events: 4, revents: 6 },
+  "struct timeval": { size: 16, tv_sec: 0, tv_usec: 8 },
   "struct iovec": { size: 16, iov_base: 0, iov_len: 8 },
   "struct cmsghdr": { size: 16, cmsg_len: 0, cmsg_level: 8, cmsg_type: 12 },
   "struct timespec": { size: 16, tv_sec: 0, tv_nsec: 8 },
@@ -44,22 +46,8 @@ function program(): string {
       return `  printf("${type}.${member} %zu\\n", (size_t)${value});`;
     }),
   );
-  return `#define _GNU_SOURCE
-#include <stdio.h>
-#include <string.h>
-#include <stddef.h>
-#include <time.h>
-#include <errno.h>
-#include <sys/socket.h>
-#include <netinet/in.h>
-#include <arpa/inet.h>
-#include <linux/errqueue.h>
-#include <linux/net_tstamp.h>
-static void dump(const char *name, const void *memory, size_t size) {
-  printf("%s ", name);
-  for (size_t i = 0; i < size; i++) printf("%02x", ((const unsigned char *)memory)[i]);
-  printf("\\n");
-}
+  return `${PROLOGUE}
+#include <poll.h>
 int main(void) {
 ${constants.join("\n")}
 ${offsets.join("\n")}
@@ -84,25 +72,7 @@ ${offsets.join("\n")}
 `;
 }
 
-/** What the program printed, or `undefined` where it cannot be compiled. */
-function compileAndRun(): Map<string, string> | undefined {
-  const folder = mkdtempSync(join(tmpdir(), "layout-"));
-  try {
-    writeFileSync(join(folder, "layout.c"), program());
-    try {
-      execFileSync("cc", ["--version"], { stdio: "ignore" });
-    } catch {
-      return undefined;
-    }
-    execFileSync("cc", ["-std=gnu11", "-o", join(folder, "layout"), join(folder, "layout.c")]);
-    const lines = execFileSync(join(folder, "layout"), { encoding: "utf8" }).trim().split("\n");
-    return new Map(lines.map((line) => [line.slice(0, line.lastIndexOf(" ")), line.slice(line.lastIndexOf(" ") + 1)]));
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
-}
-
-const printed = process.platform === "linux" ? compileAndRun() : undefined;
+const printed = compileAndRun(program());
 if (printed === undefined) console.warn("SKIPPED: layouts are checked against the headers only on Linux with a cc");
 
 function memory(name: string): DataView {

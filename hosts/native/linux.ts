@@ -23,13 +23,30 @@ export const SOL_SOCKET = 1;
 export const SOL_IPV6 = 41;
 export const SO_REUSEADDR = 2;
 export const SO_BROADCAST = 6;
+export const SO_RCVBUF = 8;
+export const SO_REUSEPORT = 15;
+/** Its value is a timeval (two i64); on 64-bit systems this number is the only one. */
+export const SO_RCVTIMEO = 20;
+export const SO_BINDTODEVICE = 25;
+export const IP_TOS = 1;
+export const IP_TTL = 2;
+/** Tell, and let choose, which of our addresses and which interface a datagram came to or leaves from. */
+export const IP_PKTINFO = 8;
+export const IP_MTU_DISCOVER = 10;
+/** Do not fragment, and do not look at the path's known limits. */
+export const IP_PMTUDISC_PROBE = 3;
 export const IP_RECVERR = 11;
 export const IP_MULTICAST_TTL = 33;
 export const IP_ADD_MEMBERSHIP = 35;
 export const IPV6_MULTICAST_HOPS = 18;
 export const IPV6_ADD_MEMBERSHIP = 20;
+export const IPV6_MTU_DISCOVER = 23;
 export const IPV6_RECVERR = 25;
 export const IPV6_V6ONLY = 26;
+export const IPV6_RECVPKTINFO = 49;
+export const IPV6_PKTINFO = 50;
+export const IPV6_HOPLIMIT = 52;
+export const IPV6_TCLASS = 67;
 
 /** The control message of a stamp has the number of the option that asks for it. */
 export const SO_TIMESTAMPING = 37;
@@ -48,6 +65,9 @@ export const MSG_TRUNC = 0x20;
 export const MSG_DONTWAIT = 0x40;
 export const MSG_ERRQUEUE = 0x2000;
 export const MSG_NOSIGNAL = 0x4000;
+/** recvmmsg: wait for the first datagram only. */
+export const MSG_WAITFORONE = 0x10000;
+export const POLLIN = 1;
 
 export const EINTR = 4;
 export const EBADF = 9;

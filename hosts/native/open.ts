@@ -67,9 +67,9 @@ export function numberFromZero(libc: Libc, fd: number): void {
   setOption(libc, fd, [linux.SOL_SOCKET, linux.SO_TIMESTAMPING, NUMBERED_STAMPS]);
 }
 
-type Option = [level: number, option: number, value: number];
+export type Option = [level: number, option: number, value: number];
 
-function setOption(libc: Libc, fd: number, [level, option, value]: Option): void {
+export function setOption(libc: Libc, fd: number, [level, option, value]: Option): void {
   const { scratch } = libc;
   scratch.view.setInt32(0, value, true);
   if (libc.setsockopt(fd, level, option, scratch.address, 4) !== 0) {
@@ -99,7 +99,7 @@ interface Target {
   readonly endpoint: Endpoint;
 }
 
-function applyAddress(libc: Libc, call: "bind" | "connect", fd: number, { family, endpoint }: Target): void {
+export function applyAddress(libc: Libc, call: "bind" | "connect", fd: number, { family, endpoint }: Target): void {
   const { scratch } = libc;
   const length = writeSockaddr(scratch.view, 0, endpoint, family, libc);
   if (libc[call](fd, scratch.address, length) !== 0) throw libc.failure(call, show(endpoint));

@@ -11,20 +11,29 @@ import type { Host } from "../common/host.ts";
 import { clockAndSockets } from "../native/host.ts";
 import { load as loadKoffi } from "../native/ffi-koffi.ts";
 import { load as loadNodeFfi } from "../native/ffi-node.ts";
+import type { Ffi } from "../native/ffi.ts";
+import { listenHttp } from "./http.ts";
 import { runtimeClock } from "./clock.ts";
 import { resolve } from "./dns.ts";
 import { files } from "./files.ts";
 import { listenTcp } from "./tcp-listen.ts";
 import { connectTcp } from "./tcp.ts";
+import { lendThreads } from "./threads.ts";
 import { openUdp } from "./udp.ts";
 
 export * from "../common/public.ts";
+
+/** The FFI of Node: koffi, or `node:ffi`, or undefined where it is missing or forbidden. */
+export async function lendFfi(): Promise<Ffi | undefined> {
+  return (await loadKoffi()) ?? (await loadNodeFfi());
+}
 
 /**
  * What Node lends. With kernel time stamps and `clock_gettime` where an FFI is to be had, unless `native` is false.
  */
 export async function lendHost({ native = true }: { native?: boolean } = {}): Promise<Host> {
-  const ffi = native ? ((await loadKoffi()) ?? (await loadNodeFfi())) : undefined;
+  const ffi = native ? await lendFfi() : undefined;
+  const serveThreads = lendThreads(ffi, "node", import.meta.url);
   return {
     runtime: "node",
     version: process.versions.node,
@@ -38,6 +47,8 @@ export async function lendHost({ native = true }: { native?: boolean } = {}): Pr
     listenTcp,
     connectTcp,
     ...clockAndSockets(ffi, runtimeClock, openUdp),
+    ...(serveThreads && { serveThreads }),
+    listenHttp,
   };
 }
 

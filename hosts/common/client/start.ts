@@ -14,6 +14,7 @@
 
 import { NtpError } from "../errors.ts";
 import type { Host } from "../host.ts";
+import type { ClockReading } from "../server/reading.ts";
 import { steeredVirtual, type SteeredClock } from "../clock/steered.ts";
 import { Engine, type EngineEvent, type EngineOptions, type ManycastSource, type SourceOptions, type SourceState, type TrackingState } from "./engine.ts";
 import { DEFAULT_SOURCES } from "./survey.ts";
@@ -43,8 +44,11 @@ export class Clock extends EventTarget implements AsyncDisposable {
   readonly #signal: AbortSignal | undefined;
   readonly #onAbort = () => this.close();
 
-  constructor(clock: SteeredClock, engine: Engine, signal?: AbortSignal) {
+  readonly #wall: () => bigint;
+
+  constructor(clock: SteeredClock, engine: Engine, { wall, signal }: { wall: () => bigint; signal?: AbortSignal | undefined }) {
     super();
+    this.#wall = wall;
     this.#clock = clock;
     this.#engine = engine;
     this.#signal = signal;
@@ -77,6 +81,12 @@ export class Clock extends EventTarget implements AsyncDisposable {
   /** How far {@link nowNs} may be off now, s: Infinity before the sources agree, growing while they are silent. */
   get uncertainty(): number {
     return this.#engine.tracking().uncertainty + Number(this.#read().ahead) / 1e9;
+  }
+
+  /** This clock in terms of the host's wall clock, as it is now; for {@link serve}. Without the filter of {@link nowNs}. */
+  reading(): ClockReading {
+    const wallNs = this.#wall();
+    return { wallNs, timeNs: this.#clock.carry(wallNs).time, rate: this.#clock.actuator.rate() };
   }
 
   get synchronised(): boolean {
@@ -116,7 +126,7 @@ function launch(host: Host, options: ClockOptions): { clock: Clock; engine: Engi
   const followed = sources.map((source) => (typeof source === "string" || source instanceof URL ? { source } : source));
   const steered = steeredVirtual(host.clock);
   const engine = new Engine(host, steered, { ...rest, sources: followed });
-  return { clock: new Clock(steered, engine, options.signal), engine };
+  return { clock: new Clock(steered, engine, { wall: () => host.clock.now(), signal: options.signal }), engine };
 }
 
 /** See {@link Escapement.startClock}. */

@@ -79,6 +79,12 @@ export interface CoreExports {
   cookieLength(aead: number): number;
   cookieSeal(aead: number, c2s: number, s2c: number, out: number, random: number): number;
   cookieOpen(cookie: number, length: number, out: number): number;
+  mmsgInit(base: bigint): void;
+  mmsgTake(count: number, server: number): number;
+  mmsgStamp(server: number): void;
+  mmsgSent(count: number, sent: number): void;
+  mmsgStamps(count: number, server: number): number;
+  announce(packet: number, poll: number, transmit: bigint, server: number): number;
   associationOpen(index: number, version: number, minPoll: number, maxPoll: number): void;
   associationClose(index: number): void;
   associationInterleave(index: number): void;
@@ -174,6 +180,11 @@ let shared: WebAssembly.Module | undefined;
 export function coreModule(): WebAssembly.Module {
   shared ??= typeof wasm === "string" ? new WebAssembly.Module(decodeBase64(wasm)) : wasm;
   return shared;
+}
+
+/** Use this module, compiled by another thread of the process. */
+export function shareCoreModule(module: WebAssembly.Module): void {
+  shared ??= module;
 }
 
 /** The wasm itself; for a hash that tells which core runs. Undefined where the runtime only lends the compiled module. */

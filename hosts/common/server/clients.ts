@@ -47,7 +47,8 @@ export interface ServerCounters {
   readonly evicted: number;
 }
 
-const COUNTERS = {
+/** Names of the counters, and of their fields in the core. */
+export const COUNTERS = {
   received: "RECEIVED", answered: "ANSWERED", malformed: "MALFORMED", unanswerable: "UNANSWERABLE", denied: "DENIED", limited: "LIMITED",
   hushed: "HUSHED", control: "CONTROL", kissesRate: "KISSES_RATE", kissesDeny: "KISSES_DENY", leaked: "LEAKED", interleaved: "INTERLEAVED",
   authenticated: "AUTHENTICATED", nts: "NTS", stamps: "STAMPS", evicted: "EVICTED",

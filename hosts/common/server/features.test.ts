@@ -75,7 +75,7 @@ describe("the rate limit", () => {
     expect(replies.map((reply) => reply[1])).toEqual([2, 2, 0]);
     expect(String.fromCharCode(...replies[2]!.subarray(12, 16))).toBe("RATE");
     expect(server.counters).toMatchObject({ received: 5, answered: 3, limited: 2, kissesRate: 1 });
-    expect(server.clients()).toMatchObject([{ address: LOOPBACK, requests: 5, dropped: 3 }]);
+    expect(await server.clients()).toMatchObject([{ address: LOOPBACK, requests: 5, dropped: 3 }]);
     server.configure({ rateLimit: false });
     await send();
     await answers(4);
@@ -86,10 +86,10 @@ describe("the client log", () => {
   it("is empty unless asked for", async () => {
     await start();
     await send();
-    expect(server.clients()).toEqual([]);
+    expect(await server.clients()).toEqual([]);
     server.configure({ clientLog: true });
     await send();
-    expect(server.clients()).toMatchObject([{ address: LOOPBACK, requests: 1 }]);
+    expect(await server.clients()).toMatchObject([{ address: LOOPBACK, requests: 1 }]);
   });
 });
 

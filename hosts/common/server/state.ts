@@ -14,6 +14,7 @@ import { clientsOf, countersOf, type ClientState, type ServerCounters } from "./
 import { ControlResponder, type ControlReport } from "./control.ts";
 import { changeFeatures, installFeatures, needsSender, type CheckedFeatures } from "./features.ts";
 import { LeapPlanner, type SmearOptions } from "./smear.ts";
+import { carry, type ClockReading } from "./reading.ts";
 
 /** What the server says of its own time; checked by the caller. */
 export interface ServerState {
@@ -63,7 +64,9 @@ const AT_RECEIVE = 32;
 
 /** One server over one instance of the core. */
 export class ServerCore {
-  readonly #core = new Core();
+  /** Its own; others may lay packets out in it, too. */
+  readonly core = new Core();
+  readonly #core = this.core;
   readonly #clock: () => bigint;
   readonly #slot: number;
   readonly #server: number;
@@ -76,6 +79,7 @@ export class ServerCore {
   readonly #control: ControlResponder | undefined;
   #senders = false;
   #decreed = true;
+  #reading: ClockReading | undefined;
   #referenceNs = 0n;
 
   constructor(state: ServerState, clock: () => bigint, extras?: ServerExtras) {
@@ -154,8 +158,7 @@ export class ServerCore {
     const { bytes, exports } = this.#core;
     if (data.length > this.#slotSize) return undefined;
     bytes.set(data, this.#slot);
-    const stale = receivedNs - this.#referenceNs > REFERENCE_INTERVAL_NS || receivedNs < this.#referenceNs;
-    if (this.#decreed && stale) this.#refer(receivedNs);
+    this.renew(receivedNs);
     if (this.#kiss !== undefined) {
       const length = exports.respondKiss(this.#slot, data.length, this.#kiss);
       return length === 0 ? undefined : bytes.subarray(this.#slot, this.#slot + length);
@@ -195,6 +198,35 @@ export class ServerCore {
     if (view.getUint8(this.#of.STAMP_WANTED) === 0) return undefined;
     const receive = view.getBigInt64(this.#slot + AT_RECEIVE);
     return (sentNs) => void exports.stampTransmitted(receive, exports.timestampFromUnixNs(sentNs), this.#server);
+  }
+
+  /** A clock that is right by decree was compared with its reference lately, always. `nowNs`: about now. */
+  renew(nowNs: bigint): void {
+    const stale = nowNs - this.#referenceNs > REFERENCE_INTERVAL_NS || nowNs < this.#referenceNs;
+    if (this.#decreed && stale) this.#refer(nowNs);
+  }
+
+  /** Serve another clock than the one that stamps are taken by: `rate` is what it gains. */
+  follow(reading: ClockReading): void {
+    const { wallNs, timeNs, rate } = reading;
+    this.#reading = reading;
+    const { exports, view } = this.#core;
+    const at = this.#core.fields("CLOCK_LINE", ["SINCE", "OFFSET", "RATE"]);
+    this.#core.setI64(at.SINCE, exports.timestampFromUnixNs(wallNs));
+    this.#core.setI64(at.OFFSET, exports.intervalFromNs(timeNs - wallNs));
+    view.setFloat64(at.RATE, rate, true);
+  }
+
+  /** The served clock when the one that stamps are taken by reads `wallNs`. */
+  served(wallNs: bigint): bigint {
+    return this.#reading ? carry(this.#reading, wallNs) : wallNs;
+  }
+
+  /** A broadcast, one each 2^`poll` s, leaving at `nowNs`; valid until the next call. Undefined when not synchronised. */
+  announce(poll: number, nowNs: bigint): Uint8Array | undefined {
+    const { bytes, exports } = this.#core;
+    const length = exports.announce(this.#slot, poll, exports.timestampFromUnixNs(nowNs), this.#server);
+    return length === 0 ? undefined : bytes.subarray(this.#slot, this.#slot + length);
   }
 
   #refer(timeNs: bigint): void {

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/**
+ * Transmit stamps by the kernel, for the answers that want one: looped back, with the datagram, in the socket's error queue.
+ *
+ * A looped datagram comes with the headers of the layers below, whose lengths depend on the device. So it is looked at from its
+ * end: an answer that awaits its stamp has this length, and this receive timestamp in its place, which serves as its name.
+ *
+ * Late stamps (a device with a queue of its own) find their answer among the last {@link AWAITED}; then they are forgotten.
+ * Tested in mmsg.test.ts.
+ */
+
+import { AT_RECEIVE, read64 } from "../proto/header";
+import { ownTime } from "./clockline";
+import { stampTransmitted } from "./answer";
+import { Server } from "./respond";
+import { CONTROL_IN, MMSG_SIZE, Controls, readControls } from "./control";
+import { Timestamp } from "../proto/timestamp";
+
+/** Messages read from the error queue at a time. */
+export const LOOPED_BATCH: i32 = 16;
+/** The longest answer and the headers below it. */
+const LOOPED_SIZE: i32 = 2048 + 128;
+const NAME_LENGTH: u32 = 28;
+const MSG_TRUNC: u32 = 0x20;
+
+const headers: usize = memory.data(LOOPED_BATCH * 64, 64);
+const vectors: usize = memory.data(LOOPED_BATCH * 16, 16);
+const names: usize = memory.data(LOOPED_BATCH * 32, 16);
+const controlArea: usize = memory.data(LOOPED_BATCH * 192, 16);
+const packets: usize = memory.data(LOOPED_BATCH * LOOPED_SIZE, 16);
+const controls = changetype<Controls>(memory.data(offsetof<Controls>(), 8));
+
+export const mmsgLooped: usize = headers;
+
+/** An answer that has been sent and whose transmit stamp is not known yet. */
+@unmanaged
+class Awaited {
+  /** Its receive timestamp as it lies in the packet. */
+  name: u64;
+  /** Of the answer; 0: nothing is awaited. */
+  length: i32;
+}
+
+/** A power of two; several batches. */
+const AWAITED: i32 = 128;
+const awaited: usize = memory.data(AWAITED * 16, 8);
+let newest: i32 = 0;
+
+/** A stamp that came: of the answer with this receive timestamp. */
+@unmanaged
+export class TransmitStamp {
+  receive: Timestamp;
+  transmit: Timestamp;
+}
+/** What the last {@link mmsgStamps} found. */
+export const transmitStamps: usize = memory.data(LOOPED_BATCH * 16, 8);
+
+function awaitedAt(index: i32): Awaited {
+  return changetype<Awaited>(awaited + (<usize>(index & (AWAITED - 1)) << 4));
+}
+
+/** Forget all, and lay the structures out for a linear memory at the native address `base`. */
+export function resetLooped(base: u64): void {
+  memory.fill(awaited, 0, <usize>AWAITED * 16);
+  for (let i = 0; i < LOOPED_BATCH; i++) {
+    const index = <usize>i;
+    const header = headers + index * MMSG_SIZE;
+    const vector = vectors + index * 16;
+    store<u64>(header, base + <u64>(names + index * 32));
+    store<u64>(header, base + <u64>vector, 16);
+    store<u64>(header, 1, 24);
+    store<u64>(header, base + <u64>(controlArea + index * CONTROL_IN), 32);
+    store<u64>(vector, base + <u64>(packets + index * <usize>LOOPED_SIZE));
+    store<u64>(vector, <u64>LOOPED_SIZE, 8);
+    resetHeader(i);
+  }
+}
+
+function resetHeader(index: i32): void {
+  const header = headers + <usize>index * MMSG_SIZE;
+  store<u32>(header, NAME_LENGTH, 8);
+  store<u64>(header, <u64>CONTROL_IN, 40);
+  store<i32>(header, 0, 48);
+}
+
+/** The answer of `length` octets at `packet` will be sent with a request for its stamp. */
+export function stampAwaited(packet: usize, length: i32): void {
+  newest += 1;
+  const entry = awaitedAt(newest);
+  entry.name = load<u64>(packet + AT_RECEIVE);
+  entry.length = length;
+}
+
+/** recvmmsg read `count` messages from the error queue into MMSG_LOOPED. Returns how many stamps are in TRANSMIT_STAMPS. */
+export function mmsgStamps(count: i32, server: Server): i32 {
+  let found = 0;
+  const limit = max(0, min(count, LOOPED_BATCH));
+  for (let i = 0; i < limit; i++) {
+    const header = headers + <usize>i * MMSG_SIZE;
+    readControls(controlArea + <usize>i * CONTROL_IN, <i32>min(load<u64>(header, 40), <u64>CONTROL_IN), controls);
+    const whole = (load<u32>(header, 48) & MSG_TRUNC) == 0;
+    if (whole && controls.isTransmit != 0 && controls.stamp != 0) {
+      const packet = packets + <usize>i * <usize>LOOPED_SIZE;
+      if (matchStamp(packet, min(load<i32>(header, 56), LOOPED_SIZE), found)) {
+        const stamp = changetype<TransmitStamp>(transmitStamps + (<usize>found << 4));
+        stampTransmitted(stamp.receive, stamp.transmit, server);
+        found += 1;
+      }
+    }
+    resetHeader(i);
+  }
+  return found;
+}
+
+/** Find whose stamp this is. Newest first: mostly it is of the last batch. */
+function matchStamp(packet: usize, length: i32, found: i32): bool {
+  for (let i = 0; i < AWAITED; i++) {
+    const entry = awaitedAt(newest - i);
+    const from = length - entry.length;
+    if (entry.length == 0 || from < 0) continue;
+    const at = packet + <usize>from + AT_RECEIVE;
+    if (load<u64>(at) != entry.name) continue;
+    entry.length = 0;
+    const stamp = changetype<TransmitStamp>(transmitStamps + (<usize>found << 4));
+    stamp.receive = read64(at);
+    stamp.transmit = ownTime(controls.stamp);
+    return true;
+  }
+  return false;
+}

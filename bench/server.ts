@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/**
+ * What an answer costs: servers in alternating turns on one core under a load on the other, and the median of the turns.
+ *
+ *   npm run bench -- server                     all parts, about two minutes
+ *   --parts=plain,interleaved,portable,open,offset,memory   some of them
+ *   --turns=N --seconds=S                       so many turns of so long
+ *   --requests=N --sources=N                    of the part "memory"
+ *
+ * Measured is processor time and not wall time, so that a machine that does other things as well does not decide.
+ */
+
+import process from "node:process";
+import { available, chronyd, cpuSeconds, memoryMiB, ours, runLoad, type Contender } from "./server/contenders.ts";
+import { loadMain, type LoadPlan, type LoadResult } from "./server/load.ts";
+
+const given = new Map(process.argv.slice(2).map((word) => /^--([a-z]+)=(.*)$/s.exec(word)).filter((match) => match !== null).map(([, name, value]) => [name!, value!]));
+const number = (name: string, otherwise: number) => Number(given.get(name) ?? otherwise);
+const TURNS = number("turns", 7);
+const SECONDS = number("seconds", 1);
+/** Requests in flight: enough for full batches. */
+const WINDOW = 128;
+const SOURCES = 1000;
+const PARTS = ["plain", "interleaved", "portable", "open", "offset", "memory"] as const;
+
+interface Turn extends LoadResult {
+  /** Answers for each second of processor time. */
+  readonly perCpuSecond: number;
+}
+
+async function turn({ pid, port }: Contender, plan: Omit<LoadPlan, "port">): Promise<Turn> {
+  const before = cpuSeconds(pid);
+  const result = await runLoad({ port, ...plan });
+  return { ...result, perCpuSecond: result.answered / (cpuSeconds(pid) - before) };
+}
+
+const median = (values: readonly number[]) => [...values].sort((a, b) => a - b)[values.length >> 1]!;
+const us = (values: readonly number[]) => values.map((value) => value.toFixed(1)).join(" / ");
+
+/** Alternate the contenders and tell what an answer costs each, and the median of the ratios of adjacent turns. */
+async function compare(title: string, contenders: readonly Contender[], plan: Omit<LoadPlan, "port">): Promise<void> {
+  const turns = contenders.map(() => [] as Turn[]);
+  for (const contender of contenders) await turn(contender, { ...plan, seconds: 0.3 });
+  for (let round = 0; round < TURNS; round++) {
+    for (const [index, contender] of contenders.entries()) turns[index]!.push(await turn(contender, plan));
+  }
+  console.log(`\n${title} (${TURNS} alternating turns of ${plan.seconds} s; medians)`);
+  contenders.forEach(({ name }, index) => {
+    const all = turns[index]!;
+    const rate = median(all.map(({ perCpuSecond }) => perCpuSecond));
+    const ratio = median(all.map(({ perCpuSecond }, at) => perCpuSecond / turns[0]![at]!.perCpuSecond));
+    const loss = median(all.map(({ sent, answered }) => 1 - answered / sent));
+    const last = all.at(-1)!;
+    const wrong = all.reduce((sum, one) => sum + one.wrong, 0);
+    console.log(`  ${name.padEnd(26)} ${(1e5 / rate).toFixed(3)} CPU-s per 100k   ${(rate / 1e3).toFixed(1)}k answers per CPU-s   ${ratio.toFixed(2)} × ${contenders[0]!.name}` +
+      `\n  ${"".padEnd(26)} loss ${(loss * 100).toFixed(2)} %, wrong ${wrong}, interleaved ${((100 * last.interleaved) / last.answered).toFixed(0)} %, latency p50/p99/p99.9 ${us(last.latency)} µs, T3 early by p1/p50/p99 ${us(last.sendError)} µs`);
+  });
+}
+
+const RATES = [10, 20, 40, 60, 80, 100, 120, 140, 160, 180, 200, 240, 280, 320].map((thousands) => thousands * 1000);
+/** A load that could not send as much as it should proves nothing. */
+const LEAST_SENT = 0.9;
+
+/** Loss at each rate, the contenders in alternating turns; the held rate is the last below a hundredth. Until all are overloaded. */
+async function openLoop(contenders: readonly Contender[]): Promise<void> {
+  console.log("\nOpen loop: loss at each rate (median of three turns); what is held with less than 1 %");
+  const held = contenders.map(() => 0);
+  for (const rate of RATES) {
+    const losses = contenders.map(() => [] as number[]);
+    for (let tries = 0; tries < 3; tries++) {
+      for (const [index, contender] of contenders.entries()) {
+        const { sent, answered, seconds } = await turn(contender, { seconds: Math.min(SECONDS, 0.5), sources: SOURCES, rate });
+        losses[index]!.push(sent / seconds < rate * LEAST_SENT ? Number.NaN : 1 - answered / sent);
+      }
+    }
+    const told = losses.map((all) => (all.some(Number.isNaN) ? Number.NaN : median(all)));
+    console.log(`  ${String(rate / 1000).padStart(4)}k requests/s   ${contenders.map(({ name }, index) => `${name} ${Number.isNaN(told[index]!) ? "(the load could not send so much)" : `${(told[index]! * 100).toFixed(2)} %`}`).join("   ")}`);
+    told.forEach((loss, index) => loss < 0.01 && (held[index] = rate));
+    if (told.every((loss) => loss > 0.1)) break;
+  }
+  console.log(`  held: ${contenders.map(({ name }, index) => `${name} ${held[index]! / 1000}k`).join(", ")}`);
+}
+
+async function memory(contender: Contender): Promise<void> {
+  const requests = number("requests", 1e6);
+  const sources = number("sources", 1e6);
+  await turn(contender, { seconds: 1, sources: 1, window: WINDOW });
+  const before = memoryMiB(contender.pid);
+  const { answered, wrong } = await turn(contender, { seconds: 600, sources, window: WINDOW, requests });
+  console.log(`\nMemory of ${contender.name}: ${before.toFixed(1)} MiB, after ${answered} answers to ${sources} addresses ${memoryMiB(contender.pid).toFixed(1)} MiB (wrong ${wrong})`);
+}
+
+async function part(name: (typeof PARTS)[number], fast: Contender, reference: Contender | undefined): Promise<void> {
+  const pair = reference ? [reference, fast] : [fast];
+  const plan = { seconds: SECONDS, sources: SOURCES, window: WINDOW };
+  if (name === "plain") return compare("Plain requests, closed loop", pair, plan);
+  if (name === "interleaved") return compare("Interleaved requests, closed loop", pair, { ...plan, interleaved: true, sources: WINDOW });
+  if (name === "offset") return offsets(pair);
+  if (name === "memory") return memory(fast);
+  if (name === "open") return openLoop(pair);
+  const portable = await ours("escapement, portable", ["--portable"]);
+  try {
+    await compare("Portable path, closed loop", [...(reference ? [reference] : []), portable], plan);
+  } finally {
+    await portable.stop();
+  }
+}
+
+async function offsets(contenders: readonly Contender[]): Promise<void> {
+  console.log("\nOffset that a client sees, one request in flight; the truth is 0 (p1/p50/p99)");
+  for (const contender of contenders) {
+    const { offset, latency } = await turn(contender, { seconds: SECONDS, sources: 1, window: 1 });
+    console.log(`  ${contender.name.padEnd(26)} ${us(offset)} µs, latency p50/p99/p99.9 ${us(latency)} µs`);
+  }
+}
+
+const plan = given.get("load");
+if (plan !== undefined) await loadMain(plan);
+else {
+  const wanted = (given.get("parts")?.split(",") ?? PARTS) as (typeof PARTS)[number][];
+  const reference = available("chronyd") ? await chronyd() : undefined;
+  if (!reference) console.log("left out: chronyd is not installed (npm run peers)");
+  const fast = await ours("escapement", ["--interleaved", "--client-log"]);
+  try {
+    for (const name of wanted) await part(name, fast, reference);
+  } finally {
+    await fast.stop();
+    await reference?.stop();
+  }
+}

@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/**
+ * A server in threads of its own, seen from the thread that started it: opens the sockets, starts the threads, tells them of
+ * the clock, adds their counters up, starts a thread again that died, and stops them all.
+ *
+ * It never answers a request itself. Tested in crew.test.ts with threads that fail, live in tests/server.
+ *
+ * @module
+ */
+
+import { NtpError, type NtpErrorCode } from "../errors.ts";
+import type { Endpoint, Host } from "../host.ts";
+import { coreModule } from "../core/core.ts";
+import { Broadcaster } from "./broadcaster.ts";
+import type { ClientState, ServerCounters } from "./clients.ts";
+import { checkedReconfiguration, type Reconfiguration } from "./features.ts";
+import type { ClockReading } from "./reading.ts";
+import { checkedState, type ServeOptions, type Server, type ServerEvent, type ServerStats, type ServerUpdate } from "./serve.ts";
+import { REASONS, attentionOf, countersOf, sharedMemory, type FromThread, type OpenedSockets, type ServeThread, type ServeThreads, type ThreadOptions, type ThreadTask, type ToThread } from "./threads.ts";
+
+/** A thread that died is started again after so long, ms; each time twice that, and from the beginning once it lived well. */
+const RESTART_MS = 100;
+const RESTART_LIMIT_MS = 30_000;
+const HEALTHY_MS = 60_000;
+/** What a thread may take to stop, ms: it looks up every 100. */
+const GRACE_MS = 1000;
+/** How often a clock that is served is read, ms: its rate may change. */
+const READ_MS = 250;
+/** Some 700 small datagrams; what comes at full speed in 4 ms. */
+const RECEIVE_BUFFER = 256 * 1024;
+
+/** One place for a thread, filled again when its thread dies. */
+class Post {
+  readonly shared = sharedMemory();
+  readonly descriptors: readonly number[] | undefined;
+  thread: ServeThread | undefined;
+  names: readonly string[] = [];
+  failures = 0;
+  timer: ReturnType<typeof setTimeout> | undefined;
+  /** Called when the thread is gone. */
+  onGone: (error: Error | undefined) => void = () => {};
+  onMessage: (message: FromThread) => void = () => {};
+
+  constructor(descriptors: readonly number[] | undefined) {
+    this.descriptors = descriptors;
+  }
+
+  tell(message: ToThread): void {
+    if (!this.thread) return;
+    this.thread.post(message);
+    Atomics.add(attentionOf(this.shared), 0, 1);
+  }
+}
+
+/** Serve in threads. @throws {NtpError} as {@link serve} */
+export async function serveInThreads(host: Host, threads: ServeThreads, options: ServeOptions): Promise<Server> {
+  const crew = new Crew(host, threads, options);
+  await crew.start();
+  return crew;
+}
+
+class Crew implements Server {
+  readonly #host: Host;
+  readonly #threads: ServeThreads;
+  readonly #options: ServeOptions;
+  #sockets: OpenedSockets | undefined;
+  #posts: Post[] = [];
+  #addresses: readonly Endpoint[] = [];
+  #latest: ServerUpdate | undefined;
+  #reader: ReturnType<typeof setInterval> | undefined;
+  #broadcaster: Broadcaster | undefined;
+  #closing: Promise<void> | undefined;
+
+  constructor(host: Host, threads: ServeThreads, options: ServeOptions) {
+    this.#host = host;
+    this.#threads = threads;
+    this.#options = { ...options };
+  }
+
+  get addresses(): readonly Endpoint[] {
+    return this.#addresses;
+  }
+
+  get stats(): ServerStats {
+    const sum: Record<string, number> = { received: 0, answered: 0, dropped: 0, failed: 0 };
+    this.#sum(sum, (name) => (name.startsWith(REASONS) ? undefined : name));
+    return sum as unknown as ServerStats;
+  }
+
+  get counters(): ServerCounters {
+    const sum: Record<string, number> = {};
+    this.#sum(sum, (name) => (name.startsWith(REASONS) ? name.slice(REASONS.length) : undefined));
+    return sum as unknown as ServerCounters;
+  }
+
+  #sum(into: Record<string, number>, nameOf: (name: string) => string | undefined): void {
+    for (const { names, shared } of this.#posts) {
+      const counters = countersOf(shared);
+      names.forEach((full, index) => {
+        const name = nameOf(full);
+        if (name !== undefined) into[name] = (into[name] ?? 0) + counters[index]!;
+      });
+    }
+  }
+
+  /** Of all threads; one that does not tell within its patience is left out. */
+  async clients(): Promise<ClientState[]> {
+    return (await Promise.all(this.#posts.map((post) => clientsOf(post)))).flat();
+  }
+
+  configure(options: Reconfiguration): void {
+    checkedReconfiguration(options);
+    Object.assign(this.#options, options);
+    for (const post of this.#posts) post.tell({ configure: options });
+  }
+
+  update(update: ServerUpdate): void {
+    checkedState(update, this.#host);
+    this.#latest = update;
+    for (const post of this.#posts) post.tell({ update });
+    this.#broadcaster?.update(update);
+  }
+
+  async start(): Promise<void> {
+    this.#sockets = this.#openSockets();
+    const sets = this.#sockets?.sets ?? [undefined];
+    try {
+      // Before there are threads, so that none is ever root.
+      if (this.#options.user !== undefined) this.#threads.dropPrivileges?.(this.#options.user);
+      this.#posts = sets.map((set) => new Post(set));
+      const ready = await Promise.all(this.#posts.map((post) => this.#launch(post)));
+      this.#addresses = this.#sockets?.addresses ?? ready[0]!;
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+    for (const post of this.#posts) this.#guard(post);
+    if (this.#sockets && this.#options.broadcast) this.#broadcaster = new Broadcaster(this.#host, this.#options, this.#sockets);
+    this.#followClock();
+  }
+
+  #openSockets(): OpenedSockets | undefined {
+    if (!this.#threads.openSockets) return undefined;
+    const { listen, port = 123, workers = 1, interface: device, dscp, broadcast } = this.#options;
+    try {
+      return this.#threads.openSockets({ listen, port, sets: workers, device, dscp, receiveBuffer: RECEIVE_BUFFER, broadcast: (broadcast?.length ?? 0) > 0 });
+    } catch (cause) {
+      throw bindError(listen ?? ["all addresses"], port, cause);
+    }
+  }
+
+  /** Start a thread; resolves when it serves, with its own addresses if it opened sockets itself. */
+  #launch(post: Post): Promise<readonly Endpoint[]> {
+    const own = post.descriptors ? {} : { port: this.#addresses[0]?.port ?? this.#options.port ?? 123 };
+    const options: ThreadOptions = { ...sendable(this.#options), ...own };
+    const { clock } = this.#options;
+    const task: ThreadTask = {
+      options,
+      ...(this.#latest && { update: this.#latest }),
+      ...(typeof clock === "object" && { reading: clock.reading() }),
+      shared: post.shared,
+      module: coreModule(),
+      ...(post.descriptors && { descriptors: post.descriptors }),
+    };
+    Atomics.store(attentionOf(post.shared), 0, 0);
+    return new Promise((resolve, reject) => {
+      post.onGone = (error) => reject(error ?? new NtpError("UNSUPPORTED", "a server thread ended before it served"));
+      post.onMessage = (message) => {
+        if ("ready" in message) {
+          post.names = message.counters;
+          resolve(message.ready);
+        } else if ("failed" in message) {
+          reject(new NtpError(message.failed.code as NtpErrorCode, message.failed.message));
+          void post.thread?.terminate();
+          post.thread = undefined;
+        }
+      };
+      const thread = this.#threads.start(task, {
+        message: (message) => post.onMessage(message),
+        gone: (error) => {
+          if (post.thread !== thread) return;
+          post.thread = undefined;
+          post.onGone(error);
+        },
+      });
+      post.thread = thread;
+    });
+  }
+
+  /** Start the thread again if it dies, ever later as long as it keeps dying. */
+  #guard(post: Post): void {
+    const since = Date.now();
+    post.onMessage = () => {};
+    post.onGone = (error) => {
+      if (this.#closing) return;
+      if (Date.now() - since > HEALTHY_MS) post.failures = 0;
+      const restartMs = Math.min(RESTART_LIMIT_MS, RESTART_MS * 2 ** post.failures);
+      post.failures += 1;
+      this.#report({ kind: "thread-failed", message: error?.message ?? "it ended without being told to", restartMs });
+      post.timer = setTimeout(() => this.#restart(post), restartMs);
+    };
+  }
+
+  #restart(post: Post): void {
+    this.#launch(post).then(
+      () => {
+        if (this.#closing) return;
+        this.#guard(post);
+        // The update may have come while it started.
+        if (this.#latest) post.tell({ update: this.#latest });
+        this.#report({ kind: "thread-restarted" });
+      },
+      (error: Error) => {
+        if (this.#closing) return;
+        this.#guard(post);
+        post.onGone(error);
+      },
+    );
+  }
+
+  #report(event: ServerEvent): void {
+    try {
+      this.#options.onEvent?.(event);
+    } catch {
+      // What the listener makes of it is its own affair: the server goes on.
+    }
+  }
+
+  #followClock(): void {
+    if (typeof this.#options.clock !== "object") return;
+    this.#reader = setInterval(() => this.#tellClock(), READ_MS);
+  }
+
+  #tellClock(): void {
+    if (typeof this.#options.clock !== "object") return;
+    const reading: ClockReading = this.#options.clock.reading();
+    for (const post of this.#posts) post.tell({ reading });
+    this.#broadcaster?.follow(reading);
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#stop();
+    return this.#closing;
+  }
+
+  async #stop(): Promise<void> {
+    clearInterval(this.#reader);
+    this.#broadcaster?.close();
+    await Promise.all(this.#posts.map((post) => stopThread(post)));
+    this.#sockets?.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}
+
+function clientsOf(post: Post): Promise<readonly ClientState[]> {
+  if (!post.thread) return Promise.resolve([]);
+  return new Promise((resolve) => {
+    const late = setTimeout(() => resolve([]), GRACE_MS);
+    const before = post.onMessage;
+    post.onMessage = (message) => {
+      if (!("clients" in message)) return before(message);
+      clearTimeout(late);
+      post.onMessage = before;
+      resolve(message.clients);
+    };
+    post.tell({ clients: true });
+  });
+}
+
+/** Let a thread answer what has come, and end it; by force if it does not. */
+async function stopThread(post: Post): Promise<void> {
+  clearTimeout(post.timer);
+  const { thread } = post;
+  if (!thread) return;
+  let late: ReturnType<typeof setTimeout> | undefined;
+  await new Promise<void>((resolve) => {
+    post.onGone = () => resolve();
+    post.onMessage = (message) => {
+      if ("stopped" in message || "failed" in message) resolve();
+    };
+    late = setTimeout(resolve, GRACE_MS);
+    post.tell({ stop: true });
+  });
+  clearTimeout(late);
+  await thread.terminate();
+}
+
+/** Options without what cannot be sent to a thread. */
+function sendable({ control: _control, clock: _clock, onEvent: _onEvent, metrics: _metrics, ...options }: ServeOptions): ThreadOptions {
+  return options;
+}
+
+function bindError(listen: readonly string[], port: number, cause: unknown): NtpError {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  const hint = port > 0 && port < 1024 ? "; ports below 1024 need root or CAP_NET_BIND_SERVICE" : "";
+  return new NtpError("SOCKET", `could not listen on ${listen.join(", ")} port ${port}: ${why}${hint}`, { cause });
+}

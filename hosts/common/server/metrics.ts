@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/**
+ * A server's counters as text for monitoring systems: OpenMetrics 1.0. Names are documented in docs/metrics.md.
+ *
+ * Counters are never reset while the process lives, times are in seconds, and no label has a value that a client could choose.
+ * Tested in metrics.test.ts.
+ *
+ * @module
+ */
+
+import { NtpError } from "../errors.ts";
+import type { Endpoint, Host } from "../host.ts";
+import type { Server } from "./serve.ts";
+
+export const METRICS_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/** What each counter means; one that is not listed here is told by its name alone. */
+const HELP: Readonly<Record<string, string>> = {
+  received: "Datagrams received.",
+  answered: "Answers sent, kisses among them.",
+  dropped: "Datagrams that had no right to an answer.",
+  failed: "Answers that could not be sent.",
+  shed: "Requests not answered because they had waited for too long.",
+};
+
+/** `aB` as `a_b`: names of the interface are camel case, those of metrics are not. */
+function metricName(name: string): string {
+  return `escapement_server_${name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)}`;
+}
+
+/** The text of a set of counters. `startNs`: when they were nought, ns since 1970. */
+export function metricsText(stats: Readonly<Record<string, number>>, startNs: bigint): string {
+  const created = (Number(startNs / 1_000_000n) / 1000).toFixed(3);
+  const families = Object.entries(stats).map(([name, value]) => {
+    const family = metricName(name);
+    return [`# TYPE ${family} counter`, `# HELP ${family} ${HELP[name] ?? `Counter ${name}.`}`, `${family}_total ${value}`, `${family}_created ${created}`].join("\n");
+  });
+  return `${families.join("\n")}\n# EOF\n`;
+}
+
+/** Serve the counters at /metrics until the returned function is called. @throws {NtpError} `UNSUPPORTED`, `SOCKET` */
+export async function startMetrics(host: Host, server: Server, { address = "127.0.0.1", port }: { address?: string; port: number }): Promise<{ local: Endpoint; close(): Promise<void> }> {
+  if (!host.listenHttp) throw new NtpError("UNSUPPORTED", `${host.runtime} cannot listen for HTTP, which metrics need`);
+  const startNs = host.clock.now();
+  try {
+    return await host.listenHttp({ address, port }, (path) =>
+      path === "/metrics" ? { status: 200, type: METRICS_TYPE, body: metricsText(server.stats as unknown as Record<string, number>, startNs) } : { status: 404, type: "text/plain; charset=utf-8", body: "expected /metrics\n" },
+    );
+  } catch (cause) {
+    throw new NtpError("SOCKET", `could not listen for metrics on ${address} port ${port}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+  }
+}

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/**
+ * What a host lends so that a server can run in threads of its own, and what is said between it and them.
+ *
+ * Said: commands as messages, in order. Shared: one word that a thread blocked in the kernel looks at after each batch (how
+ * many messages there are for it), and its counters. A thread owns no socket: the one who started it does, so that a thread
+ * that dies loses no datagram, and its successor needs no right to bind.
+ *
+ * @module
+ */
+
+import type { Endpoint } from "../host.ts";
+import type { ClockReading } from "./reading.ts";
+import type { ClientState } from "./clients.ts";
+import type { Reconfiguration } from "./features.ts";
+import type { BroadcastOptions, ServeOptions, ServerUpdate } from "./serve.ts";
+
+/** Which sockets are wanted. */
+export interface SocketPlan {
+  /** Absent: all addresses, of one socket if the host can. */
+  readonly listen: readonly string[] | undefined;
+  readonly port: number;
+  /** Sets of sockets on the same addresses, among which the kernel shares the clients out. */
+  readonly sets: number;
+  readonly device: string | undefined;
+  /** Differentiated services code point, 0..63. */
+  readonly dscp: number | undefined;
+  readonly receiveBuffer: number;
+  /** The first set may send to broadcast addresses. */
+  readonly broadcast: boolean;
+}
+
+/** Sockets of the whole process, as file descriptors. */
+export interface OpenedSockets {
+  readonly addresses: readonly Endpoint[];
+  /** One for each thread. */
+  readonly sets: readonly (readonly number[])[];
+  /** Send from the server's own port. Throws the system's error. */
+  announce(packet: Uint8Array, to: Required<Pick<BroadcastOptions, "address" | "port" | "ttl">> & Pick<BroadcastOptions, "interface">): void;
+  close(): void;
+}
+
+/** Options as far as they can be sent to a thread. */
+export type ThreadOptions = Omit<ServeOptions, "clock" | "onEvent" | "metrics" | "control">;
+
+/** All that a thread is told when it starts. */
+export interface ThreadTask {
+  readonly options: ThreadOptions;
+  /** What is said of the clock by now, if other than in the options: a thread MUST NOT answer before it knows. */
+  readonly update?: ServerUpdate;
+  /** The clock to serve, if other than the host's. */
+  readonly reading?: ClockReading;
+  /** Serve these; absent: open the runtime's own. */
+  readonly descriptors?: readonly number[];
+  readonly shared: SharedArrayBuffer;
+  /** The core, compiled once for all threads. */
+  readonly module: WebAssembly.Module;
+}
+
+export type ToThread = { readonly update: ServerUpdate } | { readonly configure: Reconfiguration } | { readonly clients: true } | { readonly reading: ClockReading } | { readonly stop: true };
+export type FromThread =
+  | { readonly ready: readonly Endpoint[]; readonly counters: readonly string[] }
+  | { readonly failed: { readonly code: string; readonly message: string } }
+  | { readonly clients: readonly ClientState[] }
+  | { readonly stopped: true };
+
+/** The one who started a thread hears this of it. */
+export interface ThreadEvents {
+  message(message: FromThread): void;
+  /** It is gone, whether told to or not. */
+  gone(error: Error | undefined): void;
+}
+
+export interface ServeThread {
+  post(message: ToThread): void;
+  /** End it at once, whatever it does. */
+  terminate(): Promise<void>;
+}
+
+/** Threads, and sockets with kernel time stamps where the host has them. */
+export interface ServeThreads {
+  /** Absent: threads use the runtime's own sockets, one thread at most. Throws the system's error. */
+  openSockets?(plan: SocketPlan): OpenedSockets;
+  /** Become another user, for good. Threads that are started afterwards are that user's. */
+  dropPrivileges?(user: string): void;
+  start(task: ThreadTask, events: ThreadEvents): ServeThread;
+}
+
+// --- the shared memory of a thread ---
+
+/** Begins the names of the core's own counters, by reason. */
+export const REASONS = "core.";
+const COUNTERS_AT = 64;
+export const COUNTER_LIMIT = 120;
+
+/** Memory for one thread: the word, alone in its cache line, and the counters. */
+export function sharedMemory(): SharedArrayBuffer {
+  return new SharedArrayBuffer(COUNTERS_AT + COUNTER_LIMIT * 8);
+}
+
+/** How many messages the thread has been sent, in element 0. */
+export function attentionOf(shared: SharedArrayBuffer): Int32Array {
+  return new Int32Array(shared, 0, 1);
+}
+
+/** Doubles, as they hold whole numbers to 2^53 and, aligned, are read and written whole on every machine there is. */
+export function countersOf(shared: SharedArrayBuffer): Float64Array {
+  return new Float64Array(shared, COUNTERS_AT, COUNTER_LIMIT);
+}

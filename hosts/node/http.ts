@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/**
+ * A small HTTP listener for reading only, by `node:http`, which Deno and Bun have, too. It answers GET and HEAD, keeps no
+ * connection, and gives nobody long to ask.
+ *
+ * @module
+ */
+
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import type { Endpoint, HttpAnswer, HttpListener } from "../common/host.ts";
+
+/** What asking may take, ms, and how many may ask at a time. */
+const PATIENCE_MS = 5000;
+const CONNECTIONS = 16;
+
+export function listenHttp({ address, port }: Endpoint, answer: (path: string) => HttpAnswer): Promise<HttpListener> {
+  const server = createServer((request, response) => {
+    const reading = request.method === "GET" || request.method === "HEAD";
+    const { status, type, body } = reading ? answer((request.url ?? "").split("?")[0]!) : { status: 405, type: "text/plain", body: "expected GET\n" };
+    response.writeHead(status, { "content-type": type, "content-length": new TextEncoder().encode(body).length, connection: "close" });
+    response.end(request.method === "HEAD" ? undefined : body);
+  });
+  server.maxConnections = CONNECTIONS;
+  server.requestTimeout = PATIENCE_MS;
+  server.headersTimeout = PATIENCE_MS;
+  return new Promise((resolve, reject) => {
+    server.once("error", reject);
+    server.listen({ host: address, port }, () => {
+      server.off("error", reject);
+      server.on("error", () => {});
+      const bound = server.address() as AddressInfo;
+      resolve({
+        local: { address: bound.address, port: bound.port },
+        close: () =>
+          new Promise((closed) => {
+            server.close(() => closed());
+            server.closeAllConnections?.();
+          }),
+      });
+    });
+  });
+}

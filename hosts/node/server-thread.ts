@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/**
+ * The file that a server's threads run on Node.
+ *
+ * @module
+ */
+
+import { runHere } from "./threads.ts";
+import { lendHost, lendFfi } from "./index.ts";
+
+await runHere(lendHost, lendFfi);

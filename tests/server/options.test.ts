@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/** The sockets of a server as the kernel sees them: each option that was asked for is set, and on the right ones. */
+import { afterEach, describe, expect, it } from "vitest";
+import type { OpenedSockets, SocketPlan } from "../../hosts/common/server/threads.ts";
+import * as linux from "../../hosts/native/linux.ts";
+import { Block } from "../../hosts/native/memory.ts";
+import { openServerSockets } from "../../hosts/native/server-sockets.ts";
+import { libc } from "./built.ts";
+
+let open: OpenedSockets[] = [];
+afterEach(() => {
+  for (const sockets of open) sockets.close();
+  open = [];
+});
+
+const PLAN: SocketPlan = { listen: ["127.0.0.1"], port: 0, sets: 1, device: undefined, dscp: undefined, receiveBuffer: 262_144, broadcast: false };
+
+function sockets(plan: Partial<SocketPlan> = {}): OpenedSockets {
+  const opened = openServerSockets(libc!, { ...PLAN, ...plan });
+  open.push(opened);
+  return opened;
+}
+
+function option(fd: number, level: number, name: number): number {
+  const { getsockopt } = libc!.ffi.open(null, { getsockopt: ["i32", "i32", "i32", "i32", "pointer", "pointer"] });
+  const block = new Block(libc!.ffi, 24);
+  block.view.setUint32(16, 16, true);
+  expect(getsockopt(fd, level, name, block.address, block.address + 16)).toBe(0);
+  return block.view.getInt32(0, true);
+}
+
+describe.skipIf(!libc)("a server's socket", () => {
+  it("has a small receive buffer, DF set, and blocks", () => {
+    const [fd] = sockets().sets[0]!;
+    // The kernel doubles it for its own overhead, and may have a lower limit for all.
+    expect(option(fd!, linux.SOL_SOCKET, linux.SO_RCVBUF)).toBeLessThanOrEqual(524_288);
+    expect(option(fd!, linux.SOL_SOCKET, linux.SO_RCVBUF)).toBeGreaterThan(100_000);
+    expect(option(fd!, linux.SOL_IP, linux.IP_MTU_DISCOVER)).toBe(linux.IP_PMTUDISC_PROBE);
+    expect(option(fd!, linux.SOL_SOCKET, linux.SO_REUSEPORT)).toBe(0);
+    expect(option(fd!, linux.SOL_SOCKET, linux.SO_BROADCAST)).toBe(0);
+  });
+
+  it("asks which address was asked only where it has more than one", () => {
+    expect(option(sockets().sets[0]![0]!, linux.SOL_IP, linux.IP_PKTINFO)).toBe(0);
+    expect(option(sockets({ listen: ["0.0.0.0"] }).sets[0]![0]!, linux.SOL_IP, linux.IP_PKTINFO)).toBe(1);
+    const [both] = sockets({ listen: undefined }).sets[0]!;
+    expect(option(both!, linux.SOL_IP, linux.IP_PKTINFO)).toBe(1);
+  });
+
+  it("marks its answers with the code point, in both families", () => {
+    expect(option(sockets({ dscp: 46 }).sets[0]![0]!, linux.SOL_IP, linux.IP_TOS)).toBe(184);
+    const opened = sockets({ dscp: 46, listen: undefined });
+    expect(option(opened.sets[0]![0]!, linux.SOL_IP, linux.IP_TOS)).toBe(184);
+    if (opened.addresses.length === 2) expect(option(opened.sets[0]![0]!, linux.SOL_IPV6, linux.IPV6_TCLASS)).toBe(184);
+  });
+
+  it("on :: alone hears no IPv4, as another socket has that port there", () => {
+    const { addresses, sets } = sockets({ listen: ["0.0.0.0", "::"] });
+    expect(new Set(addresses.map(({ port }) => port)).size).toBe(1);
+    expect(option(sets[0]![1]!, linux.SOL_IPV6, linux.IPV6_V6ONLY)).toBe(1);
+  });
+
+  it("shares its port among the sets of one server, all with the same addresses", () => {
+    const { sets, addresses } = sockets({ sets: 3, listen: ["127.0.0.1", "127.0.0.2"] });
+    expect(sets.map((set) => set.length)).toEqual([2, 2, 2]);
+    for (const fd of sets.flat()) expect(option(fd, linux.SOL_SOCKET, linux.SO_REUSEPORT)).toBe(1);
+    expect(addresses).toHaveLength(2);
+  });
+
+  it("that cannot be bound leaves none of its siblings open", () => {
+    const { addresses } = sockets();
+    const before = descriptors();
+    expect(() => sockets({ listen: ["127.0.0.2", "127.0.0.1"], port: addresses[0]!.port })).toThrow("EADDRINUSE");
+    expect(() => sockets({ listen: ["192.0.2.1"] })).toThrow("EADDRNOTAVAIL");
+    expect(() => sockets({ listen: ["not an address"] })).toThrow("EINVAL");
+    expect(descriptors()).toBe(before);
+  });
+});
+
+/** The next descriptor that the system would give. */
+function descriptors(): number {
+  const fd = libc!.socket(linux.AF_INET, linux.SOCK_DGRAM, 0);
+  libc!.close(fd);
+  return fd;
+}

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/** `escapement serve` as a process under load and at its end, and what chronyd thinks of it. */
+import { spawn, type ChildProcess } from "node:child_process";
+import { describe, expect, it } from "vitest";
+import { chronyOnce } from "../interop/chrony.ts";
+import { titled, whySkipped } from "../support/peers.ts";
+import { Asker, CLI, NODE, lacking, request, tagOf, until } from "./built.ts";
+
+async function start(...options: string[]): Promise<{ child: ChildProcess; port: number; metrics: number; ended: Promise<{ status: number | null; stats: Record<string, number> }> }> {
+  const child = spawn(NODE, [CLI, "serve", "--stratum", "2", "--json", ...options], { stdio: ["ignore", "pipe", "inherit"] });
+  let output = "";
+  child.stdout!.on("data", (data: Buffer) => (output += String(data)));
+  const ended = new Promise<{ status: number | null; stats: Record<string, number> }>((resolve) =>
+    child.once("close", (status) => resolve({ status, stats: (JSON.parse(output.trim().split("\n")[1] ?? "{}") as { stats: Record<string, number> }).stats })),
+  );
+  await until("the announcement", () => output.includes("\n"));
+  const told = JSON.parse(output.split("\n")[0]!) as { addresses: [{ port: number }]; metrics?: { port: number } };
+  return { child, port: told.addresses[0].port, metrics: told.metrics?.port ?? 0, ended };
+}
+
+describe.skipIf(lacking !== undefined)("a server process", () => {
+  it.each([["1"], ["2"]])("told to end under load answers all that it had accepted (%s threads)", async (workers) => {
+    const { child, port, ended } = await start("--listen", "127.0.0.1:0", "--workers", workers);
+    const askers = await Promise.all(Array.from({ length: 8 }, () => new Asker().ready()));
+    try {
+      await Promise.all(askers.flatMap((asker) => Array.from({ length: 50 }, (_, tag) => asker.send(request(tag), port))));
+      const begin = performance.now();
+      child.kill("SIGTERM");
+      const { status, stats } = await ended;
+      // Stopping takes 300 ms at most; a process with its runtime takes some more to end.
+      expect(performance.now() - begin).toBeLessThan(1500);
+      expect(status).toBe(0);
+      await until("all answers", () => askers.every(({ replies }) => replies.length === 50));
+      expect(stats).toMatchObject({ received: 400, answered: 400, dropped: 0, failed: 0, shed: 0 });
+      for (const { replies } of askers) expect(new Set(replies.map(tagOf)).size).toBe(50);
+    } finally {
+      for (const asker of askers) await asker[Symbol.asyncDispose]();
+    }
+  });
+
+  it("tells its counters over HTTP", async () => {
+    const { child, port, metrics, ended } = await start("--listen", "127.0.0.1:0", "--metrics", ":0");
+    await using asker = new Asker();
+    await asker.send(request(1), port);
+    await until("an answer", () => asker.replies.length === 1);
+    const text = await (await fetch(`http://127.0.0.1:${metrics}/metrics`)).text();
+    expect(text).toContain("escapement_server_answered_total 1\n");
+    child.kill("SIGTERM");
+    expect((await ended).status).toBe(0);
+  });
+});
+
+const noChrony = whySkipped(["chronyd"]);
+describe.skipIf(lacking !== undefined || noChrony !== undefined)(titled("chronyd", noChrony), () => {
+  it("agrees with the fast path to 100 µs on one machine", async () => {
+    const { child, port, ended } = await start("--listen", ":0");
+    const { wrongBy, said } = await chronyOnce([`server 127.0.0.1 port ${port} iburst maxsamples 4`]);
+    child.kill("SIGTERM");
+    await ended;
+    expect(wrongBy, said).toBeDefined();
+    expect(Math.abs(wrongBy!)).toBeLessThan(1e-4);
+  });
+});
