@@ -2,7 +2,7 @@
 import { generateKeyPairSync, sign } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import * as write from "../../../tests/support/der.ts";
-import { checkKey, readPublicKey, type SignatureAlgorithm, verify } from "./algorithms.ts";
+import { checkKey, readAlgorithm, readPublicKey, type SignatureAlgorithm, verify } from "./algorithms.ts";
 
 const DATA = Uint8Array.of(1, 2, 3);
 const keyOf = ({ publicKey }: ReturnType<typeof generateKeyPairSync>) => readPublicKey(publicKey.export({ type: "spki", format: "der" }) as never);
@@ -41,6 +41,33 @@ describe("signatures", () => {
   test("by a key of another kind are false", async () => {
     expect(await verify(keyOf(ed as never), ecdsa, good, DATA)).toBe(false);
     expect(await verify(keyOf(p256 as never), { kind: "rsa-pkcs1", hash: "SHA-256" }, good, DATA)).toBe(false);
+  });
+});
+
+describe("RSASSA-PSS parameters", () => {
+  const [SHA1, SHA256, SHA384, MGF1] = ["1.3.14.3.2.26", "2.16.840.1.101.3.4.2.1", "2.16.840.1.101.3.4.2.2", "1.2.840.113549.1.1.8"] as const;
+  const hash = (oid: string) => write.context(0, write.sequence(write.oid(oid), write.nothing()), true);
+  const mask = (oid: string, generator: string = MGF1) => write.context(1, write.sequence(write.oid(generator), write.sequence(write.oid(oid), write.nothing())), true);
+  const salt = (length: number) => write.context(2, write.integer(length), true);
+  const read = (...parts: readonly Uint8Array[]) => {
+    const contents = write.concat(write.oid("1.2.840.113549.1.1.10"), write.sequence(...parts));
+    return readAlgorithm({ tag: 0x30, contents, raw: contents }).signatureAlgorithm;
+  };
+
+  test("are known when hash and mask are one", () => {
+    expect(read(hash(SHA256), mask(SHA256), salt(32))).toEqual({ kind: "rsa-pss", hash: "SHA-256", saltLength: 32 });
+  });
+
+  test.each<[string, Uint8Array[]]>([
+    ["absent, which means SHA-1", []],
+    ["of SHA-1", [hash(SHA1), mask(SHA1), salt(20)]],
+    ["of two hashes", [hash(SHA256), mask(SHA384), salt(32)]],
+    ["with another mask", [hash(SHA256), mask(SHA256, "1.2.3"), salt(32)]],
+    ["without a salt, which means 20 octets", [hash(SHA256), mask(SHA256)]],
+    ["with too much salt", [hash(SHA256), mask(SHA256), salt(65)]],
+    ["with another trailer", [hash(SHA256), mask(SHA256), salt(32), write.context(3, write.integer(2), true)]],
+  ])("are an unknown algorithm when %s", (_name, parts) => {
+    expect(read(...parts)).toBeUndefined();
   });
 });
 
