@@ -131,7 +131,7 @@ export function fits(key: PublicKey, algorithm: SignatureAlgorithm): boolean {
 /** Whether `signature` over `data` was made with the private half of `key`. False for a key of another kind. */
 export async function verify(key: PublicKey, algorithm: SignatureAlgorithm, signature: Uint8Array, data: Uint8Array): Promise<boolean> {
   if (!fits(key, algorithm)) return false;
-  if (algorithm.kind === "ed25519") return verifyEd25519(key.point, signature, data);
+  if (algorithm.kind === "ed25519") return (await import("./ed25519.ts")).verifyEd25519(key.point, signature, data);
   const subtle = webCrypto();
   try {
     if (algorithm.kind === "ecdsa") {
@@ -156,16 +156,6 @@ export function webCrypto(): SubtleCrypto {
   if (subtle) return subtle;
   const hint = "a page has it only when served over https or from localhost";
   throw new NtpError("UNSUPPORTED", `expected WebCrypto (crypto.subtle) for TLS, found none; ${hint}`);
-}
-
-async function verifyEd25519(point: Uint8Array, signature: Uint8Array, data: Uint8Array): Promise<boolean> {
-  const { ed25519 } = await import("@noble/curves/ed25519.js");
-  try {
-    // RFC 8032, not the laxer ZIP 215: one reading of each signature.
-    return ed25519.verify(signature, data, point, { zip215: false });
-  } catch {
-    return false;
-  }
 }
 
 /** SEQUENCE { r INTEGER, s INTEGER } as the fixed-length r ‖ s of WebCrypto; undefined when it is not that. */
