@@ -13,8 +13,10 @@ import { RoughtimeResponse } from "./proto/roughtime-response";
 import { Action, Association } from "./association/association";
 import { Listener } from "./association/broadcast";
 import { Session, ntsRandom } from "./association/nts";
+import { Refclock } from "./association/refclock";
 import { System } from "./association/system";
 import { Header } from "./proto/header";
+import { Nmea } from "./proto/nmea";
 import { SLOT_STRIDE, slotPackets, slotTable } from "./server/batch";
 import { Client } from "./server/clients";
 import { Counters, countersAt } from "./server/counters";
@@ -51,6 +53,21 @@ export { roughtimePacketLength } from "./proto/roughtime";
 export { roughtimeServerId, roughtimeNextNonce } from "./proto/roughtime-merkle";
 export { roughtimeRequestNonce, roughtimeRequestWrite } from "./proto/roughtime-request";
 export { roughtimeResponseRead } from "./proto/roughtime-response";
+export {
+  nmeaOut,
+  nmeaStart,
+  nmeaBreak,
+  nmeaPush,
+  NMEA_MORE,
+  NMEA_TIME,
+  NMEA_NO_FIX,
+  NMEA_NO_DATE,
+  NMEA_REPEATED,
+  NMEA_OTHER,
+  NMEA_CHECKSUM,
+  NMEA_FIELD,
+  NMEA_GARBLED,
+} from "./proto/nmea";
 
 // --- association ---
 export { requestWrite, replyRead } from "./association/exchange";
@@ -76,8 +93,25 @@ export { symmetricOpen, symmetricTimer, symmetricSent, symmetricPacket } from ".
 export { broadcastOpen, broadcastPacket, broadcastTimer, broadcastReply, listenerOut } from "./association/broadcast";
 export { manycastOpen, manycastClose, manycastTimer, manycastSent, manycastReply, manycastFollow, manycastLost } from "./association/manycast";
 export { ntsOpen, ntsClose, ntsCookie, ntsOut } from "./association/nts";
+export {
+  refclockOpen,
+  refclockTune,
+  refclockLock,
+  refclockClose,
+  refclockQuality,
+  refclockSample,
+  refclockTimer,
+  refclockOut,
+  REFCLOCKS,
+  SAMPLE_TAKEN,
+  SAMPLE_UNFIT,
+  SAMPLE_UNNUMBERED,
+  SAMPLE_AMBIGUOUS,
+  SAMPLE_DISPUTED,
+} from "./association/refclock";
+export { refclockPulse } from "./association/refclock-number";
 export { sourceRefid } from "./association/speak";
-export { systemOut, systemUpdate } from "./association/system";
+export { systemLocal, systemOut, systemUpdate } from "./association/system";
 export { clockWatch, clockWatchLeap, clockWatchReset } from "./association/clockwatch";
 
 // --- discipline ---
@@ -311,6 +345,12 @@ export const NTS_NAKS: usize = offsetof<Session>("naks");
 export const NTS_FORGED: usize = offsetof<Session>("forged");
 export const LISTENER_PHASE: usize = offsetof<Listener>("phase");
 export const LISTENER_DELAY: usize = offsetof<Listener>("delay");
+export const NMEA_AT_VERDICT: usize = offsetof<Nmea>("verdict");
+export const NMEA_AT_SENTENCE: usize = offsetof<Nmea>("sentence");
+export const NMEA_AT_BEGUN: usize = offsetof<Nmea>("begun");
+export const NMEA_AT_UNIX_NS: usize = offsetof<Nmea>("unixNs");
+export const REFCLOCK_VERDICT: usize = offsetof<Refclock>("verdict");
+export const REFCLOCK_NOISE: usize = offsetof<Refclock>("noise");
 export const ACTION_LENGTH: usize = offsetof<Action>("length");
 export const ACTION_TIMER: usize = offsetof<Action>("timer");
 export const ACTION_SIZE: usize = offsetof<Action>();
@@ -340,6 +380,7 @@ export const ROUGHTIME_RESPONSE_ONLINE_KEY: usize = offsetof<RoughtimeResponse>(
 export const ROUGHTIME_RESPONSE_VERSIONS: usize = offsetof<RoughtimeResponse>("versions");
 export const ROUGHTIME_RESPONSE_VERSION_COUNT: usize = offsetof<RoughtimeResponse>("versionCount");
 export const ROUGHTIME_RESPONSE_SIZE: usize = offsetof<RoughtimeResponse>();
+export const SYSTEM_LOCAL: usize = offsetof<System>("local");
 
 // --- cold surface (as-bind) ---
 export { explainPacket, leapText, modeText } from "./proto/explain";

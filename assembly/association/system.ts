@@ -27,6 +27,8 @@ export class System {
   updated: u64;
   /** Greatest error of the clock, s; Infinity before anything is known. */
   bound: f64;
+  /** 1: nobody is followed, and our own clock is the reference (systemLocal). */
+  local: i32;
 }
 
 /** PHI: what an unsteered clock may drift, s/s. */
@@ -51,6 +53,16 @@ function distanceAt(source: Source, now: u64): f64 {
   return (source.rootDelay + source.floor) / 2 + source.rootDispersion + sqrt(max(source.varOffset, 0)) + PHI * age;
 }
 
+/** Stratum that we tell when nobody is followed; 0: that we are unsynchronised. */
+let localStratum: i32 = 0;
+/** What a clock that is its own reference says of its error, s. How far it is off the others' time nobody knows. */
+const LOCAL_DISPERSION: f64 = 0.01;
+
+/** When no source can be followed, our own clock is the reference, of this stratum (1..15); 0: it is not. */
+export function systemLocal(stratum: i32): void {
+  localStratum = stratum > 0 && stratum < STRATUM_UNSYNCHRONISED ? stratum : 0;
+}
+
 /** Bring {@link System} up to date for `now`. */
 export function systemUpdate(now: u64): void {
   let peer = -1;
@@ -72,7 +84,8 @@ export function systemUpdate(now: u64): void {
   }
   system.survivors = survivors;
   holdBound(now);
-  if (peer < 0 || !steering().synchronised) return leaveSynchronised();
+  system.local = 0;
+  if (peer < 0 || !steering().synchronised) return leaveSynchronised(now);
   const source = sourceAt(peer);
   system.peer = peer;
   system.stratum = min(source.stratum + 1, STRATUM_UNSYNCHRONISED);
@@ -104,10 +117,12 @@ export function systemForget(): void {
   heldBound = Infinity;
 }
 
-function leaveSynchronised(): void {
+function leaveSynchronised(now: u64): void {
   system.peer = -1;
-  system.stratum = STRATUM_UNSYNCHRONISED;
-  system.leap = LEAP_UNSYNCHRONISED;
+  system.local = localStratum > 0 ? 1 : 0;
+  system.stratum = system.local ? localStratum : STRATUM_UNSYNCHRONISED;
+  system.leap = system.local ? LEAP_NONE : LEAP_UNSYNCHRONISED;
   system.rootDelay = 0;
-  system.rootDispersion = 0;
+  system.rootDispersion = system.local ? toInterval(LOCAL_DISPERSION) : 0;
+  system.updated = now;
 }

@@ -91,6 +91,14 @@ function nominate(place: i32, source: Source, elapsed: f64): void {
   candidate.distance = max(toInterval(distanceOf(source, elapsed)), 0);
 }
 
+/** Is there a truechimer that is preferred (RFC 5905 §11.2.3's prefer peer)? */
+function anyPreferred(count: i32): bool {
+  for (let place = 0; place < count; place++) {
+    if (candidateAt(place).truechimer && sourceAt(load<u8>(numbers + place)).preferred) return true;
+  }
+  return false;
+}
+
 /** Mean of the truechimers, weighed by the inverse of their variances. */
 function average(count: i32, now: u64): void {
   let weights: f64 = 0;
@@ -99,10 +107,12 @@ function average(count: i32, now: u64): void {
   let offset: f64 = 0;
   let frequency: f64 = 0;
   let least = Infinity;
+  const preferring = anyPreferred(count);
   for (let place = 0; place < count; place++) {
     if (!candidateAt(place).truechimer) continue;
     const source = sourceAt(load<u8>(numbers + place));
-    source.selection = 1;
+    source.selection = preferring && !source.preferred ? 2 : 1;
+    if (source.selection != 1) continue;
     const elapsed = max(secondsBetween(source.when, now), 0);
     const variance = varianceAfter(source, elapsed) + 1e-18;
     const asymmetry = ASYMMETRY * (source.floor + source.rootDelay);

@@ -84,6 +84,8 @@ export class Source {
   peerDispersion: f64;
   peerJitter: f64;
   peerWhen: u64;
+  /** 1: where it is among those that agree, only such as it steer the clock. */
+  preferred: i32;
 }
 
 const HISTORY_AT: usize = 0;

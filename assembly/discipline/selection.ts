@@ -86,7 +86,18 @@ function keepTruechimers(count: i32): i32 {
     move(kept, place);
     kept++;
   }
-  return kept;
+  return keepPreferred(kept);
+}
+
+/** Where preferred sources are among the truechimers, only they go on. */
+function keepPreferred(count: i32): i32 {
+  let kept = 0;
+  for (let place = 0; place < count; place++) {
+    if (!numbered(place).preferred) continue;
+    move(kept, place);
+    kept++;
+  }
+  return kept > 0 ? kept : count;
 }
 
 /** Casts off the outlier with the greatest selection jitter while that exceeds the least peer jitter (§11.2.2). */

@@ -8,6 +8,7 @@
 import process from "node:process";
 import { createApi, type Escapement } from "../common/api.ts";
 import type { Host } from "../common/host.ts";
+import { devicesOf } from "../native/devices.ts";
 import { clockAndSockets } from "../native/host.ts";
 import { load } from "../native/ffi-bun.ts";
 import type { Ffi } from "../native/ffi.ts";
@@ -18,6 +19,7 @@ import { files } from "./files.ts";
 import { listenTcp } from "./tcp-listen.ts";
 import { connectTcp } from "./tcp.ts";
 import { lendThreads } from "../node/threads.ts";
+import { serialLines } from "./serial.ts";
 import { openUdp } from "./udp.ts";
 
 export * from "../common/public.ts";
@@ -33,6 +35,7 @@ export async function lendFfi(): Promise<Ffi | undefined> {
 export async function lendHost({ native = true }: { native?: boolean } = {}): Promise<Host> {
   const ffi = native ? await lendFfi() : undefined;
   const serveThreads = lendThreads(ffi, "bun", import.meta.url);
+  const lent = clockAndSockets(ffi, runtimeClock, openUdp);
   return {
     runtime: "bun",
     version: process.versions["bun"] ?? "",
@@ -45,9 +48,10 @@ export async function lendHost({ native = true }: { native?: boolean } = {}): Pr
     rootCertificates: async () => (await import("./roots.ts")).rootCertificates(),
     listenTcp,
     connectTcp,
-    ...clockAndSockets(ffi, runtimeClock, openUdp),
     ...(serveThreads && { serveThreads }),
     listenHttp,
+    devices: { openSerial: serialLines(lent.clock, ffi), ...devicesOf(ffi) },
+    ...lent,
   };
 }
 

@@ -10,6 +10,7 @@
 
 import type { HostFiles } from "./files.ts";
 import type { ServeThreads } from "./server/threads.ts";
+import type { RefClockDevices } from "./refclock/devices.ts";
 import type { HostStreams } from "./stream.ts";
 
 /** Who took a time stamp: the kernel as the datagram passed, or this process when it got round to it. */
@@ -105,6 +106,8 @@ export interface Host extends HostStreams {
   readonly clock: HostClock;
   /** Fill with cryptographically strong random octets and return the same array. */
   random(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer>;
+  /** Serial lines and the like, for reference clocks. */
+  readonly devices?: RefClockDevices;
   /** All addresses of a name, in the resolver's order. Absent where there are no names. */
   resolve?(name: string, signal?: AbortSignal): Promise<ResolvedAddress[]>;
   /**

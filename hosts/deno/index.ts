@@ -7,6 +7,7 @@
 
 import { createApi, type Escapement } from "../common/api.ts";
 import type { Host } from "../common/host.ts";
+import { devicesOf } from "../native/devices.ts";
 import { clockAndSockets } from "../native/host.ts";
 import { load } from "../native/ffi-deno.ts";
 import type { Ffi } from "../native/ffi.ts";
@@ -17,6 +18,7 @@ import { files } from "./files.ts";
 import { listenTcp } from "./tcp-listen.ts";
 import { connectTcp } from "./tcp.ts";
 import { lendThreads } from "../node/threads.ts";
+import { serialLines } from "./serial.ts";
 import { openUdp } from "./udp.ts";
 
 export * from "../common/public.ts";
@@ -32,6 +34,7 @@ export async function lendFfi(): Promise<Ffi | undefined> {
 export async function lendHost({ native = true }: { native?: boolean } = {}): Promise<Host> {
   const ffi = native ? await lendFfi() : undefined;
   const serveThreads = lendThreads(ffi, "deno", import.meta.url);
+  const lent = clockAndSockets(ffi, runtimeClock, openUdp);
   return {
     runtime: "deno",
     version: (globalThis as unknown as { Deno: { version: { deno: string } } }).Deno.version.deno,
@@ -41,9 +44,10 @@ export async function lendHost({ native = true }: { native?: boolean } = {}): Pr
     rootCertificates: async () => (await import("./roots.ts")).rootCertificates(),
     listenTcp,
     connectTcp,
-    ...clockAndSockets(ffi, runtimeClock, openUdp),
     ...(serveThreads && { serveThreads }),
     listenHttp,
+    devices: { openSerial: serialLines(lent.clock, ffi), ...devicesOf(ffi) },
+    ...lent,
   };
 }
 

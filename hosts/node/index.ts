@@ -8,6 +8,7 @@
 import process from "node:process";
 import { createApi, type Escapement } from "../common/api.ts";
 import type { Host } from "../common/host.ts";
+import { devicesOf } from "../native/devices.ts";
 import { clockAndSockets } from "../native/host.ts";
 import { load as loadKoffi } from "../native/ffi-koffi.ts";
 import { load as loadNodeFfi } from "../native/ffi-node.ts";
@@ -19,6 +20,7 @@ import { files } from "./files.ts";
 import { listenTcp } from "./tcp-listen.ts";
 import { connectTcp } from "./tcp.ts";
 import { lendThreads } from "./threads.ts";
+import { serialLines } from "./serial.ts";
 import { openUdp } from "./udp.ts";
 
 export * from "../common/public.ts";
@@ -34,6 +36,7 @@ export async function lendFfi(): Promise<Ffi | undefined> {
 export async function lendHost({ native = true }: { native?: boolean } = {}): Promise<Host> {
   const ffi = native ? await lendFfi() : undefined;
   const serveThreads = lendThreads(ffi, "node", import.meta.url);
+  const lent = clockAndSockets(ffi, runtimeClock, openUdp);
   return {
     runtime: "node",
     version: process.versions.node,
@@ -46,9 +49,10 @@ export async function lendHost({ native = true }: { native?: boolean } = {}): Pr
     rootCertificates: async () => (await import("./roots.ts")).rootCertificates(),
     listenTcp,
     connectTcp,
-    ...clockAndSockets(ffi, runtimeClock, openUdp),
     ...(serveThreads && { serveThreads }),
     listenHttp,
+    devices: { openSerial: serialLines(lent.clock, ffi), ...devicesOf(ffi) },
+    ...lent,
   };
 }
 

@@ -11,6 +11,7 @@
  */
 
 import { existsSync } from "node:fs";
+import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
 import type { Host } from "../common/host.ts";
@@ -53,8 +54,14 @@ function threadFile(runtime: string, here: string): URL | undefined {
   });
 }
 
+/** What is meant for a program given on the command line is wrong for a file. */
+function forwardable(): { execArgv?: string[] } {
+  const unfit = process.execArgv.some((argument) => argument.startsWith("--input-type"));
+  return unfit ? { execArgv: process.execArgv.filter((argument) => argument.startsWith("--") && !/^--(input-type|eval|print)/.test(argument)) } : {};
+}
+
 function startThread(file: URL, task: ThreadTask, events: ThreadEvents): ServeThread {
-  const worker = new Worker(file, { workerData: { role: ROLE, task } satisfies Data });
+  const worker = new Worker(file, { workerData: { role: ROLE, task } satisfies Data, ...forwardable() });
   let failure: Error | undefined;
   worker.on("message", (message: FromThread) => events.message(message));
   worker.on("error", (error) => (failure = error instanceof Error ? error : new Error(String(error))));

@@ -8,9 +8,11 @@
  */
 
 import { Core, unsigned } from "../core/core.ts";
+import { refidFromText } from "../core/cold.ts";
 import { putKey, putNts, putRandom, type NtsKeys } from "./authentication.ts";
 import type { SymmetricKey } from "./keys.ts";
 import { refidOf } from "./refid.ts";
+import { RefclockCore } from "./refclock-core.ts";
 import { readSource, type SourceVariables } from "./source-variables.ts";
 
 export type { SourceVariables } from "./source-variables.ts";
@@ -66,6 +68,8 @@ export interface SystemVariables {
   readonly rootDispersion: number;
   /** Greatest error of the clock, s; Infinity before anything is known. */
   readonly bound: number;
+  /** Nobody is followed: our own clock is the reference, as `refclock:local` allows. */
+  readonly local: boolean;
 }
 
 const ACTION_SEND = 1 << 0;
@@ -94,6 +98,7 @@ export class DisciplineCore {
   readonly #slotSize = this.#core.constant("SLOT_STRIDE_OCTETS");
   /** Of the sources with NTS. */
   readonly #random = new Map<number, (bytes: Uint8Array<ArrayBuffer>) => Uint8Array<ArrayBuffer>>();
+  readonly refclocks = new RefclockCore(this.#core);
 
   /** Begin. `frequency` and `skew` are what a drift file says; a skew of 0 means that nothing is known. */
   reset({ algorithm, frequency, skew, precision }: { algorithm: Algorithm; frequency: number; skew: number; precision: number }): void {
@@ -147,6 +152,11 @@ export class DisciplineCore {
     const { version, minPoll, maxPoll, passive, ourAddress } = options;
     this.#core.exports.symmetricOpen(index, version, minPoll, maxPoll, passive ? 1 : 0, ourAddress ? refidOf(this.#core, ourAddress) : 0);
     this.#useKey(index, options.key);
+  }
+
+  /** A reference clock's identifier: what our peers are told that we follow. */
+  reference(index: number, refid: string): void {
+    this.#core.exports.sourceRefid(index, refidFromText(refid));
   }
 
   /** Where a source is: whom our peers are told that we follow. */
@@ -327,6 +337,7 @@ export class DisciplineCore {
       rootDelay: exports.intervalToSeconds(view.getBigInt64(at("ROOT_DELAY"), true)),
       rootDispersion: exports.intervalToSeconds(view.getBigInt64(at("ROOT_DISPERSION"), true)),
       bound: view.getFloat64(at("BOUND"), true),
+      local: view.getInt32(at("LOCAL"), true) !== 0,
     };
   }
 

@@ -11,6 +11,7 @@ import type { ListenOptions } from "./broadcast-runner.ts";
 import type { Algorithm, SourceVariables, SystemVariables } from "./discipline.ts";
 import type { SymmetricKey } from "./keys.ts";
 import type { ManycastOptions } from "./manycast-runner.ts";
+import type { RefClock, RefClockTuning } from "../refclock/refclock.ts";
 import type { PeeringOptions } from "./peering.ts";
 
 /** A source to follow. */
@@ -50,8 +51,20 @@ export interface ManycastSource extends Omit<SourceOptions, "mode" | "pool" | "l
   readonly manycast?: ManycastOptions;
 }
 
+/** A reference clock of the caller's own. Those of ours are written as `refclock:…` (hosts/common/refclock/open.ts). */
+export interface ReferenceSource {
+  readonly mode: "refclock";
+  /** What it is called where sources are listed. */
+  readonly source: string | URL;
+  readonly clock: RefClock;
+  readonly tuning?: RefClockTuning;
+}
+
+/** Everything that can be followed. */
+export type Followed = SourceOptions | ManycastSource | ReferenceSource;
+
 export interface EngineOptions {
-  readonly sources: readonly (SourceOptions | ManycastSource)[];
+  readonly sources: readonly Followed[];
   /** The port that peers know us by, and who may peer with us unasked. */
   readonly peering?: PeeringOptions;
   /** Default "estimator". */
@@ -99,7 +112,7 @@ export interface SourceState extends SourceVariables {
 /** The clock as `tracking` shows it. */
 export interface TrackingState extends Omit<SystemVariables, "bound"> {
   readonly synchronised: boolean;
-  /** Address of the system peer. */
+  /** Address of the system peer, or a reference clock's identifier ("GPS"). */
   readonly refid: string;
   /** Offset still being slewed away, s; positive: our clock is behind. */
   readonly offset: number;

@@ -13,25 +13,24 @@ import type { Endpoint, Host } from "../host.ts";
 import type { SteeredClock } from "../clock/steered.ts";
 import type { NtsOptions } from "../nts/options.ts";
 import { DisciplineCore, type Steering } from "./discipline.ts";
-import type { EngineEvent, EngineOptions, ManycastSource, SourceOptions, SourceState, TrackingState } from "./engine-types.ts";
+import type { EngineEvent, EngineOptions, Followed, ManycastSource, ReferenceSource, SourceOptions, SourceState, TrackingState } from "./engine-types.ts";
+import { LOCAL_STRATUM, SOURCE_LIMIT, checkSources, isReference, pollOf } from "./followed.ts";
 import { LeapKeeper } from "./leapkeeper.ts";
 import { sameAddress } from "./address.ts";
 import { endpointsOf } from "./resolve.ts";
 import { BroadcastRunner } from "./broadcast-runner.ts";
-import { MANYCAST_SERVERS, ManycastRunner, type ManycastOptions } from "./manycast-runner.ts";
+import { MANYCAST_SERVERS, ManycastRunner } from "./manycast-runner.ts";
 import { PeerRunner } from "./peer-runner.ts";
 import { PeerPort } from "./peering.ts";
+import { openRefClock, parseRefClock } from "../refclock/open.ts";
+import type { RefClock, RefClockTuning } from "../refclock/refclock.ts";
+import { RefclockRunner } from "./refclock-runner.ts";
 import { SourceRunner, type RunnerOptions } from "./runner.ts";
 import { keyEstablishment, type Establish } from "./keyring.ts";
-import { checkedKey } from "./keys.ts";
 import { formatEndpoint, parseSource, type Source } from "./source.ts";
 
-export type { EngineEvent, EngineOptions, ManycastSource, SourceOptions, SourceState, TrackingState } from "./engine-types.ts";
+export type { EngineEvent, EngineOptions, Followed, ManycastSource, ReferenceSource, SourceOptions, SourceState, TrackingState } from "./engine-types.ts";
 
-/** One instance of the core follows as many sources. */
-const SOURCE_LIMIT = 64;
-/** One instance of the core asks as many networks. */
-const MANYCAST_LIMIT = 4;
 /** How often wall and monotonic time are compared, ms. */
 const WATCH_MS = 1000;
 /** Wall and monotonic time are to be read together; well below the jump that counts, 50 ms. */
@@ -48,7 +47,7 @@ export class Engine {
   readonly #options: EngineOptions;
   readonly #listeners = new Set<(event: EngineEvent) => void>();
   /** In the order of the core's indices; one whose server sent DENY stays, closed, to be shown. */
-  readonly #runners: (SourceRunner | PeerRunner | BroadcastRunner)[] = [];
+  readonly #runners: (SourceRunner | PeerRunner | BroadcastRunner | RefclockRunner)[] = [];
   readonly #port: PeerPort;
   readonly #manycasts: ManycastRunner[] = [];
   /** Places of sources that manycast had found, free again. */
@@ -63,13 +62,16 @@ export class Engine {
   #closed = false;
 
   constructor(host: Host, clock: SteeredClock, options: EngineOptions) {
-    if (!host.openUdp) throw new NtpError("UNSUPPORTED", `${host.runtime} has no UDP sockets to follow sources with`);
     checkSources(options.sources);
+    const references = options.sources.filter(isReference);
+    if (!host.openUdp && references.length < options.sources.length) throw new NtpError("UNSUPPORTED", `${host.runtime} has no UDP sockets to follow sources with`);
     this.#host = host;
     this.#clock = clock;
     this.#options = options;
     this.#port = new PeerPort(host, options.peering ?? {}, (endpoint) => this.#welcome(endpoint));
-    const { algorithm = "estimator", frequency = 0, skew = 0, minPoll = 6, maxPoll = 10 } = options;
+    const { algorithm = "estimator", frequency = 0, skew = 0, minPoll: leastPoll = 6, maxPoll = 10 } = options;
+    // Who tells the time often is to be heeded as often.
+    const minPoll = Math.min(leastPoll, ...references.map(pollOf));
     this.#core.reset({ algorithm, frequency, skew, precision: host.clock.precision });
     const { maximumSlew, maximumFrequency } = clock.actuator;
     this.#core.limits({ slew: maximumSlew, frequency: maximumFrequency, minPoll, maxPoll });
@@ -96,7 +98,9 @@ export class Engine {
     }, WATCH_MS);
     if (this.#options.peering?.allow?.length) await this.#port.listen();
     if (this.#closed) return;
-    await Promise.all(this.#options.sources.map((source) => this.#follow(source)));
+    const followed = this.#options.sources.map((source) => this.#follow(source));
+    this.#lockPulses();
+    await Promise.all(followed);
   }
 
   /** Stop following. The clock keeps its frequency correction and ends its slew. */
@@ -126,13 +130,20 @@ export class Engine {
     return {
       ...system,
       synchronised: system.peer >= 0,
-      refid: this.#runners[system.peer]?.endpoint?.address ?? "",
+      refid: this.#refidOf(system.peer, system.local),
       offset: remaining,
       uncertainty: bound,
       frequencyPpm: frequency * 1e6,
       skewPpm: skew * 1e6,
       poll,
     };
+  }
+
+  /** Address of whom we follow, or a reference clock's identifier. */
+  #refidOf(peer: number, local: boolean): string {
+    const runner = this.#runners[peer];
+    if (runner instanceof RefclockRunner) return runner.refid;
+    return runner?.endpoint?.address ?? (local ? "LOCL" : "");
   }
 
   sources(): SourceState[] {
@@ -152,7 +163,8 @@ export class Engine {
     });
   }
 
-  async #follow(followed: SourceOptions | ManycastSource): Promise<void> {
+  async #follow(followed: Followed): Promise<void> {
+    if (isReference(followed)) return this.#followReference(followed);
     if (followed.mode === "manycast") return this.#manycast(followed);
     const { source, pool = 1, version = 4, interleaved = false, mode = "client", listen = {}, key, minPoll, maxPoll } = followed;
     const parsed = parseSource(source);
@@ -203,6 +215,34 @@ export class Engine {
     const runner = new ManycastRunner(context, { which: this.#manycasts.length, source, version, limit, hops });
     this.#manycasts.push(runner);
     return runner.start();
+  }
+
+  #followReference(followed: SourceOptions | ReferenceSource): Promise<void> {
+    const own = followed.mode === "refclock" ? followed : undefined;
+    const spec = own ? undefined : parseRefClock(followed.source);
+    if (spec?.kind === "local") {
+      this.#core.refclocks.local(spec.stratum ?? LOCAL_STRATUM);
+      return Promise.resolve();
+    }
+    const clock: RefClock = own?.clock ?? openRefClock(spec!, this.#host);
+    const tuning: RefClockTuning = own ? (own.tuning ?? {}) : spec!;
+    const source = { text: String(followed.source).trim().replace(/\?.*$/, "") };
+    const runner = new RefclockRunner(this.#context, { index: this.#runners.length, source, clock, tuning });
+    this.#runners.push(runner);
+    return runner.start();
+  }
+
+  /** Who numbers whose pulses. */
+  #lockPulses(): void {
+    const clocks = this.#runners.filter((runner) => runner instanceof RefclockRunner);
+    for (const { options } of clocks) {
+      const { lock } = options.tuning;
+      const by = lock === undefined ? undefined : clocks.find(({ name }) => name.toLowerCase() === lock.toLowerCase());
+      if (lock !== undefined && !by) {
+        throw new NtpError("INVALID_ARGUMENT", `expected a reference clock called "${lock}" for ${options.source.text} to lock to, got ${clocks.map(({ name }) => name).join(", ")}`);
+      }
+      this.#core.refclocks.lock(options.index, by?.options.index ?? -1);
+    }
   }
 
   #isFollowed(address: string): boolean {
@@ -327,46 +367,4 @@ export class Engine {
       }
     }
   }
-}
-
-/** @throws {NtpError} for what cannot be followed. */
-function checkSources(sources: EngineOptions["sources"]): void {
-  if (sources.length === 0) throw new NtpError("INVALID_ARGUMENT", "expected at least one source to follow, got none");
-  let count = 0;
-  let manycasts = 0;
-  for (const followed of sources) {
-    const { source } = followed;
-    parseSource(source);
-    if (followed.mode === "manycast") {
-      checkManycast(source, followed.manycast);
-      manycasts += 1;
-      count += followed.manycast?.limit ?? MANYCAST_SERVERS;
-      continue;
-    }
-    const { pool = 1 } = followed;
-    checkAuthentication(followed);
-    if (!(Number.isInteger(pool) && pool >= 1)) throw new NtpError("INVALID_ARGUMENT", `expected a pool of 1 or more members, got ${pool}`, { source: String(source) });
-    count += pool;
-  }
-  if (count > SOURCE_LIMIT) throw new NtpError("INVALID_ARGUMENT", `expected at most ${SOURCE_LIMIT} sources, all members of pools and manycast counted, got ${count}`);
-  if (manycasts > MANYCAST_LIMIT) throw new NtpError("INVALID_ARGUMENT", `expected at most ${MANYCAST_LIMIT} sources in manycast mode, got ${manycasts}`);
-}
-
-function checkAuthentication({ source, mode = "client", pool = 1, version = 4, key }: SourceOptions): void {
-  if (key) checkedKey(key);
-  if (parseSource(source).scheme !== "nts") return;
-  const wrong = (expected: string, got: string) => new NtpError("INVALID_ARGUMENT", `"${String(source)}": expected ${expected} with nts:, got ${got}`, { source: String(source) });
-  if (mode !== "client") throw wrong('mode "client"', `"${mode}"`);
-  if (pool !== 1) throw wrong("no pool", `${pool} members`);
-  if (version !== 4) throw wrong("version 4", String(version));
-  if (key) throw wrong("no key", "one");
-}
-
-function checkManycast(source: string | URL, { limit = MANYCAST_SERVERS, hops = 1 }: ManycastOptions = {}): void {
-  const check = (what: string, value: number, most: number) => {
-    if (Number.isInteger(value) && value >= 1 && value <= most) return;
-    throw new NtpError("INVALID_ARGUMENT", `expected a ${what} of 1 to ${most}, got ${value}`, { source: String(source) });
-  };
-  check("manycast limit", limit, SOURCE_LIMIT);
-  check("number of manycast hops", hops, 255);
 }

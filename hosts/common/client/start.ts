@@ -16,12 +16,12 @@ import { NtpError } from "../errors.ts";
 import type { Host } from "../host.ts";
 import type { ClockReading } from "../server/reading.ts";
 import { steeredVirtual, type SteeredClock } from "../clock/steered.ts";
-import { Engine, type EngineEvent, type EngineOptions, type ManycastSource, type SourceOptions, type SourceState, type TrackingState } from "./engine.ts";
+import { Engine, type EngineEvent, type EngineOptions, type Followed, type SourceState, type TrackingState } from "./engine.ts";
 import { DEFAULT_SOURCES } from "./survey.ts";
 
 export interface ClockOptions extends Omit<EngineOptions, "sources"> {
   /** What to follow. Default {@link DEFAULT_SOURCES}. */
-  readonly sources?: readonly (string | URL | SourceOptions | ManycastSource)[];
+  readonly sources?: readonly (string | URL | Followed)[];
   /** Stop when it fires. */
   readonly signal?: AbortSignal;
   /** How long startClock waits for the first agreement, s; 0: not at all; Infinity: for ever. Default 30. */

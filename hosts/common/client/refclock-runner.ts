@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/**
+ * One reference clock kept running: its samples into the core as they come, and the core's timer. Obeys the core, decides
+ * nothing. Tested in refclock-runner.test.ts.
+ *
+ * @module
+ */
+
+import type { RefClock, RefClockSample, RefClockTuning } from "../refclock/refclock.ts";
+import { VERDICT_MEANINGS } from "./refclock-core.ts";
+import type { RunnerContext } from "./runner.ts";
+import { timerAt } from "./timer.ts";
+
+export interface RefclockRunnerOptions {
+  readonly index: number;
+  readonly source: { readonly text: string };
+  readonly clock: RefClock;
+  readonly tuning: RefClockTuning;
+}
+
+export class RefclockRunner {
+  readonly options: RefclockRunnerOptions;
+  /** It has no address. */
+  readonly endpoint: undefined;
+  readonly refid: string;
+  readonly #context: RunnerContext;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #closed = false;
+  #complaint = "";
+  #dispute = "";
+
+  constructor(context: RunnerContext, options: RefclockRunnerOptions) {
+    const { index, clock, tuning } = options;
+    this.#context = context;
+    this.options = options;
+    this.refid = tuning.refid ?? clock.refid;
+    context.core.refclocks.open(index, tuning.poll ?? clock.poll, tuning.stratum ?? clock.stratum, tuning);
+    context.core.reference(index, this.refid);
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** What others lock to. */
+  get name(): string {
+    return this.options.tuning.name ?? this.refid;
+  }
+
+  /** Why its samples are not used, or do not come. */
+  get lastError(): string | undefined {
+    const { health } = this.options.clock;
+    if (health.state !== "good" && health.message) return health.message;
+    return this.#dispute || this.#complaint || undefined;
+  }
+
+  start(): Promise<void> {
+    this.#due();
+    void this.#read();
+    return Promise.resolve();
+  }
+
+  /** It tells the time when it wants to. */
+  askNow(): void {}
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    this.options.clock.close();
+    this.#context.core.refclocks.close(this.options.index);
+  }
+
+  /** A driver of somebody else's may fail: then there are no samples any more, and why is told. Never rejects. */
+  async #read(): Promise<void> {
+    try {
+      for await (const sample of this.options.clock) {
+        if (this.#closed) return;
+        this.#take(sample);
+      }
+    } catch (error) {
+      this.#complaint = `the driver failed: ${(error as Error).message}`;
+    }
+  }
+
+  #take(sample: RefClockSample): void {
+    const { core, clock, watch } = this.#context;
+    const { index, tuning } = this.options;
+    watch();
+    const taken = clock.carry(sample.receivedNs);
+    const dispersion = (tuning.dispersion ?? sample.dispersion) + this.options.clock.precision;
+    this.#complaint = VERDICT_MEANINGS[core.refclocks.sample(index, sample, dispersion, taken, clock.monotonic())];
+  }
+
+  #due(): void {
+    if (this.#closed) return;
+    const { core, clock, steer, watch } = this.#context;
+    watch();
+    const now = clock.monotonic();
+    const { timerNs, steer: steering, disputed } = core.refclocks.timer(this.options.index, now);
+    this.#dispute = disputed ? VERDICT_MEANINGS.disputed : "";
+    if (timerNs !== undefined) this.#timer = timerAt(clock, timerNs, () => this.#due());
+    if (steering) steer(now);
+  }
+}
