@@ -16,7 +16,7 @@ Show the sources of the running daemon: state, stratum, poll, reach, and the off
 ${OBSERVE_HELP}`;
 
 const LEGEND = `
-  M: mode. ^ server (one that broadcasts, too), = symmetric peer
+  M: mode. ^ server (one that broadcasts, too), = symmetric peer, # reference clock
   S: state. * followed, + combined with it, - usable but not combined, x falseticker, ? not (yet) usable
   Poll: log2 of the seconds between requests     Reach: the last eight requests, octal
   LastRx: since the last good answer             Last sample: offset that is believed after it (+: we are behind)
@@ -42,7 +42,7 @@ export function sourcesText(sources: readonly SourceReport[], { verbose }: { ver
 
 function row({ mode, state, source, address, stratum, poll, reach, lastSample, offset, rootDistance }: SourceReport): string {
   const cells = [
-    `${mode === "symmetric" ? "=" : "^"}${state}`,
+    `${mode === "symmetric" ? "=" : mode === "refclock" ? "#" : "^"}${state}`,
     (address ?? source).padEnd(25),
     String(stratum).padStart(5),
     String(poll).padStart(4),

@@ -24,7 +24,7 @@ export function run(args: string[]): Promise<number> {
 export function trackingText(report: TrackingReport): string {
   const { refid, address, referenceTime, offset, frequencyPpm, updateInterval, rmsOffset } = report;
   const lines: [string, string][] = [
-    ["Reference ID", `${refid} (${address ?? ""})`],
+    ["Reference ID", `${refid} (${address ?? codeOf(refid)})`],
     ["Stratum", String(report.synchronised ? report.stratum : 0)],
     ["Ref time (UTC)", referenceTime === null ? "-" : dateText(BigInt(referenceTime))],
     ["System time", offset === null ? "not known" : `${Math.abs(offset).toFixed(9)} seconds ${offset < 0 ? "fast" : "slow"} of NTP time${report.mode === "virtual" ? " (virtual clock)" : ""}`],
@@ -39,6 +39,12 @@ export function trackingText(report: TrackingReport): string {
     ["Leap status", LEAP[report.leap] ?? LEAP[3]],
   ];
   return lines.map(([name, value]) => `${name.padEnd(16)}: ${value}`).join("\n");
+}
+
+/** The code of a reference clock: ASCII, padded with zeros. */
+function codeOf(refid: string): string {
+  const octets = (refid.match(/../g) ?? []).map((digits) => parseInt(digits, 16)).filter((octet) => octet > 0x20 && octet < 0x7f);
+  return String.fromCharCode(...octets);
 }
 
 const DAYS = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"] as const;

@@ -16,6 +16,7 @@ import type { PeeringOptions } from "../hosts/common/client/peering.ts";
 import { NTP_PORT, parseSource } from "../hosts/common/client/source.ts";
 import type { NtsOptions } from "../hosts/common/nts/options.ts";
 import { Locator, type Place } from "./locate.ts";
+import { refClockContradictions, refClockText, type RawRefClock } from "./refclocks.ts";
 import { faultsOf, KEYS, shown, type Fault } from "./schema.ts";
 
 export type ClockMode = "system" | "virtual" | "observe";
@@ -33,6 +34,8 @@ export interface ConfiguredSource extends Omit<SourceOptions, "key" | "nts"> {
 
 export interface DaemonConfig {
   readonly sources: readonly ConfiguredSource[];
+  /** Texts of reference clocks (hosts/common/refclock/open.ts). */
+  readonly refclocks: readonly string[];
   readonly clock: {
     readonly mode: ClockMode;
     readonly algorithm: Algorithm;
@@ -111,6 +114,7 @@ function parsed(text: string, file: string): object {
 /** The text's values once schema.ts has found no fault in them. */
 interface Raw {
   readonly source?: readonly RawSource[];
+  readonly refclock?: readonly RawRefClock[];
   readonly clock?: {
     readonly mode?: ClockMode;
     readonly algorithm?: Algorithm;
@@ -144,14 +148,14 @@ interface RawSource {
 }
 
 function contradictions(raw: Raw): Fault[] {
-  return [...sourceContradictions(raw), ...raw.source?.flatMap(modeContradictions) ?? [], ...portContradictions(raw)];
+  return [...sourceContradictions(raw), ...raw.source?.flatMap(modeContradictions) ?? [], ...refClockContradictions(raw.refclock ?? []), ...portContradictions(raw)];
 }
 
-function sourceContradictions({ source = [] }: Raw): Fault[] {
+function sourceContradictions({ source = [], refclock = [] }: Raw): Fault[] {
   const faults: Fault[] = [];
   const fault = (path: Fault["path"], message: string) => faults.push({ path, about: "value", message });
   const seen = new Map<string, number>();
-  let count = 0;
+  let count = refclock.length;
   source.forEach(({ address, pool = 1, "min-poll": least, "max-poll": most }, index) => {
     const first = seen.get(address.toLowerCase());
     // Twice the same word is no second opinion, but would count as one in the majority.
@@ -161,7 +165,7 @@ function sourceContradictions({ source = [] }: Raw): Fault[] {
     if (count <= SOURCE_LIMIT && count + pool > SOURCE_LIMIT) fault(["source", index], `expected at most ${SOURCE_LIMIT} sources, pools counted with all their addresses, got more from here on`);
     count += pool;
   });
-  if (source.length === 0) faults.push({ path: [], about: "key", message: 'expected at least one [[source]] with an address, got none; for instance: [[source]] address = "pool.ntp.org", pool = 4' });
+  if (source.length === 0 && refclock.length === 0) faults.push({ path: [], about: "key", message: 'expected at least one [[source]] with an address, got none; for instance: [[source]] address = "pool.ntp.org", pool = 4' });
   return faults;
 }
 
@@ -220,10 +224,11 @@ function portContradictions({ source = [], peering, server }: Raw): Fault[] {
   return faults;
 }
 
-function complete({ source = [], clock = {}, peering, observe = {}, server, log = {} }: Raw): DaemonConfig {
+function complete({ source = [], refclock = [], clock = {}, peering, observe = {}, server, log = {} }: Raw): DaemonConfig {
   const { "make-step": step = {}, "step-limits": limits = {}, "drift-file": driftFile } = clock;
   return {
     sources: source.map(sourceOptions),
+    refclocks: refclock.map(refClockText),
     clock: {
       mode: clock.mode ?? DEFAULTS.mode,
       algorithm: clock.algorithm ?? DEFAULTS.algorithm,

@@ -77,7 +77,8 @@ class Daemon {
     // Before the clock is touched: who finds another daemon running leaves everything alone.
     const service = config.observe.enabled || config.server ? await startService(config, means.log) : undefined;
     try {
-      const sources = await withSecrets(config.sources, (message) => means.log("warning", message));
+      const servers = await withSecrets(config.sources, (message) => means.log("warning", message));
+      const sources = [...servers, ...config.refclocks.map((source) => ({ source }))];
       const engine = new Engine(means.host, means.opened.clock, { ...engineOptions(config), sources, ...known });
       const daemon = new Daemon(means, { engine, drift, service, modes: new SourceModes(config.sources) });
       daemon.#begin(config);
@@ -105,7 +106,7 @@ class Daemon {
   #begin(config: DaemonConfig): void {
     const { mode, clock, refusal } = this.#opened;
     if (refusal !== undefined) this.#log("warning", `the system clock cannot be steered: ${refusal}. It is only observed`);
-    this.#log("info", `following ${config.sources.map(({ source }) => source).join(", ")}; mode ${mode}, clock ${clock.actuator.description}, readings ${this.#host.clock.description}`);
+    this.#log("info", `following ${[...config.sources.map(({ source }) => source), ...config.refclocks].join(", ")}; mode ${mode}, clock ${clock.actuator.description}, readings ${this.#host.clock.description}`);
     for (const { address, port } of this.#service?.addresses ?? []) this.#log("info", `serving on ${address.includes(":") ? `[${address}]` : address}:${port}`);
     this.#engine.listen((event) => this.#hear(event));
     this.#tick();
@@ -162,9 +163,9 @@ function rateFound({ actuator }: SteeredClock): number {
   return Math.max(-limit, Math.min(limit, actuator.rate()));
 }
 
-function engineOptions({ sources, peering = {}, clock: { algorithm, makeStep, stepLimits } }: DaemonConfig) {
+function engineOptions({ sources: servers, peering = {}, clock: { algorithm, makeStep, stepLimits } }: DaemonConfig) {
   // The discipline's own limits must let each source have its; who broadcasts is not polled.
-  const polled = sources.filter(({ mode }) => mode !== "broadcast");
+  const polled = servers.filter(({ mode }) => mode !== "broadcast");
   const [minPoll, maxPoll] = polled.length === 0 ? [6, 10] : [Math.min(...polled.map((source) => source.minPoll)), Math.max(...polled.map((source) => source.maxPoll))];
   return { peering, algorithm, makeStep, stepLimits, minPoll, maxPoll };
 }

@@ -4,7 +4,7 @@
 import { describe, expect, it } from "vitest";
 import type { SourceState, TrackingState } from "../hosts/common/client/engine.ts";
 import { UpdateHistory } from "./history.ts";
-import { refidHex, refidOfAddress } from "./refid.ts";
+import { refidHex, refidOf } from "./refid.ts";
 import { SourceModes, takeSnapshot, type Watched } from "./report.ts";
 
 const NOW = 1_800_000_000_000_000_000n;
@@ -80,17 +80,17 @@ describe("a snapshot", () => {
 
 describe("a reference identifier", () => {
   it("is an IPv4 address itself", () => {
-    expect(refidHex(refidOfAddress("192.0.2.7"))).toBe("C0000207");
+    expect(refidHex(refidOf("192.0.2.7"))).toBe("C0000207");
   });
 
   it("is the beginning of the MD5 of an IPv6 address", async () => {
     const { createHash } = await import("node:crypto");
     const octets = Buffer.from("20010db8000000000000000000000001", "hex");
     const expected = createHash("md5").update(octets).digest().readUInt32BE(0);
-    expect(refidOfAddress("2001:db8::1")).toBe(expected);
+    expect(refidOf("2001:db8::1")).toBe(expected);
   });
 
   it("of nothing is 0", () => {
-    expect(refidOfAddress("")).toBe(0);
+    expect(refidOf("")).toBe(0);
   });
 });

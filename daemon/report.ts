@@ -10,9 +10,10 @@
 
 import type { Engine, SourceState, TrackingState } from "../hosts/common/client/engine.ts";
 import { parseSource } from "../hosts/common/client/source.ts";
+import { isRefClock } from "../hosts/common/refclock/open.ts";
 import type { ClockMode, DaemonConfig, SourceMode } from "./config.ts";
 import type { UpdateHistory } from "./history.ts";
-import { refidHex, refidOfAddress } from "./refid.ts";
+import { isAddress, refidHex, refidOf } from "./refid.ts";
 
 /** The clock. */
 export interface TrackingReport {
@@ -55,7 +56,7 @@ export interface SourceReport {
   readonly source: string;
   readonly address: string | null;
   /** How it tells the time. Who peers with us unasked is "symmetric", too. */
-  readonly mode: SourceMode;
+  readonly mode: SourceMode | "refclock";
   /** chrony's: "*" system peer, "+" combined with it, "-" not combined, "x" falseticker, "?" not (yet) usable. */
   readonly state: "*" | "+" | "-" | "x" | "?";
   readonly selection: string;
@@ -141,7 +142,8 @@ export class SourceModes {
     this.#configured = new Map(sources.map(({ source, mode = "client" }) => [parseSource(source).text, mode]));
   }
 
-  of(source: string): SourceMode {
+  of(source: string): SourceReport["mode"] {
+    if (isRefClock(source)) return "refclock";
     return this.#configured.get(source) ?? "symmetric";
   }
 }
@@ -156,13 +158,13 @@ export function takeSnapshot({ mode, engine, modes, history, now, wallNow }: Wat
   const nowNs = now();
   const referenceNs = state.synchronised && peer?.lastSample !== undefined ? nowNs - BigInt(Math.round(peer.lastSample * 1e9)) : undefined;
   const offset = mode === "observe" ? Number(nowNs - wallNow()) / 1e9 + state.offset : state.offset;
-  const refid = state.synchronised ? refidOfAddress(state.refid) : 0;
+  const refid = state.synchronised || state.local ? refidOf(state.refid) : 0;
   return {
     tracking: {
       mode,
       synchronised: state.synchronised,
       refid: refidHex(refid),
-      address: state.refid || null,
+      address: isAddress(state.refid) ? state.refid : null,
       source: peer?.source ?? null,
       stratum: state.stratum,
       leap: state.leap,
@@ -182,7 +184,7 @@ export function takeSnapshot({ mode, engine, modes, history, now, wallNow }: Wat
     },
     sources: sources.map((source) => sourceReport(source, modes.of(source.source))),
     sourcestats: sources.map(sourcestatsReport),
-    served: servedState(state, refid, referenceNs),
+    served: servedState(state, refid, state.local ? nowNs : referenceNs),
   };
 }
 
@@ -191,7 +193,7 @@ function finite(value: number): number | null {
   return Number.isFinite(value) ? value : null;
 }
 
-function sourceReport(source: SourceState, mode: SourceMode): SourceReport {
+function sourceReport(source: SourceState, mode: SourceReport["mode"]): SourceReport {
   const { samples, offset, offsetDeviation, delay, rootDelay, rootDispersion } = source;
   const measured = samples > 0;
   return {
@@ -246,8 +248,8 @@ function sourcestatsReport({ source, address, samples, ...known }: SourceState):
 }
 
 /** A clock that has lost its sources stays synchronised, ever less certain, until its root dispersion cannot be told. */
-function servedState({ synchronised, stratum, leap, rootDelay, rootDispersion }: TrackingState, refid: number, referenceNs: bigint | undefined): ServedState {
-  const told = synchronised && stratum < STRATUM_UNSYNCHRONISED && referenceNs !== undefined && rootDelay < 16 && rootDispersion < 16;
+function servedState({ synchronised, local, stratum, leap, rootDelay, rootDispersion }: TrackingState, refid: number, referenceNs: bigint | undefined): ServedState {
+  const told = (synchronised || local) && stratum < STRATUM_UNSYNCHRONISED && referenceNs !== undefined && rootDelay < 16 && rootDispersion < 16;
   return {
     leap: leap === 1 || leap === 2 ? leap : 0,
     stratum: told ? stratum : undefined,

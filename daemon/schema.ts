@@ -12,6 +12,7 @@ import { isAbsolute } from "node:path";
 import { parseSource } from "../hosts/common/client/source.ts";
 import type { Path } from "./locate.ts";
 import { nearest } from "./nearest.ts";
+import { REFCLOCK_RULE } from "./refclocks.ts";
 
 /** What is wrong with one key. */
 export interface Fault {
@@ -69,6 +70,7 @@ export const KEYS: Keys = {
       listen: { kind: "table", keys: { port: PORT, group: { kind: "text", wrong: wrongGroup }, interface: { kind: "text", wrong: wrongInterface } } },
     },
   },
+  refclock: REFCLOCK_RULE,
   peering: {
     kind: "table",
     keys: { port: PORT, addresses: ADDRESSES, allow: ADDRESSES, limit: { kind: "number", min: 1, max: 64, integer: true, unit: "peers" } },
