@@ -15,6 +15,7 @@ const ENTRIES = {
   "bun/server-thread": "hosts/bun/server-thread.ts",
   "core/index": "hosts/common/core/index.ts",
   "roughtime/index": "hosts/common/roughtime/index.ts",
+  "refclock/index": "hosts/common/refclock/index.ts",
   "cli/main": "cli/main.ts",
 };
 

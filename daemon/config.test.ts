@@ -29,6 +29,7 @@ describe("a configuration", () => {
   it("of one source has every default", () => {
     expect(readConfig(SOURCE, "f")).toEqual({
       sources: [{ source: "192.0.2.1", minPoll: 6, maxPoll: 10 }],
+      refclocks: [],
       clock: { mode: "system", algorithm: "estimator", makeStep: { least: 0.1, count: 3 }, stepLimits: { single: 1000, startup: 0, sum: 0 } },
       observe: { enabled: true, socket: DEFAULT_SOCKET },
       log: { level: "info" },
@@ -53,6 +54,33 @@ mode = "symmetric"
 address = "192.0.2.3"
 mode = "broadcast"
 listen = { port = 2123, group = "224.0.1.1", interface = "192.0.2.9" }
+[[refclock]]
+kind = "gps"
+device = "/dev/ttyS0"
+baud = 4800
+sentence = "ZDA"
+name = "sentences"
+noselect = true
+offset = 0.35
+[[refclock]]
+kind = "pps"
+device = "/dev/pps0"
+lock = "sentences"
+edge = "clear"
+both = true
+refid = "GPPS"
+delay = 0.000001
+dispersion = 0.00001
+poll = 3
+stratum = 0
+prefer = true
+holdover = 600
+[[refclock]]
+kind = "gpsd"
+of = "/dev/ttyUSB0"
+[[refclock]]
+kind = "local"
+stratum = 10
 [peering]
 port = 3123
 addresses = ["192.0.2.9", "2001:db8::9"]
@@ -78,6 +106,12 @@ level = "debug"`;
         { source: "ntp://[2001:db8::1]:1123", interleaved: true, minPoll: 6, maxPoll: 10 },
         { source: "192.0.2.2", mode: "symmetric", minPoll: 6, maxPoll: 10 },
         { source: "192.0.2.3", mode: "broadcast", listen: { port: 2123, group: "224.0.1.1", interface: "192.0.2.9" }, minPoll: 6, maxPoll: 10 },
+      ],
+      refclocks: [
+        "refclock:gps:/dev/ttyS0?baud=4800&sentence=ZDA&name=sentences&noselect=true&offset=0.35",
+        "refclock:pps:/dev/pps0?lock=sentences&edge=clear&both=true&refid=GPPS&delay=0.000001&dispersion=0.00001&poll=3&stratum=0&prefer=true&holdover=600",
+        "refclock:gpsd?of=%2Fdev%2FttyUSB0",
+        "refclock:local?stratum=10",
       ],
       peering: { port: 3123, addresses: ["192.0.2.9", "2001:db8::9"], allow: ["192.0.2.4"], limit: 2 },
       clock: { mode: "virtual", algorithm: "pll-fll", driftFile: "/var/lib/escapement/drift", makeStep: { least: 0.5, count: -1 }, stepLimits: { single: 10, startup: 3600.5, sum: 20 } },
@@ -217,6 +251,28 @@ describe("a file", () => {
 
   it("of the examples is right", async () => {
     await expect(loadConfig(here("../examples/daemon.toml"))).resolves.toBeDefined();
+  });
+});
+
+describe("a reference clock", () => {
+  it("needs no [[source]] beside it", () => {
+    expect(errors('[[refclock]]\nkind = "gps"\ndevice = "/dev/ttyS0"\n')).toEqual([]);
+  });
+
+  it.each([
+    ["without a kind", 'device = "/dev/ttyS0"', '1:3: refclock[0]: expected a key "kind" here, got none'],
+    ["of a kind that is none", 'kind = "dcf77"', '2:8: refclock[0].kind: expected "gps", "gpsd", "pps", "shm", "sock" or "local", got "dcf77"'],
+    ["without a device", 'kind = "gps"', "expected an absolute path of a device"],
+    ["with a key of another kind", 'kind = "shm"\ndevice = "2"\nbaud = 9600', "expected one of name, refid"],
+    ["of a unit that is none", 'kind = "shm"\ndevice = "/dev/shm"', "expected a unit of 0 to 255"],
+    ["with a refid too long", 'kind = "gpsd"\nrefid = "GALIL"', "expected 1 to 4 ASCII characters"],
+    ["of stratum 0 from its own clock", 'kind = "local"\nstratum = 0', "expected a whole number of 1 to 15"],
+    ["locked to nobody", 'kind = "pps"\ndevice = "/dev/pps0"\nlock = "GPS"', '4:8: refclock[0].lock: expected the name of another [[refclock]], got "GPS"; there are none'],
+    ["locked to itself", 'kind = "pps"\ndevice = "/dev/pps0"\nlock = "PPS"', "expected the name of another"],
+  ])("%s is an error", (_, keys, message) => {
+    const [first, ...others] = errors(`[[refclock]]\n${keys}\n`);
+    expect(first).toContain(message);
+    expect(others.filter((line) => !line.includes("refclock[0]"))).toEqual([]);
   });
 });
 

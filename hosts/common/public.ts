@@ -25,6 +25,7 @@ export type { BroadcastOptions, ServedClock, ServeOptions, Server, ServerEvent, 
 export type { ClockReading } from "./server/reading.ts";
 export type { ServeThread, ServeThreads } from "./server/threads.ts";
 export type { Algorithm } from "./client/discipline.ts";
-export type { EngineEvent, ManycastSource, SourceOptions, SourceState, TrackingState } from "./client/engine.ts";
+export type { EngineEvent, ManycastSource, ReferenceSource, SourceOptions, SourceState, TrackingState } from "./client/engine.ts";
+export type { RefClock, RefClockHealth, RefClockSample, RefClockTuning } from "./refclock/refclock.ts";
 export { Clock } from "./client/start.ts";
 export type { ClockOptions, ClockState } from "./client/start.ts";

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/**
+ * The daemon with a receiver: sentences on a pseudo-terminal, pulses through the SOCK driver (whose datagrams have a field
+ * for that; no machine of ours has a PPS device), as stratum 1 to a chronyd; then without.
+ *
+ * The receiver's time is this machine's, so that whatever the daemon says can be judged.
+ *
+ * @module
+ */
+
+import { existsSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import process from "node:process";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { SourceReport, TrackingReport } from "../../daemon/report.ts";
+import { SockFeed } from "../../hosts/common/refclock/foreign-clocks.ts";
+import { lendHost } from "../../hosts/node/index.ts";
+import { COMMAND, Peer, escapement, eventually, freePort, freshDirectory, loopbackAlias, titled, whySkipped } from "../support/peers.ts";
+import { everySecond, openLine, receiver, type Line } from "../support/receiver.ts";
+import { chronyClient, type Chronyd } from "./chrony.ts";
+
+const LATE = 0.12;
+const built = existsSync(COMMAND);
+const skipped = whySkipped(["chronyd", "chronyc", "socat"]) ?? (built ? undefined : "skipped: needs a build");
+
+describe.skipIf(skipped)(titled("a daemon with a receiver", skipped), () => {
+  const directory = freshDirectory();
+  const [socket, pulses] = [join(directory, "observe.sock"), join(directory, "pulses.sock")];
+  const address = loopbackAlias();
+  let line: Line;
+  let wrong = 0;
+  let daemon: Peer;
+  let client: Chronyd;
+  let feed: SockFeed;
+  const running: Disposable[] = [];
+
+  async function report<T>(topic: string): Promise<T> {
+    const { stdout, stderr } = await escapement([topic, "--socket", socket, "--json"]);
+    if (stdout === "") throw new Error(stderr);
+    return JSON.parse(stdout) as T;
+  }
+  const tracking = () => report<TrackingReport>("tracking");
+  const sources = () => report<SourceReport[]>("sources");
+
+  beforeAll(async () => {
+    const host = await lendHost();
+    line = await openLine(directory);
+    running.push(receiver([line], LATE, () => wrong));
+    feed = new SockFeed(host.devices ?? {}, pulses);
+    // The pulse of each second, as whoever sees it would tell: our clock at it, and by how much the second lies beside.
+    running.push(everySecond(0.03, (ms) => {
+      const receivedNs = BigInt(ms) * 1_000_000n + 3_000n;
+      void feed.send({ receivedNs, timeNs: receivedNs - 3_000n, leap: 0, precision: -20, pulse: true });
+    }));
+    const port = await freePort(address);
+    const config = join(directory, "daemon.toml");
+    writeFileSync(config, `
+[[refclock]]
+kind = "gps"
+device = "${line.path}"
+baud = 9600
+offset = ${LATE}
+noselect = true
+poll = 1
+
+[[refclock]]
+kind = "sock"
+device = "${pulses}"
+refid = "PPS"
+lock = "GPS"
+poll = 1
+
+[[refclock]]
+kind = "local"
+stratum = 12
+
+[clock]
+mode = "virtual"
+
+[observe]
+socket = "${socket}"
+
+[server]
+listen = ["${address}"]
+port = ${port}
+`);
+    daemon = new Peer(process.execPath, [COMMAND, "daemon", "--config", config]);
+    client = await chronyClient([`server ${address} port ${port} iburst minpoll 0 maxpoll 0`]);
+  });
+  afterAll(async () => {
+    running.forEach((one) => one[Symbol.dispose]());
+    feed?.close();
+    await Promise.all([daemon?.stop(), client?.peer.stop(), line?.unplug()]);
+    rmSync(directory, { recursive: true, force: true });
+  });
+
+  it("is stratum 1 by its pulses, to within 0.2 ms", async () => {
+    const state = await eventually("the daemon to follow the pulses", async () => {
+      const latest = await tracking();
+      return latest.synchronised && latest.rootDispersion < 0.01 ? latest : undefined;
+    }, daemon);
+    expect(state).toMatchObject({ stratum: 1, refid: "50505300", leap: 0, address: null, source: `refclock:sock:${pulses}` });
+    expect(Math.abs(state.offset!)).toBeLessThan(2e-4);
+    const [sentences, seconds] = await sources();
+    expect(sentences).toMatchObject({ mode: "refclock", state: "?", lastError: null, stratum: 0 });
+    expect(seconds).toMatchObject({ mode: "refclock", state: "*", selection: "survivor", lastError: null, stratum: 0 });
+  });
+
+  it("is shown in text as chrony would", async () => {
+    const { stdout } = await escapement(["sources", "--socket", socket]);
+    expect(stdout).toContain(`#* refclock:sock:${pulses}`);
+    expect((await escapement(["tracking", "--socket", socket])).stdout).toMatch(/^Reference ID {4}: 50505300 \(PPS\)$/m);
+  });
+
+  it("is selected by a chronyd, as stratum 1 with the pulses' refid", async () => {
+    await eventually("chronyd to select us", async () => (await client.ask("sources")).includes("^*") || undefined, client.peer);
+    // Until the daemon had its first four measurements it told the stratum of its own clock.
+    const ntpdata = await eventually("chronyd to hear of stratum 1", async () => {
+      const latest = await client.report("ntpdata");
+      return latest.get("Stratum") === "1" ? latest : undefined;
+    }, client.peer);
+    expect(ntpdata.get("Reference ID")).toContain("50505300");
+    expect(ntpdata.get("Leap status")).toBe("Normal");
+    expect(Math.abs(parseFloat(ntpdata.get("Offset")!))).toBeLessThan(2e-3);
+  });
+
+  it("is not moved by a receiver that loses count by a second, and says why it holds over", async () => {
+    wrong = 1000;
+    const [, seconds] = await eventually("the dispute", async () => {
+      const latest = await sources();
+      return latest[1]!.lastError === null ? undefined : latest;
+    }, daemon);
+    expect(seconds!.lastError).toContain("jumps by whole seconds");
+    const state = await tracking();
+    expect(state.stratum).toBe(1);
+    expect(Math.abs(state.offset!)).toBeLessThan(1e-3);
+    wrong = 0;
+    await eventually("the end of the dispute", async () => ((await sources())[1]!.lastError === null ? true : undefined), daemon);
+  });
+
+  it("that has lost all of it goes on as its own reference, of the stratum that was asked for", async () => {
+    running.forEach((one) => one[Symbol.dispose]());
+    await line.unplug();
+    await eventually("the hold-over to end", async () => ((await tracking()).synchronised ? undefined : true), daemon);
+    expect(await tracking()).toMatchObject({ stratum: 12, refid: "4C4F434C" });
+    await eventually("chronyd to hear of it", async () => ((await client.report("ntpdata")).get("Stratum") === "12" ? true : undefined), client.peer);
+    expect((await sources())[0]!.lastError).toContain("gps");
+  }, 60_000);
+});
