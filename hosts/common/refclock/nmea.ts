@@ -3,7 +3,8 @@
  * A GNSS receiver on a serial line: octets in, samples out. The core reads the sentences (assembly/proto/nmea.ts).
  *
  * A sample's moment is when the first octet of its sentence came, not when the sentence was complete or read. Of a backlog
- * (several seconds' sentences at once, after the process was held up) nothing is used: nobody knows when it came.
+ * (several seconds' sentences at once, after the process was held up) nothing is used, nor of what the line held when it was
+ * opened: nobody knows when it came.
  * Tested in nmea.test.ts.
  *
  * @module
@@ -105,6 +106,8 @@ export class NmeaClock extends Driver {
   readonly #openSerial: OpenSerial;
   readonly #options: NmeaOptions;
   #silence: ReturnType<typeof setTimeout> | undefined;
+  #settling: ReturnType<typeof setTimeout> | undefined;
+  #settled = false;
 
   constructor(openSerial: OpenSerial | undefined, options: NmeaOptions) {
     if (!openSerial) throw new NtpError("UNSUPPORTED", `expected a host with serial lines for ${options.path}, got one without; run it on Node, Deno or Bun on Linux`);
@@ -116,7 +119,7 @@ export class NmeaClock extends Driver {
 
   protected async open(gone: (error?: Error) => void): Promise<Device> {
     const { path, baud } = this.#options;
-    this.reader.interrupt();
+    this.#settled = false;
     const device = await this.#openSerial({ path, baud }, {
       onData: (data, receivedNs) => this.#take(data, receivedNs),
       onEnd: (error) => {
@@ -125,11 +128,14 @@ export class NmeaClock extends Driver {
       },
     });
     this.#watch();
+    clearTimeout(this.#settling);
+    this.#settling = setTimeout(() => (this.#settled = true), SETTLING_MS);
     return device;
   }
 
   override close(): void {
     clearTimeout(this.#silence);
+    clearTimeout(this.#settling);
     super.close();
   }
 
@@ -140,8 +146,10 @@ export class NmeaClock extends Driver {
   }
 
   #take(data: Uint8Array, receivedNs: bigint): void {
-    const time = this.reader.push(data, receivedNs);
     this.#watch();
+    // What waited in the line since before it was opened came nobody knows when.
+    if (!this.#settled) return this.reader.interrupt();
+    const time = this.reader.push(data, receivedNs);
     if (time) {
       this.alive();
       this.tell({ ...time, dispersion: this.#options.dispersion, health: "good" });
@@ -152,3 +160,5 @@ export class NmeaClock extends Driver {
 }
 
 const SILENCE_MS = 5000;
+/** What a line held back is handed over as soon as it is read. */
+const SETTLING_MS = 250;
