@@ -19,7 +19,9 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { base64 } from "../hosts/common/roughtime/list.ts";
 import { judgeReport } from "../hosts/common/roughtime/report.ts";
 import { lendHost, serve, type Server, type UdpSocket } from "../hosts/node/index.ts";
-import { freshDirectory, hasIPv6 } from "./support/peers.ts";
+import { SockFeed } from "../hosts/common/refclock/foreign-clocks.ts";
+import { freshDirectory, hasIPv6, titled, whySkipped } from "./support/peers.ts";
+import { everySecond, openLine, receiver, type Line } from "./support/receiver.ts";
 import { ownServer } from "./support/roughtime.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
@@ -41,8 +43,8 @@ interface Finished {
 type OnOutput = (output: string, stop: () => void) => void;
 
 /** Run a program to its end. */
-function run(file: string, args: readonly string[] = [], onOutput?: OnOutput, cwd = ROOT): Promise<Finished> {
-  const options = { cwd, env: { ...process.env, NO_COLOR: "1", SECONDS: "8" }, timeout: PATIENCE_MS };
+function run(file: string, args: readonly string[] = [], onOutput?: OnOutput, { cwd = ROOT, seconds = 8 } = {}): Promise<Finished> {
+  const options = { cwd, env: { ...process.env, NO_COLOR: "1", SECONDS: String(seconds) }, timeout: PATIENCE_MS };
   const child = spawn(process.execPath, [file, ...args], { ...options, stdio: ["ignore", "pipe", "pipe"] });
   let [stdout, stderr] = ["", ""];
   child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
@@ -228,7 +230,7 @@ describe.skipIf(!built).concurrent("examples", () => {
 
   it("roughtime writes the proof of a lie down, and has status 1", async () => {
     const { list, close } = await roughtimeList(3600);
-    const { status, stdout } = await run(path.join(ROOT, "examples/roughtime.mjs"), [list], undefined, path.dirname(list));
+    const { status, stdout } = await run(path.join(ROOT, "examples/roughtime.mjs"), [list], undefined, { cwd: path.dirname(list) });
     expect([status, stdout]).toEqual([1, expect.stringMatching(/somebody lied: the proof is in malfeasance\.json\n$/)]);
     const report = JSON.parse(readFileSync(path.join(path.dirname(list), "malfeasance.json"), "utf8")) as Parameters<typeof judgeReport>[0];
     expect(judgeReport(report).problems).toEqual([]);
@@ -239,6 +241,71 @@ describe.skipIf(!built).concurrent("examples", () => {
     const told = await output("core-only");
     expect(told).toMatch(/^imports of the core: 0\n/);
     expect(told).toMatch(/\nverdict 1, problems 0\noffset 0\.250000 s, delay 0\.020000 s\n$/);
+  });
+});
+
+/** A receiver's sentences come so late, s. */
+const LATE = 0.15;
+const withoutLines = whySkipped(["socat"]);
+
+describe.skipIf(!built || withoutLines).concurrent(titled("examples of reference clocks", withoutLines), () => {
+  const directory = freshDirectory();
+  const pulses = path.join(directory, "pulses.sock");
+  const lines: Line[] = [];
+  const running: Disposable[] = [];
+
+  beforeAll(async () => {
+    for (const name of ["gps", "gps-pps", "stratum1"]) lines.push(await openLine(directory, name));
+    running.push(receiver(lines, LATE));
+    const feed = new SockFeed((await lendHost()).devices ?? {}, pulses);
+    running.push(everySecond(0.02, (ms) => {
+      const second = BigInt(ms) * 1_000_000n;
+      void feed.send({ receivedNs: second, timeNs: second, leap: 0, precision: -20, pulse: true });
+    }));
+  });
+  afterAll(async () => {
+    running.forEach((one) => one[Symbol.dispose]());
+    await Promise.all(lines.map((line) => line.unplug()));
+    rmSync(directory, { recursive: true, force: true });
+  });
+
+  it.each(["gps", "pps", "gps-pps", "stratum1-server"])("%s says that there is no device, and ends well", async (name) => {
+    const { status, stdout, stderr } = await run(`examples/${name}.mjs`, ["/dev/nonexistent"]);
+    expect([status, stderr, stdout]).toEqual([0, "", expect.stringMatching(/^There is no \/dev\/nonexistent.*: /)]);
+  });
+
+  it("gps is stratum 1 by a receiver's sentences", async () => {
+    const { status, stdout, stderr } = await run("examples/gps.mjs", [path.join(directory, "gps"), "9600", String(LATE)], (told, stop) => /^stratum 1,/m.test(told) && stop(), { seconds: 30 });
+    expect([status === 0 || status === null, stderr]).toEqual([true, ""]);
+    expect(stdout).toMatch(/^stratum 1, ± 0\.\d+ s, the receiver's jitter 0\.\d+ s$/m);
+  });
+
+  it("pps without a device driver behind its name says why there are no pulses", async () => {
+    const { stdout, stderr } = await run("examples/pps.mjs", ["/dev/null", good], (told, stop) => /ENOTTY|UNSUPPORTED|expected/.test(told) && stop());
+    expect(stderr).toBe("");
+    expect(stdout).toMatch(/pulses: \/dev\/null: (ioctl ENOTTY|expected)/);
+  });
+
+  it("gps-pps is stratum 1 by pulses that sentences number", async () => {
+    const { stdout, stderr } = await run("examples/gps-pps.mjs", [path.join(directory, "gps-pps"), pulses, String(LATE)], (told, stop) => /^stratum 1 by PPS/m.test(told) && stop(), { seconds: 30 });
+    expect(stderr).toBe("");
+    expect(stdout).toMatch(/^stratum 1 by PPS, ± \d\.\d+e-\d+ s$/m);
+  });
+
+  it("hardware-timestamping says what each interface can, or why it cannot", async () => {
+    const { status, stdout, stderr } = await run("examples/hardware-timestamping.mjs", ["lo"]);
+    expect([status, stderr]).toEqual([0, ""]);
+    expect(stdout).toMatch(/^lo: software time stamps, because lo has no clock of its own\n$|^This host cannot ask/);
+  });
+
+  it("stratum1-server answers as stratum 1 once its receiver is heard", async () => {
+    let asked: Promise<Finished> | undefined;
+    const finished = await run("examples/stratum1-server.mjs", [path.join(directory, "stratum1"), String(LATE), "0"], (told, stop) => {
+      const port = /^answering on 0\.0\.0\.0 port (\d+)$/m.exec(told)?.[1];
+      if (port && /^stratum 1 by GPS$/m.test(told)) asked ??= run("examples/request.mjs", [`127.0.0.1:${port}`]).finally(stop);
+    });
+    expect(await asked).toMatchObject({ status: 0, stdout: expect.stringMatching(/stratum 1, refid GPS\n$/) });
+    expect(finished).toMatchObject({ status: 0, stderr: "" });
   });
 });
 

@@ -48,7 +48,7 @@ export const REFCLOCKS: i32 = 16;
 /** Samples kept of each: a minute of pulses; of more in one interval the newest count. */
 export const READINGS: i32 = 64;
 /** log2 s of the intervals until four measurements are in and the clock has a vote. */
-const BURST_POLL: i32 = 1;
+const BURST_POLL: i32 = 0;
 const BURST: i32 = 4;
 /** log2 s; a reference clock costs no packets, and longer intervals only make the steering late. */
 const LONGEST_POLL: i32 = 10;

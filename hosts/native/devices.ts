@@ -8,6 +8,7 @@
 import type { RefClockDevices } from "../common/refclock/devices.ts";
 import { bindDevices, kernelLayer } from "./device.ts";
 import type { Ffi } from "./ffi.ts";
+import { hardwareReport } from "./hardware.ts";
 import { openKernelPps } from "./pps.ts";
 import { attachSharedMemory } from "./shm.ts";
 import { bindLocalSocket, connectToLocalSocket } from "./local-socket.ts";
@@ -20,6 +21,7 @@ export function devicesOf(ffi: Ffi | undefined): Omit<RefClockDevices, "openSeri
     openPps: async (options, onPulse, onEnd) => openKernelPps(layer, options, onPulse, onEnd),
     openSharedMemory: async (options) => attachSharedMemory(libc, options),
     openLocalSocket: async (path, onDatagram) => bindLocalSocket(libc, path, onDatagram),
+    hardwareStamping: (name) => hardwareReport(layer, name),
     connectLocalSocket: async (path) => connectToLocalSocket(libc, path),
   };
 }

@@ -153,6 +153,18 @@ describe("a card", () => {
   });
 });
 
+describe("a report", () => {
+  it("tells what a card can and how far its clock is ahead, and changes nothing", () => {
+    const card = new Card();
+    expect(hw.hardwareReport(card, "eth0")).toMatchObject({ receive: true, transmit: true, phc: 0, reason: undefined, clock: { ahead: 37, method: "precise" } });
+    expect([card.set, card.open_.size]).toEqual([0, 0]);
+  });
+
+  it("tells why the clock of a card cannot be read", () => {
+    expect(hw.hardwareReport(new Card({ phc: 4 }), "eth0").reason).toContain("ENODEV");
+  });
+});
+
 describe("a card's clock", () => {
   it.each([
     ["precise", [hw.PTP_SYS_OFFSET_PRECISE, hw.PTP_SYS_OFFSET], 0],

@@ -25,6 +25,7 @@
  * @module
  */
 
+import type { HardwareStamping } from "../common/refclock/devices.ts";
 import { O_RDONLY, type DeviceLayer } from "./device.ts";
 
 export const SIOCETHTOOL = 0x8946;
@@ -142,6 +143,24 @@ function stampsAlready(layer: DeviceLayer, name: string, filter: number): boolea
   }
   const present = viewOf(data).getInt32(CONFIG.rx_filter, true);
   return viewOf(data).getInt32(CONFIG.tx_type, true) === HWTSTAMP_TX_ON && (present === filter || present === HWTSTAMP_FILTER_ALL);
+}
+
+/** What can be told of a card without changing it. Never throws. */
+export function hardwareReport(layer: DeviceLayer, name: string): HardwareStamping {
+  const { receive, transmit, phc, reason } = hardwareAbility(layer, name);
+  const report = { interface: name, receive, transmit, phc, reason };
+  if (phc < 0) return report;
+  try {
+    const clock = new PtpClock(layer, phc);
+    try {
+      const { phcNs, systemNs, window, method } = clock.read();
+      return { ...report, clock: { ahead: Number(phcNs - systemNs) / 1e9, window, method } };
+    } finally {
+      clock.close();
+    }
+  } catch (error) {
+    return { ...report, reason: reason ?? `the clock of ${name} cannot be read: ${(error as Error).message}` };
+  }
 }
 
 /** The card's clock and the system's at one moment. */

@@ -64,6 +64,19 @@ export interface SharedMemoryOptions {
   readonly unit: number;
 }
 
+/** What a network card can stamp, and its clock beside the system's. */
+export interface HardwareStamping {
+  readonly interface: string;
+  readonly receive: boolean;
+  readonly transmit: boolean;
+  /** Number of its clock, /dev/ptpN; -1: none. */
+  readonly phc: number;
+  /** Why software stamps have to do; undefined where they need not. */
+  readonly reason: string | undefined;
+  /** How far its clock is ahead of the system's, s, within half of `window`. */
+  readonly clock?: { readonly ahead: number; readonly window: number; readonly method: string };
+}
+
 /** A serial line, opened. */
 export type OpenSerial = (options: SerialOptions, handlers: SerialHandlers) => Promise<Device>;
 
@@ -75,6 +88,8 @@ export interface RefClockDevices {
   openSharedMemory?(options: SharedMemoryOptions): Promise<SharedMemory>;
   /** A Unix datagram socket at `path`, made by us; `onDatagram` gets a copy. */
   openLocalSocket?(path: string, onDatagram: (data: Uint8Array) => void): Promise<Device>;
+  /** Ask a network interface; changes nothing. */
+  hardwareStamping?(name: string): HardwareStamping;
   /** Somebody else's Unix datagram socket, to send to. */
   connectLocalSocket?(path: string): Promise<LocalSender>;
 }
