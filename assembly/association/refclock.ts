@@ -96,8 +96,9 @@ export class Refclock {
   held: i32;
   next: i32;
   fresh: i32;
-  /** Measurements since it was opened, came back, or the clock was disturbed. */
+  /** Measurements since it was opened or the clock was disturbed, and since it last came back. */
   measured: i32;
+  burst: i32;
   /** What became of the last sample. */
   verdict: i32;
   /** Added to what the reference says. */
@@ -231,22 +232,23 @@ export function refclockTimer(index: i32, now: u64): i32 {
   if (clock.slot == 0 || !association.active) return 0;
   association.reach <<= 1;
   // A disturbed clock (clockwatch.ts) has forgotten all, the number of the second, too.
-  if (association.attempts == 0) clock.measured = 0;
+  if (association.attempts == 0) clock.measured = clock.burst = 0;
   association.attempts += 1;
   if (clock.heard == 0) clock.heard = now;
   const told = measure(clock, now) && !disputes(clock, association, index, now);
   clock.fresh = 0;
   if (told) tell(clock, association, index, now);
-  else if (now - clock.heard >= clock.holdover) lose(association, index);
-  const poll = clock.measured < BURST ? min(BURST_POLL, <i32>clock.poll) : <i32>clock.poll;
+  else if (now - clock.heard >= clock.holdover) lose(clock, association, index);
+  const poll = clock.burst < BURST ? min(BURST_POLL, <i32>clock.poll) : <i32>clock.poll;
   association.hostPoll = <i8>poll;
   action.timer = now + (<u64>1 << (32 + poll));
   return told && (clock.options & REFCLOCK_NOSELECT) == 0 ? ACTION_TIMER | ACTION_STEER : ACTION_TIMER;
 }
 
 /** Silent for longer than it may hold over: whoever else there is takes over, or nobody. */
-function lose(association: Association, index: i32): void {
+function lose(clock: Refclock, association: Association, index: i32): void {
   if (association.silent >= UNREACHABLE_AFTER) return;
+  clock.burst = 0;
   association.silent = UNREACHABLE_AFTER;
   disciplineRemoveSource(index);
 }
@@ -294,7 +296,7 @@ function disputes(clock: Refclock, association: Association, index: i32, now: u6
   if (clock.disputed == 0) clock.disputed = now;
   if (secondsBetween(clock.disputed, now) < DISPUTE) return true;
   clock.disputed = 0;
-  clock.measured = 0;
+  clock.measured = clock.burst = 0;
   association.silent = UNREACHABLE_AFTER;
   disciplineRemoveSource(index);
   return false;
@@ -340,7 +342,8 @@ function sortFresh(clock: Refclock): i32 {
 /** The one Measurement, which measure() has filled, to the discipline. */
 function tell(clock: Refclock, association: Association, index: i32, now: u64): void {
   association.used += 1;
-  clock.measured = min(clock.measured + 1, i32.MAX_VALUE - 1);
+  clock.measured = min(clock.measured + 1, BURST);
+  clock.burst = min(clock.burst + 1, BURST);
   association.reach |= 1;
   clock.heard = now;
   revive(association, index);
