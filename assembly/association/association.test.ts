@@ -515,7 +515,7 @@ describe("the system variables", () => {
   });
 
   it("say unsynchronised before anything is known: leap 3, stratum 16, no bound", () => {
-    const nothing = { peer: -1, leap: 3, stratum: 16, survivors: 0, rootDelay: 0, rootDispersion: 0, bound: Infinity };
+    const nothing = { peer: -1, leap: 3, stratum: 16, survivors: 0, rootDelay: 0, rootDispersion: 0, bound: Infinity, local: false };
     expect(lab.core.system(lab.now)).toEqual(nothing);
     lab.open();
     lab.ask();
