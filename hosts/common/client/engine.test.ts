@@ -94,7 +94,8 @@ describe("a clock converges to the truth", () => {
     // The cluster algorithm of RFC 5905 may drop the least steady as long as three remain.
     expect(state().survivors).toBeGreaterThanOrEqual(algorithm === "pll-fll" ? Math.min(count, 3) : count);
     expect(state().frequencyPpm).toBeCloseTo(-ppm, -0.5);
-    expect(state().uncertainty).toBeLessThan(0.02);
+    // RFC 5905's filter may speak by a sample as old as the Allan intercept, over which any clock may drift by 31 ms.
+    expect(state().uncertainty).toBeLessThan(algorithm === "pll-fll" ? 0.05 : 0.02);
   });
 
   it("and its bound holds from the first moment on, over asymmetric paths", async () => {
