@@ -10,6 +10,7 @@ import { NtpError } from "../common/errors.ts";
 import type { Endpoint } from "../common/host.ts";
 import type { ByteStream } from "../common/stream.ts";
 import { stoppedBy, unreachable } from "../common/tcp.ts";
+import { SocketStream } from "./stream.ts";
 
 export function connectTcp(endpoint: Endpoint, signal: AbortSignal): Promise<ByteStream> {
   return new Promise((resolve, reject) => {
@@ -18,7 +19,7 @@ export function connectTcp(endpoint: Endpoint, signal: AbortSignal): Promise<Byt
     const settle = (error?: NtpError) => {
       signal.removeEventListener("abort", stop);
       socket.off("error", refused).off("connect", connected);
-      if (!error) return resolve(new NodeByteStream(socket));
+      if (!error) return resolve(new SocketStream(socket));
       socket.on("error", () => {}).destroy();
       reject(error);
     };
@@ -28,52 +29,4 @@ export function connectTcp(endpoint: Endpoint, signal: AbortSignal): Promise<Byt
     signal.addEventListener("abort", stop, { once: true });
     socket.once("error", refused).once("connect", connected);
   });
-}
-
-class NodeByteStream implements ByteStream {
-  readonly #socket: net.Socket;
-  #wake: (() => void) | undefined;
-  #error: Error | undefined;
-  #over = false;
-
-  constructor(socket: net.Socket) {
-    this.#socket = socket;
-    const wake = () => this.#wake?.();
-    socket.on("readable", wake);
-    socket.on("end", () => this.#end());
-    socket.on("close", () => this.#end());
-    socket.on("error", (error) => {
-      this.#error = error;
-      this.#end();
-    });
-  }
-
-  async read(): Promise<Uint8Array | undefined> {
-    for (;;) {
-      // Over first: after close() nothing is given out any more.
-      const data = this.#socket.destroyed ? null : (this.#socket.read() as Uint8Array | null);
-      if (data) return data;
-      if (this.#error) throw this.#error;
-      if (this.#over) return undefined;
-      await new Promise<void>((resolve) => (this.#wake = resolve));
-      this.#wake = undefined;
-    }
-  }
-
-  write(data: Uint8Array): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#socket.write(data, (error) => (error ? reject(error) : resolve()));
-    });
-  }
-
-  close(): void {
-    this.#end();
-    // What was written still leaves; what comes is not waited for.
-    this.#socket.destroySoon();
-  }
-
-  #end(): void {
-    this.#over = true;
-    this.#wake?.();
-  }
 }

@@ -13,7 +13,7 @@ import { delegations, generateKey, type LongTermKey } from "../../hosts/common/r
 import type { RoughtimeServerEntry } from "../../hosts/common/roughtime/client.ts";
 import { serveRoughtime, type RoughtimeServeOptions, type RoughtimeServer } from "../../hosts/common/roughtime/server.ts";
 import { lendHost } from "../../hosts/node/index.ts";
-import { SocketStream } from "../../hosts/node/tcp-listen.ts";
+import { SocketStream } from "../../hosts/node/stream.ts";
 
 /** This machine, with TCP both ways. */
 export async function tcpHost(): Promise<Host> {
