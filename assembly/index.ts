@@ -312,6 +312,7 @@ export const MMSG_SHED_AFTER: usize = offsetof<Mmsg>("shedAfter");
 export const MMSG_SEND_COST: usize = offsetof<Mmsg>("sendCost");
 export const MMSG_WORK_COST: usize = offsetof<Mmsg>("workCost");
 export const MMSG_ASKED: usize = offsetof<Mmsg>("asked");
+export const MMSG_CONTROLS: usize = offsetof<Mmsg>("controls");
 export const MMSG_STAMP_ALL: usize = offsetof<Mmsg>("stampAll");
 export const CLOCK_LINE_SINCE: usize = offsetof<ClockLine>("since");
 export const CLOCK_LINE_OFFSET: usize = offsetof<ClockLine>("offset");

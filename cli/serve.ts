@@ -7,6 +7,7 @@
 
 import process from "node:process";
 import { serve, type BroadcastOptions, type ServeOptions, type Server, type ServerEvent } from "#host";
+import { FEATURES, FEATURES_HELP, featureOptions, keysOf } from "./serve-options.ts";
 import { roughtimeOptions, startRoughtime, whereText, type RunningRoughtime } from "./serve-roughtime.ts";
 import { UsageError, listenOption, numberOption, parse } from "./usage.ts";
 
@@ -23,9 +24,7 @@ Answer NTP requests with this host's clock. Without --stratum it says that it is
   --interface NAME   hear and answer on this network interface only
   --dscp N           differentiated services code point of the answers, 0..63
   --broadcast SPEC   say the time unasked: ADDRESS[,interval=S][,ttl=N][,interface=NAME][,port=P]; may be repeated
-  --interleaved      answer in interleaved mode those who ask so
-  --client-log       keep a log of clients
-  --rate-limit       limit how often a client may ask
+${FEATURES_HELP}
   --metrics A:P      tell the counters over HTTP, OpenMetrics at /metrics; ":P" for loopback
   --user NAME        become this user once the sockets are bound
   --portable         use the runtime's own sockets, not the kernel's batches and time stamps
@@ -49,9 +48,7 @@ const OPTIONS = {
   metrics: { type: "string" },
   user: { type: "string" },
   portable: { type: "boolean" },
-  interleaved: { type: "boolean" },
-  "client-log": { type: "boolean" },
-  "rate-limit": { type: "boolean" },
+  ...FEATURES,
   kiss: { type: "string" },
   roughtime: { type: "string" },
   "roughtime-key": { type: "string" },
@@ -80,12 +77,10 @@ export async function run(args: string[]): Promise<number> {
       interface: values.interface,
       user: values.user,
       portable: values.portable,
-      interleaved: values.interleaved,
-      clientLog: values["client-log"],
-      rateLimit: values["rate-limit"],
       refid: values.refid,
       kiss: values.kiss,
     }),
+    ...(await featureOptions(values)),
     onEvent: (event) => console.error(`escapement: ${eventText(event)}`),
   });
   const rough = roughtime && (await startRoughtime(roughtime).catch(async (error: unknown) => {
@@ -93,13 +88,15 @@ export async function run(args: string[]): Promise<number> {
     await server.close();
     throw error;
   }));
+  const forget = values.keys === undefined ? undefined : renewKeys(server, values.keys);
   // Before the announcement: who reads it may send the signal at once.
   const stopped = stopSignal();
   announce(server, values.json ?? false, values.stratum, rough);
   await stopped;
+  forget?.();
   rough?.stop();
   await Promise.all([server.close(), rough?.server.close()]);
-  if (values.json) console.log(JSON.stringify({ stats: server.stats, ...(rough ? { roughtime: rough.server.stats } : {}) }));
+  if (values.json) console.log(JSON.stringify({ stats: server.stats, counters: server.counters, ...(rough ? { roughtime: rough.server.stats } : {}) }));
   return 0;
 }
 
@@ -132,7 +129,16 @@ function metricsOption(text: string): { address?: string; port: number } {
   return { port, ...(address !== undefined && { address }) };
 }
 
+/** A fault in the new file must not end a server that has good keys. */
+function renewKeys(server: Server, file: string): () => void {
+  const renew = () => void keysOf(file).then((keys) => server.configure({ keys })).catch((error: unknown) => console.error(`escapement: ${(error as Error).message}`));
+  process.on("SIGHUP", renew);
+  return () => void process.off("SIGHUP", renew);
+}
+
 function eventText(event: ServerEvent): string {
+  if (event.kind === "keys-failed") return `the cookie keys could not be renewed, the old ones go on: ${event.message}`;
+  if (event.kind === "certificate-failed") return `the certificate could not be renewed, the old one goes on: ${event.message}`;
   return event.kind === "thread-failed" ? `a server thread failed and will be started again in ${event.restartMs} ms: ${event.message}` : "a server thread was started again";
 }
 
@@ -141,11 +147,16 @@ function defined<T extends object>(options: T): { [K in keyof T]?: NonNullable<T
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as { [K in keyof T]?: NonNullable<T[K]> };
 }
 
-function announce({ addresses, metrics }: Server, json: boolean, stratum: string | undefined, rough: RunningRoughtime | undefined): void {
-  if (json) return console.log(JSON.stringify({ addresses, ...(metrics && { metrics }), ...(rough ? { roughtime: rough.server.addresses } : {}) }));
+function announce({ addresses, metrics, nts }: Server, json: boolean, stratum: string | undefined, rough: RunningRoughtime | undefined): void {
+  if (json) return console.log(JSON.stringify({ addresses, ...(metrics && { metrics }), ...(nts && { nts: nts.addresses }), ...(rough ? { roughtime: rough.server.addresses } : {}) }));
   if (rough) console.log(`Answering Roughtime on ${whereText(rough.server)}.`);
-  const where = addresses.map(({ address, port }) => (address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`)).join(" and ");
+  if (nts) console.log(`Establishing NTS keys on ${placesText(nts.addresses)}.`);
+  const where = placesText(addresses);
   console.log(`Answering on ${where}, ${stratum ? `stratum ${stratum}` : "not synchronised (say --stratum to vouch for this clock)"}. Stop with Ctrl-C.`);
+}
+
+function placesText(places: Server["addresses"]): string {
+  return places.map(({ address, port }) => (address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`)).join(" and ");
 }
 
 const SIGNALS = ["SIGINT", "SIGTERM"] as const;

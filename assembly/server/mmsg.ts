@@ -73,6 +73,8 @@ export class Mmsg {
   workCost: Interval;
   /** Of how many answers of the last batch the kernel was asked for transmit stamps. */
   asked: i32;
+  /** How many slots of the last batch hold a control message for the host. */
+  controls: i32;
   /** Ask for a transmit stamp of every answer, for measurements. */
   stampAll: u8;
 }
@@ -163,12 +165,14 @@ export function mmsgTake(count: i32, server: Server): i32 {
   answerBatch(limit, ownTime(now + <u64>(mmsg.workCost * <i64>limit)), server);
   sendCount = 0;
   mmsg.asked = 0;
+  mmsg.controls = 0;
   for (let i = 0; i < limit; i++) {
     const slot = slotAt(i);
     if (slot.length > 0) writeMessage(i, slot);
+    else if (slot.control != 0) mmsg.controls += 1;
     resetReceive(i);
   }
-  mmsg.dropped += <u64>(limit - sendCount) - (mmsg.shed - shedBefore);
+  mmsg.dropped += <u64>(limit - sendCount - mmsg.controls) - (mmsg.shed - shedBefore);
   return sendCount;
 }
 

@@ -21,6 +21,9 @@ export type { AccessAction, AccessRule, RateLimitOptions } from "./server/limits
 export type { ClientState, ServerCounters } from "./server/clients.ts";
 export type { ControlOptions, ControlReport, ControlSelection, ControlSource } from "./server/control.ts";
 export type { SmearOptions } from "./server/smear.ts";
+export type { NtsServeOptions, ServedNts } from "./server/establish.ts";
+export { parseKeys } from "./client/keys.ts";
+export type { KeyType, SymmetricKey } from "./client/keys.ts";
 export type { BroadcastOptions, ServedClock, ServeOptions, Server, ServerEvent, ServerStats, ServerUpdate } from "./server/serve.ts";
 export type { ClockReading } from "./server/reading.ts";
 export type { ServeThread, ServeThreads } from "./server/threads.ts";

@@ -15,9 +15,11 @@
  */
 
 import type { Core } from "../common/core/core.ts";
+import { addressText } from "../common/server/address.ts";
 import { COUNTERS } from "../common/server/clients.ts";
 import { REASONS } from "../common/server/threads.ts";
 import type { ServerCore } from "../common/server/state.ts";
+import type { LoopTask } from "../common/server/thread.ts";
 import { Block } from "./memory.ts";
 import { SystemError } from "./errno.ts";
 import { CLOCK_REALTIME, EAGAIN, EINTR, MSG_DONTWAIT, MSG_ERRQUEUE, MSG_NOSIGNAL, MSG_WAITFORONE, POLLIN } from "./linux.ts";
@@ -31,12 +33,16 @@ const POLLFD_BYTES = 8;
 const POLL_MS = 100;
 /** A queue that stands longer than this is shed, s. */
 const SHED_AFTER = 0.002;
+/** Control messages (mode 6) handed on a second, at most: whoever answers them has other work. */
+const CONTROLS_PER_SECOND = 250;
 /** When the server stops, at most so many batches are still answered: more than a receive buffer holds. */
 const DRAIN_BATCHES = 512;
 
 /** The names of a thread's counters, in the order of {@link BatchLoop.count}. */
 export const BATCH_COUNTERS = ["received", "answered", "dropped", "failed", "shed"] as const;
 const OWN = BATCH_COUNTERS.length;
+
+const SLOT_FIELDS = ["CONTROL", "HIGH", "LOW", "PORT"] as const;
 
 export class BatchLoop {
   readonly names: readonly string[];
@@ -58,14 +64,17 @@ export class BatchLoop {
   readonly #loopedLimit: number;
   /** Messages a batch. More give no more throughput, and a less exact transmit stamp. */
   readonly #ask: number;
-  readonly #at: { seconds: number; asked: number; received: number; answered: number; dropped: number; shed: number };
+  readonly #at: { seconds: number; asked: number; controls: number; received: number; answered: number; dropped: number; shed: number };
+  readonly #slot: Record<(typeof SLOT_FIELDS)[number], number>;
+  readonly #control: LoopTask["control"];
   #failed = 0;
   #second = 0;
+  #controls = 0;
 
-  constructor(libc: ServerLibc, server: ServerCore, { descriptors, counters }: { descriptors: readonly number[]; counters: Float64Array }) {
+  constructor(libc: ServerLibc, server: ServerCore, { descriptors, counters, control }: LoopTask) {
     const { core } = server;
     const base = libc.ffi.address(core.bytes);
-    const mmsg = core.fields("MMSG", ["ASKED", "RECEIVED", "ANSWERED", "DROPPED", "SHED", "SHED_AFTER"]);
+    const mmsg = core.fields("MMSG", ["ASKED", "CONTROLS", "RECEIVED", "ANSWERED", "DROPPED", "SHED", "SHED_AFTER"]);
     this.#libc = libc;
     this.#core = core;
     this.#server = server;
@@ -74,6 +83,8 @@ export class BatchLoop {
     this.names = [...BATCH_COUNTERS, ...Object.keys(COUNTERS).map((name) => `${REASONS}${name}`)];
     this.#reasons = Object.values(COUNTERS).map((field) => core.constant("COUNTERS") + core.constant(`COUNTERS_${field}`));
     this.#before = this.names.map((_, index) => counters[index]!);
+    this.#slot = core.fields("SLOT_TABLE", SLOT_FIELDS, "SLOT");
+    this.#control = control;
     this.#serverAt = core.constant("SERVER");
     this.#receive = base + core.constant("MMSG_RECEIVE");
     this.#send = base + core.constant("MMSG_SEND");
@@ -81,7 +92,7 @@ export class BatchLoop {
     this.#looped = base + core.constant("MMSG_LOOPED");
     this.#ask = core.constant("MMSG_ASK");
     this.#loopedLimit = core.constant("MMSG_LOOPED_LIMIT");
-    this.#at = { seconds: core.constant("MMSG_TIME"), asked: mmsg.ASKED, received: mmsg.RECEIVED, answered: mmsg.ANSWERED, dropped: mmsg.DROPPED, shed: mmsg.SHED };
+    this.#at = { seconds: core.constant("MMSG_TIME"), asked: mmsg.ASKED, controls: mmsg.CONTROLS, received: mmsg.RECEIVED, answered: mmsg.ANSWERED, dropped: mmsg.DROPPED, shed: mmsg.SHED };
     core.exports.mmsgInit(BigInt(base));
     core.setI64(mmsg.SHED_AFTER, core.exports.intervalFromSeconds(SHED_AFTER));
     this.#polled = new Block(libc.ffi, POLLFD_BYTES * descriptors.length);
@@ -140,6 +151,7 @@ export class BatchLoop {
     libc.clock_gettime(CLOCK_REALTIME, this.#time);
     exports.mmsgStamp(this.#serverAt);
     const sent = due === 0 ? 0 : this.#sendAll(fd, due);
+    if (view.getInt32(this.#at.controls, true) > 0) this.#handOn(fd, count);
     libc.clock_gettime(CLOCK_REALTIME, this.#time);
     exports.mmsgSent(count, sent);
     if (view.getInt32(this.#at.asked, true) > 0) this.#readLooped(fd);
@@ -177,12 +189,29 @@ export class BatchLoop {
     }
   }
 
+  /** Control messages lie unchanged in their slots, until the next batch. */
+  #handOn(fd: number, count: number): void {
+    const core = this.#core;
+    const { view, bytes } = core;
+    const packets = core.constant("SLOTS");
+    const [entry, stride] = [core.constant("SLOT_SIZE"), core.constant("SLOT_STRIDE_OCTETS")];
+    for (let i = 0; i < count; i++) {
+      const at = i * entry;
+      const length = view.getInt32(this.#slot.CONTROL + at, true);
+      if (length === 0 || this.#controls++ >= CONTROLS_PER_SECOND) continue;
+      const address = addressText({ high: core.u64(this.#slot.HIGH + at), low: core.u64(this.#slot.LOW + at) });
+      const from = { address, port: view.getUint32(this.#slot.PORT + at, true) };
+      this.#control(bytes.slice(packets + i * stride, packets + i * stride + length), from, this.#descriptors.indexOf(fd));
+    }
+  }
+
   #idle(): void {
     for (const fd of this.#descriptors) this.#readLooped(fd);
   }
 
   #tick(second: number): void {
     this.#second = second;
+    this.#controls = 0;
     this.#server.renew(this.#server.served(BigInt(second) * 1_000_000_000n));
   }
 

@@ -94,10 +94,10 @@ function openAll(libc: ServerLibc, plan: SocketPlan, places: readonly Place[]): 
 
 /** Announcements leave through the first socket of the right family. */
 function announcer(libc: ServerLibc, places: readonly Place[], set: readonly number[]): OpenedSockets["announce"] {
-  return (packet, { interface: device, ttl, ...to }) => {
+  return (packet, { interface: device, ttl, place, ...to }) => {
     const wanted = to.address.includes(":") ? 6 : 4;
-    const which = places.findIndex(({ family, dual }) => family === wanted || dual);
-    if (which < 0) throw new SystemError("sendmsg", linux.EAFNOSUPPORT, to.address);
+    const which = place ?? places.findIndex(({ family, dual }) => family === wanted || dual);
+    if (!places[which]) throw new SystemError("sendmsg", linux.EAFNOSUPPORT, to.address);
     announceBy(libc, { fd: set[which]!, family: places[which]!.family }, packet, { to, ttl, device });
   };
 }

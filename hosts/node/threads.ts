@@ -83,7 +83,7 @@ export async function runHere(lendHost: () => Promise<Host>, lendFfi: () => Prom
   const libc = ffi && bindServerLibc(ffi);
   await runThread(data.task, {
     host: await lendHost(),
-    ...(libc && { makeLoop: (server, descriptors, counters) => new BatchLoop(libc, server, { descriptors, counters }) }),
+    ...(libc && { makeLoop: (server, task) => new BatchLoop(libc, server, task) }),
     post: (message) => port.postMessage(message),
     listen: (handler) => port.on("message", (message: ToThread) => handler(message)),
   });

@@ -84,12 +84,16 @@ export interface KeServer extends AsyncDisposable {
   close(): Promise<void>;
 }
 
+/** @throws {NtpError} `UNSUPPORTED` where keys cannot be established as a server. */
+export function requireKeServer(host: Host): void {
+  if (host.listenTls) return;
+  const why = host.runtime === "deno" ? "the TLS of Deno has no exporter (RFC 8446 §7.5), from which NTS takes its keys" : `${host.runtime} has no TLS server`;
+  throw new NtpError("UNSUPPORTED", `cannot serve NTS key establishment here: ${why}; run it on Node or Bun`);
+}
+
 /** @throws {NtpError} `UNSUPPORTED`, `SOCKET`, `INVALID_ARGUMENT`. */
 export async function serveKe(host: Host, options: KeServerOptions): Promise<KeServer> {
-  if (!host.listenTls) {
-    const why = host.runtime === "deno" ? "the TLS of Deno has no exporter (RFC 8446 §7.5), from which NTS takes its keys" : `${host.runtime} has no TLS server`;
-    throw new NtpError("UNSUPPORTED", `cannot serve NTS key establishment here: ${why}; run it on Node or Bun`);
-  }
+  requireKeServer(host);
   const server = new RunningKeServer(host, options);
   await server.listen(options.listen ?? DEFAULT_LISTEN, options.port ?? KE_PORT, options.listen === undefined);
   return server;

@@ -89,3 +89,28 @@ export function clientsOf(core: Core, now: bigint): ClientState[] {
   }
   return clients;
 }
+
+/** One list of those of several threads, among which a client's ports may have been shared out: one entry an address. */
+export function mergeClients(lists: readonly (readonly ClientState[])[]): ClientState[] {
+  const merged = new Map<string, ClientState>();
+  for (const client of lists.flat()) {
+    const other = merged.get(client.address);
+    merged.set(client.address, other ? together(other, client) : client);
+  }
+  return [...merged.values()];
+}
+
+function together(a: ClientState, b: ClientState): ClientState {
+  // Rates add up: 1/a + 1/b requests a second. Who has no interval yet asked one of them once, which says nothing of it.
+  const known = [a.interval, b.interval].filter((interval) => interval !== undefined);
+  const interval = known.length === 2 ? 1 / (1 / known[0]! + 1 / known[1]!) : known[0];
+  return {
+    address: a.address,
+    requests: a.requests + b.requests,
+    dropped: a.dropped + b.dropped,
+    authenticated: a.authenticated + b.authenticated,
+    interleaved: a.interleaved + b.interleaved,
+    ...(interval !== undefined && { interval }),
+    last: Math.min(a.last, b.last),
+  };
+}

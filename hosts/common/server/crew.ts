@@ -12,10 +12,12 @@ import { NtpError, type NtpErrorCode } from "../errors.ts";
 import type { Endpoint, Host } from "../host.ts";
 import { coreModule } from "../core/core.ts";
 import { Broadcaster } from "./broadcaster.ts";
-import type { ClientState, ServerCounters } from "./clients.ts";
+import { mergeClients, type ClientState, type ServerCounters } from "./clients.ts";
 import { checkedReconfiguration, type Reconfiguration } from "./features.ts";
+import type { CookieKeySet } from "./ntscookies.ts";
 import type { ClockReading } from "./reading.ts";
-import { checkedState, type ServeOptions, type Server, type ServerEvent, type ServerStats, type ServerUpdate } from "./serve.ts";
+import { ServerCore } from "./state.ts";
+import { checkedState, extrasOf, type NtpServing, type ServeOptions, type ServerEvent, type ServerStats, type ServerUpdate } from "./serve.ts";
 import { REASONS, attentionOf, countersOf, sharedMemory, type FromThread, type OpenedSockets, type ServeThread, type ServeThreads, type ThreadOptions, type ThreadTask, type ToThread } from "./threads.ts";
 
 /** A thread that died is started again after so long, ms; each time twice that, and from the beginning once it lived well. */
@@ -26,8 +28,13 @@ const HEALTHY_MS = 60_000;
 const GRACE_MS = 1000;
 /** How often a clock that is served is read, ms: its rate may change. */
 const READ_MS = 250;
+/** Hops that an answer to ntpq may take: as any packet. */
+const CONTROL_TTL = 64;
 /** Some 700 small datagrams; what comes at full speed in 4 ms. */
 const RECEIVE_BUFFER = 256 * 1024;
+
+type Told = Extract<FromThread, { told: number }>;
+type Question = { readonly clients: true } | { readonly cookieKeys: CookieKeySet };
 
 /** One place for a thread, filled again when its thread dies. */
 class Post {
@@ -40,6 +47,9 @@ class Post {
   /** Called when the thread is gone. */
   onGone: (error: Error | undefined) => void = () => {};
   onMessage: (message: FromThread) => void = () => {};
+  /** Questions that are not answered yet, by number. */
+  readonly #asked = new Map<number, (answer: Told | undefined) => void>();
+  #questions = 0;
 
   constructor(descriptors: readonly number[] | undefined) {
     this.descriptors = descriptors;
@@ -50,28 +60,66 @@ class Post {
     this.thread.post(message);
     Atomics.add(attentionOf(this.shared), 0, 1);
   }
+
+  /** Ask the thread; undefined where it has died, or does not tell within its patience. */
+  ask(question: Question): Promise<Told | undefined> {
+    if (!this.thread) return Promise.resolve(undefined);
+    const ask = ++this.#questions;
+    return new Promise((resolve) => {
+      const late = setTimeout(() => this.#answer(ask, undefined), GRACE_MS);
+      this.#asked.set(ask, (answer) => {
+        clearTimeout(late);
+        resolve(answer);
+      });
+      this.tell({ ...question, ask });
+    });
+  }
+
+  /** What the thread said. */
+  hear(message: FromThread): void {
+    if ("told" in message) this.#answer(message.told, message);
+    else this.onMessage(message);
+  }
+
+  /** The thread is gone: nobody answers any more. */
+  forget(): void {
+    for (const ask of [...this.#asked.keys()]) this.#answer(ask, undefined);
+  }
+
+  #answer(ask: number, answer: Told | undefined): void {
+    const resolve = this.#asked.get(ask);
+    this.#asked.delete(ask);
+    resolve?.(answer);
+  }
 }
 
 /** Serve in threads. @throws {NtpError} as {@link serve} */
-export async function serveInThreads(host: Host, threads: ServeThreads, options: ServeOptions): Promise<Server> {
-  const crew = new Crew(host, threads, options);
+export async function serveInThreads(host: Host, threads: ServeThreads, options: ServeOptions, cookieKeys?: CookieKeySet): Promise<NtpServing> {
+  const crew = new Crew(host, threads, { ...options, ...(cookieKeys && { cookieKeys }) });
   await crew.start();
   return crew;
 }
 
-class Crew implements Server {
+/** What the threads are given to serve. */
+interface CrewOptions extends ServeOptions {
+  cookieKeys?: CookieKeySet;
+}
+
+class Crew implements NtpServing {
   readonly #host: Host;
   readonly #threads: ServeThreads;
-  readonly #options: ServeOptions;
+  readonly #options: CrewOptions;
   #sockets: OpenedSockets | undefined;
   #posts: Post[] = [];
   #addresses: readonly Endpoint[] = [];
   #latest: ServerUpdate | undefined;
   #reader: ReturnType<typeof setInterval> | undefined;
   #broadcaster: Broadcaster | undefined;
+  /** Answers control messages, which threads hand on: what is reported is known here. */
+  #controller: ServerCore | undefined;
   #closing: Promise<void> | undefined;
 
-  constructor(host: Host, threads: ServeThreads, options: ServeOptions) {
+  constructor(host: Host, threads: ServeThreads, options: CrewOptions) {
     this.#host = host;
     this.#threads = threads;
     this.#options = { ...options };
@@ -105,7 +153,14 @@ class Crew implements Server {
 
   /** Of all threads; one that does not tell within its patience is left out. */
   async clients(): Promise<ClientState[]> {
-    return (await Promise.all(this.#posts.map((post) => clientsOf(post)))).flat();
+    const told = await Promise.all(this.#posts.map((post) => post.ask({ clients: true })));
+    return mergeClients(told.map((answer) => answer?.clients ?? []));
+  }
+
+  /** Resolves when every thread that lives opens cookies under them; one that is started later has them from its start. */
+  async holdCookieKeys(cookieKeys: CookieKeySet): Promise<void> {
+    this.#options.cookieKeys = cookieKeys;
+    await Promise.all(this.#posts.map((post) => post.ask({ cookieKeys })));
   }
 
   configure(options: Reconfiguration): void {
@@ -119,6 +174,7 @@ class Crew implements Server {
     this.#latest = update;
     for (const post of this.#posts) post.tell({ update });
     this.#broadcaster?.update(update);
+    this.#controller?.update(checkedState(update, this.#host));
   }
 
   async start(): Promise<void> {
@@ -136,7 +192,14 @@ class Crew implements Server {
     }
     for (const post of this.#posts) this.#guard(post);
     if (this.#sockets && this.#options.broadcast) this.#broadcaster = new Broadcaster(this.#host, this.#options, this.#sockets);
+    if (this.#options.control) this.#controller = new ServerCore(checkedState(this.#options, this.#host), () => this.#served(), extrasOf(this.#options, this.#host));
+    if (this.#latest) this.#controller?.update(checkedState(this.#latest, this.#host));
     this.#followClock();
+  }
+
+  #served(): bigint {
+    const now = this.#host.clock.now();
+    return this.#controller?.served(now) ?? now;
   }
 
   #openSockets(): OpenedSockets | undefined {
@@ -153,11 +216,12 @@ class Crew implements Server {
   #launch(post: Post): Promise<readonly Endpoint[]> {
     const own = post.descriptors ? {} : { port: this.#addresses[0]?.port ?? this.#options.port ?? 123 };
     const options: ThreadOptions = { ...sendable(this.#options), ...own };
-    const { clock } = this.#options;
+    const { clock, cookieKeys } = this.#options;
     const task: ThreadTask = {
       options,
       ...(this.#latest && { update: this.#latest }),
       ...(typeof clock === "object" && { reading: clock.reading() }),
+      ...(cookieKeys && { cookieKeys }),
       shared: post.shared,
       module: coreModule(),
       ...(post.descriptors && { descriptors: post.descriptors }),
@@ -176,10 +240,11 @@ class Crew implements Server {
         }
       };
       const thread = this.#threads.start(task, {
-        message: (message) => post.onMessage(message),
+        message: (message) => ("control" in message ? this.#control(message) : post.hear(message)),
         gone: (error) => {
           if (post.thread !== thread) return;
           post.thread = undefined;
+          post.forget();
           post.onGone(error);
         },
       });
@@ -218,6 +283,16 @@ class Crew implements Server {
     );
   }
 
+  #control({ control, from, place }: Extract<FromThread, { control: Uint8Array }>): void {
+    for (const fragment of this.#controller?.controlled(control) ?? []) {
+      try {
+        this.#sockets?.announce(fragment, { ...from, ttl: CONTROL_TTL, place });
+      } catch {
+        // No route back: as if it had been lost on its way.
+      }
+    }
+  }
+
   #report(event: ServerEvent): void {
     try {
       this.#options.onEvent?.(event);
@@ -236,6 +311,7 @@ class Crew implements Server {
     const reading: ClockReading = this.#options.clock.reading();
     for (const post of this.#posts) post.tell({ reading });
     this.#broadcaster?.follow(reading);
+    this.#controller?.follow(reading);
   }
 
   close(): Promise<void> {
@@ -253,21 +329,6 @@ class Crew implements Server {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
-}
-
-function clientsOf(post: Post): Promise<readonly ClientState[]> {
-  if (!post.thread) return Promise.resolve([]);
-  return new Promise((resolve) => {
-    const late = setTimeout(() => resolve([]), GRACE_MS);
-    const before = post.onMessage;
-    post.onMessage = (message) => {
-      if (!("clients" in message)) return before(message);
-      clearTimeout(late);
-      post.onMessage = before;
-      resolve(message.clients);
-    };
-    post.tell({ clients: true });
-  });
 }
 
 /** Let a thread answer what has come, and end it; by force if it does not. */
@@ -288,9 +349,10 @@ async function stopThread(post: Post): Promise<void> {
   await thread.terminate();
 }
 
-/** Options without what cannot be sent to a thread. */
-function sendable({ control: _control, clock: _clock, onEvent: _onEvent, metrics: _metrics, ...options }: ServeOptions): ThreadOptions {
-  return options;
+/** Options without what cannot be sent to a thread, or need not be known there. */
+function sendable({ control, clock: _clock, onEvent: _onEvent, metrics: _metrics, nts: _nts, cookieKeys: _cookieKeys, ...options }: CrewOptions): ThreadOptions {
+  const allow = typeof control === "object" ? control.allow : undefined;
+  return { ...options, ...(control && { control: { ...(allow && { allow }) } }) };
 }
 
 function bindError(listen: readonly string[], port: number, cause: unknown): NtpError {

@@ -12,6 +12,8 @@ import type { Host } from "../host.ts";
 import { checkedPrefix, checkedAccess, checkedLimits, setAccess, setLimits, LIST_CONTROL } from "./limits.ts";
 import type { AccessRule, CheckedLimits, CheckedRule, RateLimitOptions } from "./limits.ts";
 import type { ControlOptions } from "./control.ts";
+import type { SymmetricKey } from "../client/keys.ts";
+import { checkedKeys, setKeys } from "./secrets.ts";
 import { checkedSmear, type SmearOptions } from "./smear.ts";
 
 /** Options of {@link serve} about its clients. */
@@ -29,18 +31,21 @@ export interface ServerFeatures {
   clientLog?: boolean;
   /** Answer `ntpq` (mode 6, reading only); `true`: to loopback addresses. Default off. */
   control?: ControlOptions | boolean;
+  /** Symmetric keys: who asks with one of them is answered with it. At most 256; `parseKeys` reads a key file. Default none. */
+  keys?: readonly SymmetricKey[];
   /** Smear leap seconds; `true` for a day from noon to noon, by a cosine. Default off. */
   smear?: SmearOptions | boolean;
 }
 
 /** Those that can be changed while the server runs. What is absent stays as it is. */
-export type Reconfiguration = Pick<ServerFeatures, "access" | "rateLimit" | "clientLog">;
+export type Reconfiguration = Pick<ServerFeatures, "access" | "rateLimit" | "clientLog" | "keys">;
 
 /** Checked: plain data. */
 export interface CheckedFeatures {
   readonly access?: readonly CheckedRule[];
   readonly limits?: CheckedLimits;
   readonly clientLog?: boolean;
+  readonly keys?: readonly SymmetricKey[];
   readonly interleaved: boolean;
   /** Prefixes whose control messages are answered; absent: none. */
   readonly control?: readonly CheckedRule[];
@@ -57,11 +62,12 @@ export function checkedFeatures(options: ServerFeatures): CheckedFeatures {
 }
 
 /** @throws {NtpError} `INVALID_ARGUMENT` */
-export function checkedReconfiguration({ access, rateLimit, clientLog }: Reconfiguration): Omit<CheckedFeatures, "interleaved" | "control"> {
+export function checkedReconfiguration({ access, rateLimit, clientLog, keys }: Reconfiguration): Omit<CheckedFeatures, "interleaved" | "control"> {
   return {
     ...(access && { access: checkedAccess(access) }),
     ...(rateLimit !== undefined && { limits: checkedLimits(rateLimit) }),
     ...(clientLog !== undefined && { clientLog }),
+    ...(keys && { keys: checkedKeys(keys) }),
   };
 }
 
@@ -78,10 +84,11 @@ export function installFeatures(core: Core, features: CheckedFeatures, random: H
 }
 
 /** Change what can be changed in a core at work. */
-export function changeFeatures(core: Core, { access, limits, clientLog }: Omit<CheckedFeatures, "interleaved" | "control">, random: Host["random"]): void {
+export function changeFeatures(core: Core, { access, limits, clientLog, keys }: Omit<CheckedFeatures, "interleaved" | "control">, random: Host["random"]): void {
   if (access) setAccess(core, access);
   if (limits) setLimits(core, limits, random);
   if (clientLog !== undefined) core.exports.gateLog(clientLog ? 1 : 0);
+  if (keys) setKeys(core, keys);
 }
 
 /** Does anything depend on who sends? */

@@ -21,6 +21,30 @@ const HELP: Readonly<Record<string, string>> = {
   dropped: "Datagrams that had no right to an answer.",
   failed: "Answers that could not be sent.",
   shed: "Requests not answered because they had waited for too long.",
+  malformed: "Not answered: not a whole NTP request.",
+  unanswerable: "Not answered: a mode or version that never is.",
+  denied: "Not answered: access rules.",
+  limited: "Not answered: over the rate limit.",
+  hushed: "Not answered: around a leap second.",
+  control: "Control messages (mode 6) from who may send them.",
+  kissesRate: "Kisses RATE.",
+  kissesDeny: "Kisses DENY.",
+  leaked: "Answered though over the rate limit.",
+  interleaved: "Answers in interleaved mode.",
+  authenticated: "Requests with a good MAC.",
+  nts: "Requests with good NTS.",
+  stamps: "Transmit timestamps that found their answer.",
+  evicted: "Clients that others pushed out of the table.",
+  keAccepted: "Connections for key establishment that got through their handshake.",
+  keRefused: "Connections for key establishment closed at once: too many, or too often.",
+  keHandshakesFailed: "Handshakes for key establishment that failed.",
+  keLate: "Clients of key establishment that took too long.",
+  keGone: "Clients of key establishment that left early.",
+  keServed: "Clients that were given keys and cookies.",
+  keNothingInCommon: "Clients of key establishment that offered nothing that is served.",
+  keUnknownCritical: "Requests for keys with a critical record that is not known.",
+  keBadRequest: "Requests for keys that were malformed.",
+  keInternalError: "Requests for keys that failed here.",
 };
 
 /** `aB` as `a_b`: names of the interface are camel case, those of metrics are not. */
@@ -38,13 +62,21 @@ export function metricsText(stats: Readonly<Record<string, number>>, startNs: bi
   return `${families.join("\n")}\n# EOF\n`;
 }
 
+/** All that a server counts, by name: its own, the reasons, and those of key establishment as "ke…". */
+export function countsOf({ stats, counters }: Pick<Server, "stats" | "counters">): Record<string, number> {
+  const { ke = {}, ...own } = stats;
+  // Both count what came and what left; those of the sockets are the truth.
+  const established = Object.entries(ke).map(([name, value]) => [`ke${name[0]!.toUpperCase()}${name.slice(1)}`, value as number]);
+  return { ...counters, ...own, ...Object.fromEntries(established) as Record<string, number> };
+}
+
 /** Serve the counters at /metrics until the returned function is called. @throws {NtpError} `UNSUPPORTED`, `SOCKET` */
 export async function startMetrics(host: Host, server: Server, { address = "127.0.0.1", port }: { address?: string; port: number }): Promise<{ local: Endpoint; close(): Promise<void> }> {
   if (!host.listenHttp) throw new NtpError("UNSUPPORTED", `${host.runtime} cannot listen for HTTP, which metrics need`);
   const startNs = host.clock.now();
   try {
     return await host.listenHttp({ address, port }, (path) =>
-      path === "/metrics" ? { status: 200, type: METRICS_TYPE, body: metricsText(server.stats as unknown as Record<string, number>, startNs) } : { status: 404, type: "text/plain; charset=utf-8", body: "expected /metrics\n" },
+      path === "/metrics" ? { status: 200, type: METRICS_TYPE, body: metricsText(countsOf(server), startNs) } : { status: 404, type: "text/plain; charset=utf-8", body: "expected /metrics\n" },
     );
   } catch (cause) {
     throw new NtpError("SOCKET", `could not listen for metrics on ${address} port ${port}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });

@@ -20,6 +20,12 @@ export interface CookieKey {
   readonly key: Uint8Array;
 }
 
+/** All generations that open cookies, and the identifier of the one that seals. Plain data, fit for any thread. */
+export interface CookieKeySet {
+  readonly generations: readonly CookieKey[];
+  readonly current: number;
+}
+
 /** What the core can hold at once. */
 export const COOKIE_GENERATIONS = 8;
 const KEY_LENGTH = 32;

@@ -15,10 +15,13 @@ import type { ClientState, ServerCounters } from "./clients.ts";
 import { checkedFeatures, checkedReconfiguration, type Reconfiguration, type ServerFeatures } from "./features.ts";
 import { checkedSmear } from "./smear.ts";
 import { serveInThreads } from "./crew.ts";
-import { startMetrics } from "./metrics.ts";
+import type { KeServerStats } from "../nts/server.ts";
+import type { NtsServeOptions, ServedNts } from "./establish.ts";
+import type { CookieKeySet } from "./ntscookies.ts";
 import { carry, type ClockReading } from "./reading.ts";
 import { ServerCore, type ServerExtras, type ServerState } from "./state.ts";
 import type { ServeThreads } from "./threads.ts";
+import { whole } from "./whole.ts";
 
 export interface ServeOptions extends ServerFeatures {
   /** Addresses to bind. Default: the IPv4 and the IPv6 wildcard. */
@@ -60,6 +63,8 @@ export interface ServeOptions extends ServerFeatures {
   dscp?: number;
   /** Tell the counters over HTTP, in OpenMetrics' form, at /metrics. `address`: default 127.0.0.1. `port` 0: any free one. */
   metrics?: { readonly address?: string; readonly port: number };
+  /** Serve NTS as well: establish keys over TLS, and answer who brings cookies. Node and Bun. */
+  nts?: NtsServeOptions;
   /** What happens to the server, for its owner's log. */
   onEvent?: (event: ServerEvent) => void;
 }
@@ -82,8 +87,9 @@ export interface ServedClock {
   reading(): ClockReading;
 }
 
-/** A thread died and will be started again; or was. */
+/** A thread died and will be started again; or was; cookie keys or a certificate could not be renewed: the old ones go on. */
 export type ServerEvent =
+  | { readonly kind: "keys-failed" | "certificate-failed"; readonly message: string }
   | { readonly kind: "thread-failed"; readonly message: string; readonly restartMs: number }
   | { readonly kind: "thread-restarted" };
 
@@ -111,6 +117,8 @@ export interface ServerStats {
   readonly failed: number;
   /** Requests not answered because the queue stood for too long; only in threads with kernel sockets. */
   readonly shed?: number;
+  /** Of key establishment, with NTS. */
+  readonly ke?: KeServerStats;
 }
 
 /** A running server. */
@@ -119,17 +127,25 @@ export interface Server extends AsyncDisposable {
   readonly addresses: readonly Endpoint[];
   /** Where its metrics are to be had. */
   readonly metrics?: Endpoint | undefined;
+  /** Key establishment, with NTS. */
+  readonly nts?: ServedNts | undefined;
   readonly stats: ServerStats;
   /** What became of all datagrams, by reason. */
   readonly counters: ServerCounters;
   /** Who has asked; empty without `clientLog` or `rateLimit`. */
   clients(): Promise<ClientState[]>;
-  /** Change access rules, rate limit or client log at work, all at once; no request is lost. @throws {NtpError} `INVALID_ARGUMENT` */
+  /** Change access rules, rate limit, client log or keys at work, all at once; no request is lost. @throws {NtpError} `INVALID_ARGUMENT` */
   configure(options: Reconfiguration): void;
   /** Say something else of the clock from now on. @throws {NtpError} `INVALID_ARGUMENT` */
   update(update: ServerUpdate): void;
   /** Stop listening; idempotent. */
   close(): Promise<void>;
+}
+
+/** The part of a server that answers NTP, in this thread or in others. */
+export interface NtpServing extends Server {
+  /** Resolves once whoever answers opens cookies under these keys. @throws {NtpError} `INVALID_ARGUMENT` */
+  holdCookieKeys(keys: CookieKeySet): Promise<void>;
 }
 
 /** 2^-14 s, 61 µs: 99 of 100 clients that ask an idle server see less, and see much more while its thread is busy. */
@@ -144,59 +160,62 @@ export async function serve(host: Host, options: ServeOptions = {}): Promise<Ser
   checkedState(options, host);
   extrasOf(options, host);
   const threads = threadsFor(host, options);
-  const server = await (threads ? serveInThreads(host, threads, options) : serveHere(host, options));
-  return options.metrics ? withMetrics(host, server, options.metrics) : server;
-}
-
-async function withMetrics(host: Host, server: Server, options: NonNullable<ServeOptions["metrics"]>): Promise<Server> {
-  let listener: Awaited<ReturnType<typeof startMetrics>>;
-  try {
-    listener = await startMetrics(host, server, options);
-  } catch (error) {
+  const nts = options.nts && (await prepareNts(host, options.nts, options));
+  // A new user must be able to read the keys again later: they are only touched as that user.
+  const early = options.user === undefined ? await nts?.() : undefined;
+  const server = await startNtp(host, threads, options, early?.keys).catch(async (error: unknown) => {
+    await early?.close();
+    throw error;
+  });
+  const keeper = early ?? (await nts?.().catch(async (error: unknown) => {
     await server.close();
     throw error;
-  }
-  const close = async () => void (await Promise.all([listener.close(), server.close()]));
-  return {
-    get addresses() {
-      return server.addresses;
-    },
-    get stats() {
-      return server.stats;
-    },
-    metrics: listener.local,
-    get counters() {
-      return server.counters;
-    },
-    clients: () => server.clients(),
-    configure: (changes) => server.configure(changes),
-    update: (update) => server.update(update),
-    close,
-    [Symbol.asyncDispose]: close,
+  }));
+  return whole(host, { server, keeper }, options);
+}
+
+function startNtp(host: Host, threads: ServeThreads | undefined, options: ServeOptions, keys: CookieKeySet | undefined): Promise<NtpServing> {
+  return threads ? serveInThreads(host, threads, options, keys) : serveHere(host, options, keys);
+}
+
+/** Checks before anything is bound, and gives what reads the keys. @throws {NtpError} `UNSUPPORTED`, `INVALID_ARGUMENT` */
+async function prepareNts(host: Host, nts: NtsServeOptions, { onEvent, kiss }: ServeOptions) {
+  // Few servers need it, and it is large.
+  const [{ NtsKeeper, checkNts }, { requireKeServer }] = await Promise.all([import("./establish.ts"), import("../nts/server.ts")]);
+  requireKeServer(host);
+  checkNts(nts);
+  if (kiss !== undefined) throw new NtpError("INVALID_ARGUMENT", "expected no nts beside kiss, which answers nobody with time, got both");
+  const trouble = (kind: "keys-failed" | "certificate-failed", message: string) => {
+    try {
+      onEvent?.({ kind, message });
+    } catch {
+      // What the listener makes of it is its own affair: the server goes on.
+    }
   };
+  return () => NtsKeeper.open(host, nts, trouble);
 }
 
 /** The threads to serve in, or undefined for this one. @throws {NtpError} `UNSUPPORTED` for what only kernel sockets can do */
 function threadsFor(host: Host, options: ServeOptions): ServeThreads | undefined {
   const { workers = 1, clock } = options;
-  // What tells ntpq about this host is known in this thread.
-  const here = workers === 0 || typeof clock === "function" || options.control !== undefined;
-  const threads = here ? undefined : host.serveThreads;
+  const threads = workers === 0 || typeof clock === "function" ? undefined : host.serveThreads;
   if (threads?.openSockets && !options.portable && options.kiss === undefined) return threads;
   const { interface: device, dscp, user, broadcast } = options;
   const wanted = Object.entries({ "more than one worker": workers > 1 || undefined, interface: device, dscp, user, broadcast }).find(([, value]) => value !== undefined);
-  if (wanted) throw new NtpError("UNSUPPORTED", `${wanted[0]} needs sockets of the kernel's in threads: Linux, FFI, a clock that is no function, no control, no kiss for everybody, and not "portable"`);
-  if (!threads) return undefined;
+  if (wanted) throw new NtpError("UNSUPPORTED", `${wanted[0]} needs sockets of the kernel's in threads: Linux, FFI, a clock that is no function, no kiss for everybody, and not "portable"`);
+  // What tells ntpq about this host is known in this thread, and its sockets cannot be lent to it.
+  if (!threads || options.control) return undefined;
   const { openSockets: _, ...portable } = threads;
   return portable;
 }
 
 /** Serve in this thread, on the runtime's own sockets. */
-export async function serveHere(host: Host, options: ServeOptions = {}): Promise<Server> {
+export async function serveHere(host: Host, options: ServeOptions = {}, cookieKeys?: CookieKeySet): Promise<NtpServing> {
   const { clock } = options;
   host = withUserStamps(host);
   const read = typeof clock === "object" ? () => carry(clock.reading(), host.clock.now()) : clock;
   const state = new ServerCore(checkedState(options, host), read ?? (() => host.clock.now()), extrasOf(options, host));
+  if (cookieKeys) state.holdCookieKeys(cookieKeys);
   const server = new RunningServer(host, state, options.clock !== undefined);
   await server.bind(options.listen ?? DEFAULT_LISTEN, options.port ?? 123, options.listen === undefined);
   return server;
@@ -215,7 +234,7 @@ function withUserStamps(host: Host): Host {
   return { ...host, clock: { now: () => clock.now(), monotonic: () => clock.monotonic(), precision, description: clock.description } };
 }
 
-class RunningServer implements Server {
+class RunningServer implements NtpServing {
   readonly #sockets: UdpSocket[] = [];
   readonly #counts = { received: 0, answered: 0, dropped: 0, failed: 0 };
 
@@ -243,6 +262,10 @@ class RunningServer implements Server {
 
   async clients(): Promise<ClientState[]> {
     return this.#state.clients();
+  }
+
+  async holdCookieKeys(keys: CookieKeySet): Promise<void> {
+    this.#state.holdCookieKeys(keys);
   }
 
   configure(options: Reconfiguration): void {

@@ -13,6 +13,7 @@ import { addressNumber } from "./address.ts";
 import { clientsOf, countersOf, type ClientState, type ServerCounters } from "./clients.ts";
 import { ControlResponder, type ControlReport } from "./control.ts";
 import { changeFeatures, installFeatures, needsSender, type CheckedFeatures } from "./features.ts";
+import { NtsCookies, type CookieKeySet } from "./ntscookies.ts";
 import { LeapPlanner, type SmearOptions } from "./smear.ts";
 import { carry, type ClockReading } from "./reading.ts";
 
@@ -77,6 +78,7 @@ export class ServerCore {
   readonly #extras: ServerExtras | undefined;
   readonly #planner: LeapPlanner;
   readonly #control: ControlResponder | undefined;
+  #cookies: NtsCookies | undefined;
   #senders = false;
   #decreed = true;
   #reading: ClockReading | undefined;
@@ -110,6 +112,15 @@ export class ServerCore {
     if (!this.#extras) return;
     changeFeatures(this.#core, features, this.#extras.random);
     this.#senders = true;
+  }
+
+  /** Answer NTS requests whose cookies are under these keys; the first call makes this an NTS server. @throws {NtpError} `INVALID_ARGUMENT` */
+  holdCookieKeys({ generations, current }: CookieKeySet): void {
+    if (!this.#extras) return;
+    const cookies = this.#cookies ?? new NtsCookies(this.#core, this.#extras.random);
+    cookies.setKeys(generations, current);
+    if (!this.#cookies) cookies.seed();
+    this.#cookies = cookies;
   }
 
   get counters(): ServerCounters {
@@ -190,6 +201,14 @@ export class ServerCore {
     if (length === 0 || !this.#control) return [];
     this.#core.view.setInt32(this.#of.CONTROL, 0, true);
     return this.#control.answer(this.#slot, length);
+  }
+
+  /** The answer to a control message that another instance has let through, in fragments. */
+  controlled(message: Uint8Array): Uint8Array[] {
+    if (!this.#control || message.length > this.#slotSize) return [];
+    this.#core.bytes.set(message, this.#slot);
+    this.renew(this.#clock());
+    return this.#control.answer(this.#slot, message.length);
   }
 
   /** After `answer`: whom to tell when the reply really left, ns since 1970; undefined where nobody wants to know. */

@@ -9,7 +9,7 @@
  */
 
 import { NtpError } from "../errors.ts";
-import type { Host } from "../host.ts";
+import type { Endpoint, Host } from "../host.ts";
 import { shareCoreModule } from "../core/core.ts";
 import { carry, type ClockReading } from "./reading.ts";
 import { checkedReconfiguration } from "./features.ts";
@@ -27,10 +27,17 @@ export interface Loop {
   drain(): void;
 }
 
+export interface LoopTask {
+  readonly descriptors: readonly number[];
+  readonly counters: Float64Array;
+  /** Takes a control message that came from who may send one; the loop has forgotten it then. */
+  readonly control: (control: Uint8Array, from: Endpoint, place: number) => void;
+}
+
 export interface ThreadMeans {
   readonly host: Host;
   /** Absent where the host has no batches. */
-  readonly makeLoop?: (server: ServerCore, descriptors: readonly number[], counters: Float64Array) => Loop;
+  readonly makeLoop?: (server: ServerCore, task: LoopTask) => Loop;
   post(message: FromThread): void;
   /** Messages in order. */
   listen(handler: (message: ToThread) => void): void;
@@ -57,11 +64,12 @@ export async function runThread(task: ThreadTask, means: ThreadMeans): Promise<v
   }
 }
 
-async function runLoop({ options, update, reading, shared }: ThreadTask, descriptors: readonly number[], { host, makeLoop, post, listen }: ThreadMeans): Promise<void> {
+async function runLoop({ options, update, reading, cookieKeys, shared }: ThreadTask, descriptors: readonly number[], { host, makeLoop, post, listen }: ThreadMeans): Promise<void> {
   const server = new ServerCore(checkedState(options, host), () => host.clock.now(), extrasOf(options, host));
   if (update) server.update(checkedState(update, host));
   if (reading) server.follow(reading);
-  const loop = makeLoop!(server, descriptors, countersOf(shared));
+  if (cookieKeys) server.holdCookieKeys(cookieKeys);
+  const loop = makeLoop!(server, { descriptors, counters: countersOf(shared), control: (control, from, place) => post({ control, from, place }) });
   const attention = attentionOf(shared);
   // Counted from the start of this thread, as the word is: a message may have been posted before anybody listened.
   let heard = 0;
@@ -71,8 +79,11 @@ async function runLoop({ options, update, reading, shared }: ThreadTask, descrip
     if ("update" in message) server.update(checkedState(message.update, host));
     else if ("reading" in message) server.follow(message.reading);
     else if ("configure" in message) server.configure(checkedReconfiguration(message.configure));
-    else if ("clients" in message) post({ clients: server.clients() });
-    else stop = true;
+    else if ("clients" in message) post({ told: message.ask, clients: server.clients() });
+    else if ("cookieKeys" in message) {
+      server.holdCookieKeys(message.cookieKeys);
+      post({ told: message.ask });
+    } else stop = true;
   });
   post({ ready: [], counters: loop.names });
   while (!stop) {
@@ -84,11 +95,11 @@ async function runLoop({ options, update, reading, shared }: ThreadTask, descrip
 }
 
 /** Serve with the runtime's own sockets, in a thread where nothing else delays them. */
-async function runOwn({ options, update, reading: first, shared }: ThreadTask, { host, post, listen }: ThreadMeans): Promise<void> {
+async function runOwn({ options, update, reading: first, cookieKeys, shared }: ThreadTask, { host, post, listen }: ThreadMeans): Promise<void> {
   let reading: ClockReading | undefined = first;
   const now = () => (reading ? carry(reading, host.clock.now()) : host.clock.now());
   const own: Host = { ...host, clock: { ...host.clock, now, monotonic: () => host.clock.monotonic(), precision: host.clock.precision, description: host.clock.description } };
-  const server = await serveHere(own, { ...options, clock: now });
+  const server = await serveHere(own, { ...options, clock: now }, cookieKeys);
   if (update) server.update(update);
   const counters = countersOf(shared);
   const seen = () => [...Object.values(server.stats as unknown as Record<string, number>), ...Object.values(server.counters)];
@@ -100,7 +111,8 @@ async function runOwn({ options, update, reading: first, shared }: ThreadTask, {
       if ("update" in message) server.update(message.update);
       else if ("reading" in message) reading = message.reading;
       else if ("configure" in message) server.configure(message.configure);
-      else if ("clients" in message) void server.clients().then((clients) => post({ clients }));
+      else if ("clients" in message) void server.clients().then((clients) => post({ told: message.ask, clients }));
+      else if ("cookieKeys" in message) void server.holdCookieKeys(message.cookieKeys).then(() => post({ told: message.ask }));
       else resolve();
     }),
   );

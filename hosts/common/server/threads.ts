@@ -12,7 +12,9 @@
 import type { Endpoint } from "../host.ts";
 import type { ClockReading } from "./reading.ts";
 import type { ClientState } from "./clients.ts";
+import type { ControlOptions } from "./control.ts";
 import type { Reconfiguration } from "./features.ts";
+import type { CookieKeySet } from "./ntscookies.ts";
 import type { BroadcastOptions, ServeOptions, ServerUpdate } from "./serve.ts";
 
 /** Which sockets are wanted. */
@@ -35,13 +37,16 @@ export interface OpenedSockets {
   readonly addresses: readonly Endpoint[];
   /** One for each thread. */
   readonly sets: readonly (readonly number[])[];
-  /** Send from the server's own port. Throws the system's error. */
-  announce(packet: Uint8Array, to: Required<Pick<BroadcastOptions, "address" | "port" | "ttl">> & Pick<BroadcastOptions, "interface">): void;
+  /**
+   * Send from the server's own port: by the socket at `place` of a set, else by the first of the right family. Throws the
+   * system's error.
+   */
+  announce(packet: Uint8Array, to: Required<Pick<BroadcastOptions, "address" | "port" | "ttl">> & Pick<BroadcastOptions, "interface"> & { readonly place?: number }): void;
   close(): void;
 }
 
 /** Options as far as they can be sent to a thread. */
-export type ThreadOptions = Omit<ServeOptions, "clock" | "onEvent" | "metrics" | "control">;
+export type ThreadOptions = Omit<ServeOptions, "clock" | "onEvent" | "metrics" | "control" | "nts"> & { readonly control?: Omit<ControlOptions, "report"> };
 
 /** All that a thread is told when it starts. */
 export interface ThreadTask {
@@ -50,6 +55,8 @@ export interface ThreadTask {
   readonly update?: ServerUpdate;
   /** The clock to serve, if other than the host's. */
   readonly reading?: ClockReading;
+  /** Keys of NTS cookies; absent: NTS is not served. */
+  readonly cookieKeys?: CookieKeySet;
   /** Serve these; absent: open the runtime's own. */
   readonly descriptors?: readonly number[];
   readonly shared: SharedArrayBuffer;
@@ -57,11 +64,20 @@ export interface ThreadTask {
   readonly module: WebAssembly.Module;
 }
 
-export type ToThread = { readonly update: ServerUpdate } | { readonly configure: Reconfiguration } | { readonly clients: true } | { readonly reading: ClockReading } | { readonly stop: true };
+/** Requests with a number `ask` are answered by `told` with that number, once done. */
+export type ToThread =
+  | { readonly update: ServerUpdate }
+  | { readonly configure: Reconfiguration }
+  | { readonly reading: ClockReading }
+  | { readonly ask: number; readonly cookieKeys: CookieKeySet }
+  | { readonly ask: number; readonly clients: true }
+  | { readonly stop: true };
 export type FromThread =
   | { readonly ready: readonly Endpoint[]; readonly counters: readonly string[] }
   | { readonly failed: { readonly code: string; readonly message: string } }
-  | { readonly clients: readonly ClientState[] }
+  | { readonly told: number; readonly clients?: readonly ClientState[] }
+  /** A control message (mode 6) from who may send one; the thread's owner answers it. */
+  | { readonly control: Uint8Array; readonly from: Endpoint; readonly place: number }
   | { readonly stopped: true };
 
 /** The one who started a thread hears this of it. */
