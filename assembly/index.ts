@@ -26,6 +26,7 @@ import { Server } from "./server/respond";
 import { ClockLine, clockLine } from "./server/clockline";
 import { LOOPED_BATCH, mmsgLooped, transmitStamps } from "./server/looped";
 import { MMSG_BATCH, MMSG_FULL, Mmsg, mmsg, mmsgReceive, mmsgSend, mmsgTime } from "./server/mmsg";
+import { referenceIds } from "./proto/v5ids";
 
 // --- proto: time ---
 export {
@@ -47,6 +48,8 @@ export { readHeader, writeHeader } from "./proto/header";
 export { readTrailer, writeField } from "./proto/extension";
 export { refidOfIPv6 } from "./proto/refid";
 export { keySet, keyClear } from "./proto/keys";
+export { readTrailer5 } from "./proto/v5";
+export { referenceIdChoose, referenceIdsReset, idOfAddress, filterAdd, filterHoldsUs, filterJoin } from "./proto/v5ids";
 
 // --- proto: Roughtime ---
 export { roughtimePacketLength } from "./proto/roughtime";
@@ -92,6 +95,7 @@ export {
 export { symmetricOpen, symmetricTimer, symmetricSent, symmetricPacket } from "./association/symmetric";
 export { broadcastOpen, broadcastPacket, broadcastTimer, broadcastReply, listenerOut } from "./association/broadcast";
 export { manycastOpen, manycastClose, manycastTimer, manycastSent, manycastReply, manycastFollow, manycastLost } from "./association/manycast";
+export { associationVersion5, associationVersion4, associationDraft, associationAddress, referenceIdsUpdate } from "./association/v5";
 export { ntsOpen, ntsClose, ntsCookie, ntsOut } from "./association/nts";
 export {
   refclockOpen,
@@ -175,6 +179,7 @@ export const SCRATCH: usize = scratch;
 export const COUNTERS: usize = countersAt;
 export const CONTROL: usize = control;
 export const CANDIDATES: usize = candidates;
+export const REFERENCE_IDS: usize = referenceIds;
 export const NTS_RANDOM: usize = ntsRandom;
 export const SLOTS: usize = slotPackets;
 export const SLOT_TABLE: usize = slotTable;
@@ -221,6 +226,11 @@ export const EXCHANGE_SAVED_T1: usize = offsetof<Exchange>("savedT1");
 export const EXCHANGE_SAVED_T2: usize = offsetof<Exchange>("savedT2");
 export const EXCHANGE_SAVED_T4: usize = offsetof<Exchange>("savedT4");
 export const EXCHANGE_PREVIOUS_INTERLEAVED: usize = offsetof<Exchange>("previousInterleaved");
+export const EXCHANGE_MARKED: usize = offsetof<Exchange>("marked");
+export const EXCHANGE_DRAFT: usize = offsetof<Exchange>("draft");
+export const EXCHANGE_WANTS_INTERLEAVED: usize = offsetof<Exchange>("wantsInterleaved");
+export const EXCHANGE_CHUNK: usize = offsetof<Exchange>("chunk");
+export const EXCHANGE_SAVED_COOKIE: usize = offsetof<Exchange>("savedCookie");
 export const EXCHANGE_SIZE: usize = offsetof<Exchange>();
 export const SAMPLE_T1: usize = offsetof<Sample>("t1");
 export const SAMPLE_T2: usize = offsetof<Sample>("t2");
@@ -237,6 +247,8 @@ export const SAMPLE_MONO_EPOCH: usize = offsetof<Sample>("monoEpoch");
 export const SAMPLE_MONO_RECEIVE: usize = offsetof<Sample>("monoReceive");
 export const SAMPLE_INTERLEAVED: usize = offsetof<Sample>("interleaved");
 export const SAMPLE_AUTHENTICATED: usize = offsetof<Sample>("authenticated");
+export const SAMPLE_MARK_RETURNED: usize = offsetof<Sample>("markReturned");
+export const SAMPLE_SERVER_COOKIE: usize = offsetof<Sample>("serverCookie");
 export const SAMPLE_SIZE: usize = offsetof<Sample>();
 export const CANDIDATE_MID: usize = offsetof<Candidate>("mid");
 export const CANDIDATE_DISTANCE: usize = offsetof<Candidate>("distance");
@@ -259,6 +271,7 @@ export const SERVER_LEAP_WINDOW: usize = offsetof<Server>("leapWindow");
 export const SERVER_SMEAR_LENGTH: usize = offsetof<Server>("smearLength");
 export const SERVER_SMEAR_SHAPE: usize = offsetof<Server>("smearShape");
 export const SERVER_SMEAR_LEAP: usize = offsetof<Server>("smearLeap");
+export const SERVER_TAI_OFFSET: usize = offsetof<Server>("taiOffset");
 export const SERVER_SIZE: usize = offsetof<Server>();
 export const SLOT_LENGTH: usize = offsetof<Incoming>("length");
 export const SLOT_RECEIVED: usize = offsetof<Incoming>("received");
@@ -334,6 +347,9 @@ export const ASSOCIATION_KISSES: usize = offsetof<Association>("kisses");
 export const ASSOCIATION_CAME: usize = offsetof<Association>("came");
 export const ASSOCIATION_INTERLEAVED: usize = offsetof<Association>("interleaved");
 export const ASSOCIATION_LAST_PROBLEMS: usize = offsetof<Association>("lastProblems");
+export const ASSOCIATION_VERSION: usize = offsetof<Association>("version");
+export const ASSOCIATION_DRAFT: usize = offsetof<Association>("draft");
+export const ASSOCIATION_LOOPED: usize = offsetof<Association>("looped");
 export const ASSOCIATION_LAST_KISS: usize = offsetof<Association>("lastKiss");
 export const ASSOCIATION_WANTS: usize = offsetof<Association>("wants");
 export const ASSOCIATION_PREVIOUS_TRANSMIT: usize = offsetof<Association>("previousTransmit");
@@ -386,4 +402,5 @@ export const SYSTEM_LOCAL: usize = offsetof<System>("local");
 // --- cold surface (as-bind) ---
 export { explainPacket, leapText, modeText } from "./proto/explain";
 export { refidText, refidFromText, referenceMeaning, kissMeaning } from "./proto/refid";
+export { draftName } from "./proto/v5draft";
 export { keRead, keWrite, keFaultText, keRecordText, keErrorText } from "./proto/ke";

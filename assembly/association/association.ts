@@ -26,7 +26,9 @@ import { disciplineAddSource, disciplinePoll, disciplineRemoveSource, discipline
 import { slewRate, steering } from "../discipline/clock";
 import { Measurement, measurementAt } from "../discipline/measurement";
 import { SOURCES, sourceAt } from "../discipline/memory";
-import { MODE_CLIENT } from "../proto/header";
+import { LEAP_UNSYNCHRONISED, MODE_CLIENT } from "../proto/header";
+import { VERSION_5 } from "../proto/v5";
+import { isFollowed5, version5Answered, version5Request } from "./v5";
 import { keyClear } from "../proto/keys";
 import { slotPackets } from "../server/batch";
 import { Interval, Timestamp, intervalFromSeconds, intervalToSeconds } from "../proto/timestamp";
@@ -39,6 +41,8 @@ export const ACTION_RESOLVE: i32 = 1 << 3;
 export const ACTION_STOP: i32 = 1 << 4;
 /** NTS keys or cookies are missing: establish keys, then call associationTimer again; after a failure, too, but later. */
 export const ACTION_ESTABLISH: i32 = 1 << 5;
+/** The server asked has answered usably, also where its time is not followed. */
+export const ACTION_HEARD: i32 = 1 << 6;
 
 /** Requests without an answer after which a source is unreachable: its reach register is empty. */
 export const UNREACHABLE_AFTER: i32 = 8;
@@ -79,6 +83,19 @@ export class Association extends Interleaved {
   /** Problems of the last reply, and its kiss code. */
   lastProblems: u32;
   lastKiss: u32;
+  /** Its own index. */
+  place: i32;
+  // NTPv5 (v5.ts): 1: version 4 or 5, as the server can; requests until that is thought over; requests of version 5 in a row
+  // without an answer; 1: the draft is not to be changed.
+  auto5: u8;
+  tries5: u16;
+  unanswered5: u8;
+  draftFixed: u8;
+  // Its reference identifiers: all are known; it follows us; polls until it is followed again; it is followed.
+  known5: u8;
+  looped: u8;
+  penance: u8;
+  follows: u8;
 }
 
 /** Beside the bits that a call returns. */
@@ -121,6 +138,7 @@ export function associationOpen(index: i32, version: i32, minPoll: i32, maxPoll:
   const association = associationAt(index);
   memory.fill(changetype<usize>(association), 0, offsetof<Association>());
   association.active = 1;
+  association.place = index & (SOURCES - 1);
   association.version = <u8>version;
   association.mode = <u8>MODE_CLIENT;
   association.minPoll = <i8>max(0, min(minPoll, POLL_LIMIT));
@@ -176,6 +194,7 @@ export function associationTimer(index: i32, now: u64, random: u64): i32 {
   const association = associationAt(index);
   if (!association.active) return 0;
   if (association.awaiting) association.silent += 1;
+  version5Request(association, association.awaiting != 0 && association.t1 != 0);
   association.reach = association.reach << 1;
   const lost = loseSource(association, index);
   if (association.auth == AUTH_NTS && ntsNeedsKeys(association.authIndex)) return lack(association) | lost;
@@ -255,12 +274,17 @@ export function associationReply(index: i32, length: i32, now: u64): i32 {
   association.awaiting = 0;
   association.lastProblems = lastSample.problems;
   association.previousTransmit = lastSample.transmitTime;
+  // The cookie is as random as anything, and used up.
+  version5Answered(association, lastSample, association.origin * 0x9e3779b97f4a7c15);
   if (verdict == VERDICT_KISS) return obeyKiss(association, index);
   if (lastSample.problems != 0) {
     association.unfit += 1;
     association.silent += 1;
     interleaveForget(association);
-    return 0;
+    if (<i32>lastSample.version != VERSION_5) return 0;
+    // Its minimum poll holds, though it would not tell the time.
+    schedule(association);
+    return ACTION_TIMER;
   }
   return useSample(association, index, now);
 }
@@ -288,7 +312,7 @@ const OSCILLATOR_CHANGE: f64 = 1e-6;
 const KISS_RATE: u32 = 0x52415445;
 
 /** Begin anew with a source, but not with the frequency: what all of them taught of our oscillator is known still. */
-function renewSource(index: i32): void {
+export function renewSource(index: i32): void {
   disciplineAddSource(index);
   const known = steering().sdFrequency;
   if (!(known > 0)) return;
@@ -314,14 +338,15 @@ function useSample(association: Association, index: i32, now: u64): i32 {
   const fresh = interleaveFresh(association, index, lastSample);
   const when = association.keptWhen;
   interleaveKeep(association, index, association.came, lastSample);
-  if (fresh) {
+  const followed = fresh && isFollowed5(association);
+  if (followed) {
     association.used += 1;
     association.interleaved += late ? 1 : 0;
     if (late) tellDiscipline(index, lastSample.offset, when, now);
     else tellNow(association, index, now);
   }
   schedule(association);
-  return fresh ? ACTION_STEER | ACTION_TIMER : ACTION_TIMER;
+  return (followed ? ACTION_STEER : 0) | ACTION_TIMER | ACTION_HEARD;
 }
 
 /** The sample of the exchange that has just ended. */
@@ -343,6 +368,7 @@ export function tellDiscipline(index: i32, offset: Interval, when: u64, told: u6
   measurement.rootDelay = lastSample.rootDelay;
   measurement.rootDispersion = lastSample.rootDispersion;
   measurement.stratum = lastSample.stratum;
-  measurement.leap = lastSample.leap;
+  // In NTPv5 a leap indicator of 3 is one not known, and no word against the server.
+  measurement.leap = <i32>lastSample.version == VERSION_5 && lastSample.leap == LEAP_UNSYNCHRONISED ? 0 : lastSample.leap;
   disciplineSample(index);
 }

@@ -15,6 +15,7 @@
  *   testD  malformed: shorter than a header, or what follows it is neither field nor MAC
  *   testE  another mode or a later version than a reply to our request has
  *   testG  a loop: the peer is synchronised to us
+ *   testH  another time scale, or another era, than was asked for (NTPv5)
  *   testF  from another address or port than the one asked (the host sets it)
  *
  * This file judges; it does not decide what follows. Tested in reply.test.ts.
@@ -38,6 +39,7 @@ export const TESTD_MALFORMED: u32 = 1 << 10;
 export const TESTE_MODE: u32 = 1 << 11;
 export const TESTF_SOURCE: u32 = 1 << 12;
 export const TESTG_LOOP: u32 = 1 << 13;
+export const TESTH_SCALE: u32 = 1 << 14;
 
 /**
  * With any of these it is no answer to our request: anybody can send such a packet, so it MUST change nothing, not even

@@ -13,14 +13,19 @@ import { Authentication, authenticate, isAuthentic, AUTH_NONE } from "./authenti
 import { NOT_AN_ANSWER, TEST5_AUTHENTICATION, TESTA_KISS, TESTC_DELAY, TESTD_MALFORMED } from "./check";
 import { checkKiss, checkMode, checkRoot, checkServer, checkTimestamps } from "./check";
 import { Sample, delayOf, driftOver, offsetOf, rootDistanceOf } from "./sample";
-import { AT_ORIGIN, AT_POLL, AT_PRECISION, AT_RECEIVE, AT_TRANSMIT, HEADER_LENGTH, flagsOf, readHeader, write64 } from "../proto/header";
+import { AT_ORIGIN, AT_POLL, AT_PRECISION, AT_RECEIVE, AT_REFERENCE, AT_TRANSMIT, HEADER_LENGTH, flagsOf, readHeader, write64 } from "../proto/header";
 import { Trailer, readTrailer } from "../proto/extension";
 import { readFields } from "../proto/registry";
+import { UPGRADE_MARK, VERSION_5, time32ToInterval } from "../proto/v5";
+import { replyRead5, requestWrite5 } from "./v5exchange";
 import { replyMonoRoot, writeMonoRootRequest } from "../proto/monoroot";
 import { Interval, Timestamp, addSaturating, elapsed, intervalFromLog2, shortToInterval } from "../proto/timestamp";
 
 /** Ask for chrony's mono-root field. */
 export const WANT_MONO_ROOT: u32 = 1;
+
+/** NTPv5: ask for reference identifiers, the chunk that begins at `chunk`. */
+export const WANT_REFERENCE_IDS: u32 = 2;
 
 /** What the client knows of the request it sent. The host fills it through the exported EXCHANGE_* offsets. */
 @unmanaged
@@ -47,6 +52,16 @@ export class Exchange extends Authentication {
   savedT4: Timestamp;
   /** 1 when the reply before was interleaved: its transmit timestamp is then compared with interleaved ones only. */
   previousInterleaved: u8;
+  /** NTPv4: 1 to ask, by a mark, whether the server speaks NTPv5. */
+  marked: u8;
+  // NTPv5 alone:
+  /** Which draft to name (proto/v5draft.ts). */
+  draft: u8;
+  /** 1: ask for interleaved mode, also where there is nothing to complete yet. */
+  wantsInterleaved: u8;
+  chunk: u16;
+  /** What the server calls the exchange that an interleaved reply completes. */
+  savedCookie: u64;
 }
 
 // What a datagram turned out to be.
@@ -64,11 +79,13 @@ const trailer = changetype<Trailer>(memory.data(offsetof<Trailer>(), 8));
 
 /** Write the request at `packet`. Returns its length; 0 when it cannot be authenticated. */
 export function requestWrite(packet: usize, exchange: Exchange): i32 {
+  if (<i32>exchange.version == VERSION_5) return requestWrite5(packet, exchange);
   memory.fill(packet, 0, HEADER_LENGTH);
   store<u8>(packet, flagsOf(0, exchange.version, exchange.mode));
   store<i8>(packet + AT_POLL, exchange.poll);
   store<i8>(packet + AT_PRECISION, PRECISION_UNTOLD);
   write64(packet + AT_TRANSMIT, exchange.origin);
+  if (exchange.marked) write64(packet + AT_REFERENCE, UPGRADE_MARK);
   if (exchange.echo != 0) {
     // What the server knows our last exchange by. To nobody else does it say anything.
     write64(packet + AT_ORIGIN, exchange.savedT2);
@@ -89,7 +106,9 @@ export function requestWrite(packet: usize, exchange: Exchange): i32 {
 export function replyRead(packet: usize, length: i32, exchange: Exchange, sample: Sample): i32 {
   sample.problems = TESTD_MALFORMED;
   sample.authenticated = 0;
+  sample.markReturned = 0;
   if (length < HEADER_LENGTH) return VERDICT_IGNORE;
+  if (<i32>exchange.version == VERSION_5) return replyRead5(packet, length, exchange, sample, trailer);
   readHeader(packet, sample);
   sample.problems = readTrailerOf(packet, length, sample);
   sample.problems |= checkMode(sample, exchange.mode, exchange.version);
@@ -100,10 +119,18 @@ export function replyRead(packet: usize, length: i32, exchange: Exchange, sample
   sample.problems |= readFieldsOf(packet);
   if ((sample.problems & NOT_AN_ANSWER) != 0) return VERDICT_IGNORE;
   sample.problems |= checkKiss(sample);
+  takeMark(exchange, sample);
   // An interleaved reply's transmit timestamp is that of the reply before: the server may have learned more since.
   sample.problems |= checkServer(sample, sample.interleaved ? sample.receiveTime : sample.transmitTime);
   measure(exchange, sample, false);
   return (sample.problems & TESTA_KISS) != 0 ? VERDICT_KISS : VERDICT_SAMPLE;
+}
+
+/** The server speaks NTPv5. What it says so with is no reference time. */
+function takeMark(exchange: Exchange, sample: Sample): void {
+  if (!exchange.marked || sample.referenceTime != UPGRADE_MARK) return;
+  sample.markReturned = 1;
+  sample.referenceTime = 0;
 }
 
 /** test1..test3, and which of the two timestamps that nobody can guess came back: that tells the mode of the reply. */
@@ -164,8 +191,11 @@ export function measure(exchange: Exchange, sample: Sample, patient: bool): void
 /** Root delay and dispersion, from the finer field where the server sent it and we had asked for it. */
 function readRoot(sample: Sample, wants: u32): void {
   const fine = replyMonoRoot.present != 0 && (wants & WANT_MONO_ROOT) != 0;
-  sample.rootDelay = fine ? replyMonoRoot.rootDelay : shortToInterval(sample.rootDelayShort);
-  sample.rootDispersion = fine ? replyMonoRoot.rootDispersion : shortToInterval(sample.rootDispersionShort);
+  const five = <i32>sample.version == VERSION_5;
+  const delay = five ? time32ToInterval(sample.rootDelayShort) : shortToInterval(sample.rootDelayShort);
+  const dispersion = five ? time32ToInterval(sample.rootDispersionShort) : shortToInterval(sample.rootDispersionShort);
+  sample.rootDelay = fine ? replyMonoRoot.rootDelay : delay;
+  sample.rootDispersion = fine ? replyMonoRoot.rootDispersion : dispersion;
   sample.monoEpoch = fine ? replyMonoRoot.epoch : 0;
   sample.monoReceive = fine ? replyMonoRoot.receive : 0;
 }

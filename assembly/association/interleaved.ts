@@ -14,6 +14,8 @@
  * us (restarted, or without the mode) answers in basic mode, which costs nothing. Each exchange is measured once: where its
  * basic reply was used already, the interleaved one that completes it is not.
  *
+ * NTPv5 says all this in its header: a flag asks for the mode and tells it, and the server names the exchange by a cookie.
+ *
  * An exchange is completed a poll later. If the clock was slewed meanwhile, its t1 and t4 are said anew in terms of the clock
  * as it runs now (discipline/ledger.ts); if it was stepped, the exchange is dropped.
  *
@@ -26,6 +28,7 @@ import { noteMoment, reckon } from "../discipline/clock";
 import { Moment, bridged, movedSince } from "../discipline/ledger";
 import { SOURCES } from "../discipline/memory";
 import { AT_ORIGIN, read64 } from "../proto/header";
+import { BIT_INTERLEAVED, VERSION_5, bitsOf } from "../proto/v5";
 
 /** Requests in a row without a usable reply after which the server's memory of us is not relied on. */
 const FORGOTTEN_AFTER: u8 = 4;
@@ -61,6 +64,7 @@ function momentAt(index: i32, which: i32): Moment {
 /** A request goes out at `now`: in interleaved mode if there is an exchange to complete. */
 export function interleaveRequest(state: Interleaved, index: i32, now: u64, random: u64): void {
   state.echo = 0;
+  state.wantsInterleaved = state.interleaving;
   if (!state.interleaving) return;
   noteMoment(momentAt(index, ASKED), now);
   state.asked = min<u8>(state.asked + 1, FORGOTTEN_AFTER + 1);
@@ -72,7 +76,9 @@ export function interleaveRequest(state: Interleaved, index: i32, now: u64, rand
 
 /** Before a reply is judged that may complete the exchange kept: say its times in terms of the clock as it runs `now`. */
 export function interleaveRecall(state: Interleaved, index: i32, packet: usize, now: u64): void {
-  if (state.echo == 0 || read64(packet + AT_ORIGIN) != state.echo) return;
+  if (state.echo == 0) return;
+  const completes = <i32>state.version == VERSION_5 ? (bitsOf(packet) & BIT_INTERLEAVED) != 0 : read64(packet + AT_ORIGIN) == state.echo;
+  if (!completes) return;
   reckon(now);
   state.savedT1 = state.keptT1 + <u64>movedSince(momentAt(index, KEPT_T1));
   state.savedT4 = state.keptT4 + <u64>movedSince(momentAt(index, KEPT_T4));
@@ -92,9 +98,11 @@ export function interleaveKeep(state: Interleaved, index: i32, now: u64, sample:
   state.keptT4 = state.t4;
   state.keptWhen = now;
   state.savedT2 = sample.receiveTime;
+  state.savedCookie = sample.serverCookie;
   state.previousInterleaved = sample.interleaved;
   state.measured = sample.interleaved ? 0 : 1;
-  state.kept = 1;
+  // Without a cookie the server remembers nothing.
+  state.kept = <i32>sample.version != VERSION_5 || sample.serverCookie != 0 ? 1 : 0;
   state.asked = 0;
 }
 

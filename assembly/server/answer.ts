@@ -14,13 +14,16 @@ import { Client } from "./clients";
 import { counters } from "./counters";
 import { GATE_ANSWER, GATE_KISS_DENY, GATE_KISS_RATE, GATE_SILENT, gate, gateControls } from "./gate";
 import { Incoming } from "./incoming";
-import { interleaveAnswer, interleaveApart, interleaveOn, interleaveSent, interleaveTrue } from "./interleaved";
+import { interleaveAnswer, interleaveAnswer5, interleaveApart, interleaveOn, interleaveSent, interleaveTrue } from "./interleaved";
 import { hushed, smearAt } from "./leap";
 import { CONTROL_HEADER, isControlRequest } from "../proto/control";
 import { AT_ORIGIN, AT_RECEIVE, AT_TRANSMIT, HEADER_LENGTH, MODE_CLIENT, modeOf, read64, versionOf, write64 } from "../proto/header";
 import { keyMacLength, keyWrite } from "../proto/keys";
 import { LATER, Server, beginResponse, finishResponse, isAnswerable, respondKiss } from "./respond";
 import { Timestamp } from "../proto/timestamp";
+import { AT_SERVER_COOKIE, BIT_INTERLEAVED, VERSION_5, bitsOf } from "../proto/v5";
+import { transmitTold5 } from "./v5";
+import { scaleOfOld } from "./v5fields";
 
 /** Kiss codes RATE and DENY (RFC 5905 §7.4). */
 const RATE: u32 = 0x52415445;
@@ -42,6 +45,8 @@ export function beginAnswer(packet: usize, from: Incoming, server: Server): i32 
   from.smear = 0;
   from.key = 0;
   from.refused = 0;
+  from.scale = 0;
+  from.behind = 0;
   // MUST not stay: the slot's next datagram is somebody else's.
   const hash = from.hash;
   from.hash = 0;
@@ -81,19 +86,26 @@ export function completeAnswer(packet: usize, from: Incoming, server: Server): i
 
 function answered(packet: usize, from: Incoming, server: Server, opened: bool): i32 {
   // What interleaved mode goes by is overwritten by the answer.
-  const mayInterleave = interleaveOn() && modeOf(packet) == MODE_CLIENT;
-  const origin = mayInterleave ? read64(packet + AT_ORIGIN) : 0;
+  const five = versionOf(packet) == VERSION_5;
+  const mayInterleave = interleaveOn() && modeOf(packet) == MODE_CLIENT && (!five || (bitsOf(packet) & BIT_INTERLEAVED) != 0);
+  const origin = mayInterleave ? read64(packet + (five ? AT_SERVER_COOKIE : AT_ORIGIN)) : 0;
   const receive = mayInterleave ? read64(packet + AT_RECEIVE) : 0;
   const transmit = mayInterleave ? read64(packet + AT_TRANSMIT) : 0;
   const length = opened ? finishResponse(packet, from, server) : beginResponse(packet, from, server);
   if (length == LATER) return LATER;
   if (length == 0) {
-    counters.malformed += 1;
+    // A draft that is not spoken here is no fault.
+    if (from.refused != 0) counters.unanswerable += 1;
+    else counters.malformed += 1;
     return 0;
   }
   counters.answered += 1;
   // A kiss NTSN, or a crypto-NAK, begins nothing.
-  if (mayInterleave && from.refused == 0) interleaveAnswer(packet, from, origin, receive, transmit);
+  if (mayInterleave && from.refused == 0) {
+    // Kernel stamps come back in the scale that NTPv4 clients are told: the mode is for that one alone.
+    if (five && <i32>from.scale == scaleOfOld(server)) interleaveAnswer5(packet, from, origin);
+    if (!five) interleaveAnswer(packet, from, origin, receive, transmit);
+  }
   if (from.authenticated != 0) noteAuthentic(from);
   if (from.client != 0 && from.pair != 0 && from.stamped != 0) {
     const record = changetype<Client>(from.client);
@@ -112,7 +124,7 @@ function noteAuthentic(from: Incoming): void {
 
 /** A kiss, if the client can believe it: without a MAC or NTS fields of its own it says nothing to who asked with them. */
 function kissed(packet: usize, from: Incoming, verdict: i32): i32 {
-  const length = from.length == HEADER_LENGTH ? respondKiss(packet, from.length, verdict == GATE_KISS_RATE ? RATE : DENY) : 0;
+  const length = from.length == HEADER_LENGTH || versionOf(packet) == VERSION_5 ? respondKiss(packet, from.length, verdict == GATE_KISS_RATE ? RATE : DENY) : 0;
   if (length == 0) {
     if (verdict == GATE_KISS_RATE) counters.limited += 1;
     else counters.denied += 1;
@@ -127,10 +139,10 @@ function kissed(packet: usize, from: Incoming, verdict: i32): i32 {
 
 /** Complete an answer of `from.length` octets that leaves at `transmit` by the clock. MUST be the last thing that changes its header. */
 export function finishAnswer(packet: usize, from: Incoming, transmit: Timestamp, server: Server): void {
-  const told = transmit + <u64>smearAt(server, transmit);
+  const told = versionOf(packet) == VERSION_5 ? transmitTold5(from, transmit, server) : transmit + <u64>smearAt(server, transmit);
   interleaveSent(from, told);
   if (!from.stamped) write64(packet + AT_TRANSMIT, interleaveApart(told, read64(packet + AT_RECEIVE)));
-  if (from.key != 0) keyWrite(from.key - 1, packet, from.length - keyMacLength(from.key - 1, versionOf(packet)), versionOf(packet));
+  if (from.key != 0) keyWrite(from.key - 1, packet, from.length - <i32>from.behind - keyMacLength(from.key - 1, versionOf(packet)), versionOf(packet));
 }
 
 /** The answer that told the receive timestamp `receive` left at `transmit` by the clock, as the kernel saw. */

@@ -37,6 +37,9 @@ export class Incoming {
   pair: usize;
   /** Set before a batch: the hash of the client's address (clients.ts), 0 where it is not worked out yet. */
   hash: u64;
-  /** What is added to the clock's time for this answer: a leap second smeared. */
+  /** What is added to the clock's time for this answer: a leap second smeared, another time scale. */
   smear: Interval;
+  /** NTPv5: the time scale of the answer, and the octets behind all that is authenticated. */
+  scale: u8;
+  behind: u8;
 }

@@ -25,6 +25,7 @@
 import { mixWord } from "../crypto/siphash";
 import { counters } from "./counters";
 import { AT_ORIGIN, AT_RECEIVE, AT_TRANSMIT, read64, write64 } from "../proto/header";
+import { AT_BITS, AT_SERVER_COOKIE, BIT_INTERLEAVED } from "../proto/v5";
 import { Incoming } from "./incoming";
 import { Timestamp } from "../proto/timestamp";
 
@@ -99,11 +100,32 @@ const UNIQUE_TRIES: i32 = 16;
  */
 export function interleaveAnswer(packet: usize, from: Incoming, origin: Timestamp, receive: Timestamp, transmit: Timestamp): void {
   if (origin == 0 || receive == transmit) return;
+  const sent = pairUp(packet, from, origin);
+  if (sent == 0) return;
+  write64(packet + AT_ORIGIN, receive);
+  write64(packet + AT_TRANSMIT, sent);
+}
+
+/** The same for NTPv5, which says in the header whether the mode is wanted, and names the answer before by the cookie it brought. */
+export function interleaveAnswer5(packet: usize, from: Incoming, cookie: u64): void {
+  const sent = pairUp(packet, from, cookie);
+  // The receive timestamp is unique now, and says nothing that its own field does not.
+  store<u64>(packet + AT_SERVER_COOKIE, load<u64>(packet + AT_RECEIVE));
+  if (sent == 0) return;
+  store<u16>(packet, load<u16>(packet, AT_BITS) | bswap<u16>(<u16>BIT_INTERLEAVED), AT_BITS);
+  write64(packet + AT_TRANSMIT, sent);
+}
+
+/**
+ * Make the answer's receive timestamp unique and keep a place for its transmit timestamp. Returns when the answer left that told
+ * `origin`, 0 where that is not known; else the answer is one in interleaved mode, and stamped.
+ */
+function pairUp(packet: usize, from: Incoming, origin: Timestamp): Timestamp {
   let told = read64(packet + AT_RECEIVE);
   let set = setOf(told);
   for (let tries = 0; tries < UNIQUE_TRIES && (told == 0 || changetype<usize>(find(set, told)) != 0); tries++) set = setOf(++told);
   const before = find(setOf(origin), origin);
-  const known = changetype<usize>(before) != 0 && before.transmit != 0;
+  const known = origin != 0 && changetype<usize>(before) != 0 && before.transmit != 0;
   const sent = known ? before.transmit & ~USED : 0;
   if (known) before.transmit |= USED;
   // Past its last try the timestamp is one that is there: that pair becomes the newer answer's.
@@ -114,11 +136,10 @@ export function interleaveAnswer(packet: usize, from: Incoming, origin: Timestam
   from.pair = changetype<usize>(pair);
   from.stampWanted = 1;
   write64(packet + AT_RECEIVE, told);
-  if (!known) return;
-  write64(packet + AT_ORIGIN, receive);
-  write64(packet + AT_TRANSMIT, sent);
+  if (!known) return 0;
   from.stamped = 1;
   counters.interleaved += 1;
+  return sent;
 }
 
 /** The answer leaves about now: good enough until the true time comes, if ever. */

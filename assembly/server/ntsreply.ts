@@ -13,8 +13,10 @@ import { cmacSubkeys, cmacWhole, doubled, lastBlock } from "../crypto/cmac";
 import { jobChain, jobChainLast, jobCmac, jobResult, jobsRun, jobsStart } from "../crypto/lanes";
 import { randomBlock } from "../crypto/random";
 import { AT_COUNTER_KEY, sivCounterMode, sivCounters, xorOctets } from "../crypto/siv";
-import { FIELD_HEADER, fieldLength, fieldType } from "../proto/extension";
-import { HEADER_LENGTH, write32 } from "../proto/header";
+import { FIELD_HEADER, fieldSpan, fieldType } from "../proto/extension";
+import { HEADER_LENGTH, versionOf, write32 } from "../proto/header";
+import { VERSION_5, writePadding } from "../proto/v5";
+import { answerField5 } from "./v5fields";
 import { Authenticator, COOKIES_MAXIMUM, COOKIE_TYPE, PLACEHOLDER_TYPE, UNIQUE_IDENTIFIER_TYPE } from "../proto/nts";
 import { authenticatorLength, writeAuthenticator } from "../proto/nts";
 import { answerField } from "../proto/registry";
@@ -40,17 +42,20 @@ function cookieField(request: NtsRequest): i32 {
  * for it.
  */
 export function planReply(request: NtsRequest): i32 {
+  const five = versionOf(request.packet) == VERSION_5;
   let wanted = 1;
   let out = HEADER_LENGTH;
   for (let at = HEADER_LENGTH; at < request.authenticatorAt; ) {
     const field = request.packet + <usize>at;
     const type = fieldType(field);
-    const length = fieldLength(field);
+    const length = fieldSpan(field);
     if (type == UNIQUE_IDENTIFIER_TYPE) {
       memory.copy(request.packet + <usize>out, field, length);
       out += length;
     } else if (type == PLACEHOLDER_TYPE) {
       if (length >= cookieField(request)) wanted += 1;
+    } else if (type != COOKIE_TYPE && five) {
+      out += answerField5(field, request.packet + <usize>out);
     } else if (type != COOKIE_TYPE) {
       out += answerField(field, request.packet + <usize>out);
     }
@@ -60,7 +65,8 @@ export function planReply(request: NtsRequest): i32 {
 }
 
 /** As many of the `wanted` cookies as there is room for: a short nonce, or an answer beside, may have taken some. */
-function planAuthenticator(request: NtsRequest, at: i32, wanted: i32): i32 {
+function planAuthenticator(request: NtsRequest, after: i32, wanted: i32): i32 {
+  let at = after;
   const nonceLength = aeadNonceLength(request.aead);
   const room = request.length - at - authenticatorLength(nonceLength, 0);
   if (room < 0) return 0;
@@ -68,6 +74,12 @@ function planAuthenticator(request: NtsRequest, at: i32, wanted: i32): i32 {
   const cookies = request.sealing == 0 ? 0 : min(wanted, room / cookieField(request));
   const textLength = cookies * cookieField(request);
   const length = authenticatorLength(nonceLength, textLength);
+  // In NTPv5 an answer has as many octets as its request.
+  const gap = request.length - at - length;
+  if (versionOf(request.packet) == VERSION_5 && gap > 0) {
+    writePadding(request.packet + <usize>at, gap);
+    at += gap;
+  }
   writeAuthenticator(request.packet + <usize>at, length, nonceLength, textLength, authenticator);
   request.nonce = authenticator.nonce;
   request.nonceLength = nonceLength;
@@ -76,7 +88,11 @@ function planAuthenticator(request: NtsRequest, at: i32, wanted: i32): i32 {
   request.adLength = at;
   request.cookies = cookies;
   request.state = NTS_ANSWERED;
-  return at + length;
+  if (request.behind != 0) {
+    const correction = request.packet + <usize>request.length;
+    answerField5(correction, correction);
+  }
+  return at + length + request.behind;
 }
 
 /** The fields of an NTSN kiss: the unique identifier alone. Returns the answer's length; the header is the caller's. */

@@ -10,11 +10,12 @@
 
 import { AEAD_CONTEXT_SIZE } from "../crypto/aead";
 import { randomReady } from "../crypto/random";
-import { Trailer, fieldLength, fieldType } from "../proto/extension";
+import { Trailer, fieldLength, fieldSpan, fieldType } from "../proto/extension";
 import { FIELD_HEADER } from "../proto/extension";
 import { HEADER_LENGTH, MODE_CLIENT } from "../proto/header";
 import { AUTHENTICATOR_TYPE, Authenticator, COOKIE_TYPE, PLACEHOLDER_TYPE, UNIQUE_IDENTIFIER_TYPE } from "../proto/nts";
 import { UNIQUE_IDENTIFIER_MINIMUM, readAuthenticator } from "../proto/nts";
+import { VERSION_5, octetsBehind } from "../proto/v5";
 import { COOKIE_KEYS_MAXIMUM } from "./ntscookies";
 
 // How far a request has come.
@@ -61,6 +62,8 @@ export class NtsRequest {
   adLength: i32;
   cookies: i32;
   sealing: usize;
+  /** NTPv5: octets behind what is authenticated, which `length` does not count. */
+  behind: i32;
 }
 
 // Behind the fields: the two keys; the CMAC chain over them, the same for every cookie they are sealed into by one generation;
@@ -141,19 +144,20 @@ function requestNew(packet: usize): NtsRequest {
  */
 export function readNts(packet: usize, length: i32, version: i32, mode: i32, trailer: Trailer): i32 {
   if (!randomReady() || !hasNts(packet, trailer)) return NTS_NONE;
-  if (version != 4 || mode != MODE_CLIENT || trailer.macLength != 0) return NTS_MALFORMED;
+  if ((version != 4 && version != VERSION_5) || mode != MODE_CLIENT || trailer.macLength != 0) return NTS_MALFORMED;
   const request = requestNew(packet);
   if (!readFields(packet, trailer.fieldsEnd, request)) {
     requestsTrim();
     return NTS_MALFORMED;
   }
-  request.length = length;
+  request.behind = octetsBehind(trailer);
+  request.length = length - request.behind;
   request.state = NTS_READ;
   return NTS_TAKEN;
 }
 
 function hasNts(packet: usize, trailer: Trailer): bool {
-  for (let at = HEADER_LENGTH; at < trailer.fieldsEnd; at += fieldLength(packet + <usize>at)) {
+  for (let at = HEADER_LENGTH; at < trailer.fieldsEnd; at += fieldSpan(packet + <usize>at)) {
     const type = fieldType(packet + <usize>at);
     if (type == COOKIE_TYPE || type == PLACEHOLDER_TYPE || type == AUTHENTICATOR_TYPE) return true;
   }
@@ -178,7 +182,7 @@ function readFields(packet: usize, end: i32, request: NtsRequest): bool {
       if (!readAuthenticator(field, authenticator)) return false;
       request.authenticatorAt = at;
     }
-    at += length;
+    at += fieldSpan(field);
   }
   request.nonce = authenticator.nonce;
   request.nonceLength = authenticator.nonceLength;

@@ -59,10 +59,19 @@ function setRate(rate: Rate, interval: Interval, burst: i32): void {
   rate.capacity = rate.interval * <i64>max(1, min(burst, LARGEST));
 }
 
+/** log2 s of the interval between the packets of everybody's address, rounded up, of 0..17: NTPv5's minimum poll. */
+let poll: i32 = 0;
+
+export function limitPoll(): i32 {
+  return poll;
+}
+
 /** The limit for an address; an interval of 0 is no limit. `everybody`: not only who the access list says is limited. */
 export function limitAddresses(interval: Interval, burst: i32, everybody: bool): void {
   setRate(perAddress, interval, burst);
   forAll = everybody;
+  const whole = perAddress.interval;
+  poll = forAll && whole > (<i64>1 << 32) ? 32 - <i32>clz<u64>(<u64>whole - 1) : 0;
 }
 
 /** The limit for a prefix (/24, /48); an interval of 0 is no limit. */

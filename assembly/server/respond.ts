@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
- * The server's answer to one request, written over it (RFC 5905 §8, §9.2): modes 3 and 1, versions 1 to 4.
+ * The server's answer to one request, written over it (RFC 5905 §8, §9.2): modes 3 and 1, versions 1 to 4. Version 5 is v5.ts'.
  *
  * It never answers modes 0, 2, 4, 5, 6 and 7, as two servers would then answer each other for ever, never a malformed
  * request, and never with more octets than it was asked with. It keeps no state about clients; what does (limits, log, interleaved mode) is
@@ -19,11 +19,15 @@ import { dispersionAt, isSynchronised } from "./standing";
 import { Trailer, readTrailer } from "../proto/extension";
 import { answerFields } from "../proto/registry";
 import { serverMonoRoot } from "../proto/monoroot";
-import { keyFind, keyHolds } from "../proto/keys";
+import { keyFind, keyHolds, leadOf } from "../proto/keys";
 import { KISS_NTSN } from "../proto/nts";
 import { openRequests } from "./ntsopen";
 import { kissReply, planReply, sealReplies } from "./ntsreply";
 import { NTS_MALFORMED, NTS_TAKEN, NTS_VERIFIED, readNts, requestCount, requestForget, requestOf, requestWipe } from "./ntsrequest";
+import { limitPoll } from "./ratelimit";
+import { beginResponse5, kiss5, refuse5, respondHeader5 } from "./v5";
+import { prepareFields5 } from "./v5fields";
+import { AT_TIMESCALE, POLL_NEVER, UPGRADE_MARK, VERSION_5 } from "../proto/v5";
 import { Interval, Timestamp, shortAbove } from "../proto/timestamp";
 
 /** What the server says of its own time. The host fills it through the exported SERVER_* offsets. */
@@ -54,11 +58,18 @@ export class Server {
   smearLength: Interval;
   smearShape: u8;
   smearLeap: u8;
+  /** TAI − UTC as of `updated`, s; 0: not known. */
+  taiOffset: i32;
 }
 
 /** Kiss code INIT: not yet synchronised (RFC 5905 §7.4). */
 const REFID_INIT: u32 = 0x494e4954;
 const MAXIMUM_VERSION: i32 = 4;
+/** Kiss codes after which a client is not to ask any more (RFC 5905 §7.4). */
+const KISS_DENY: u32 = 0x44454e59;
+const KISS_RSTR: u32 = 0x52535452;
+/** Version 4, mode 4: who asks so may be told that version 5 is spoken. */
+const MARKED_FLAGS: u8 = 0x24;
 /** A header and a key identifier of zero. */
 const CRYPTO_NAK_REPLY: i32 = HEADER_LENGTH + 4;
 
@@ -76,6 +87,7 @@ function answeringMode(mode: i32): i32 {
 /** Is it of a version and mode that are ever answered? */
 export function isAnswerable(packet: usize): bool {
   const version = versionOf(packet);
+  if (version == VERSION_5) return modeOf(packet) == MODE_CLIENT;
   return answeringMode(modeOf(packet)) != 0 && version != 0 && version <= MAXIMUM_VERSION;
 }
 
@@ -85,6 +97,10 @@ export function respond(packet: usize, length: i32, received: Timestamp, server:
   unknown.received = received;
   unknown.known = 0;
   unknown.smear = 0;
+  unknown.refused = 0;
+  unknown.stamped = 0;
+  // Whoever stamps it knows no scale but the clock's.
+  if (length >= HEADER_LENGTH && versionOf(packet) == VERSION_5) store<u8>(packet, 0, AT_TIMESCALE);
   return respondTo(packet, unknown, server);
 }
 
@@ -113,6 +129,7 @@ export function beginResponse(packet: usize, from: Incoming, server: Server): i3
   if (length < HEADER_LENGTH || (length & 3) != 0) return 0;
   const version = versionOf(packet);
   const mode = answeringMode(modeOf(packet));
+  if (version == VERSION_5 && mode == MODE_SERVER) return beginResponse5(packet, from, server);
   if (mode == 0 || version == 0 || version > MAXIMUM_VERSION) return 0;
   let replyLength = HEADER_LENGTH;
   if (length > HEADER_LENGTH) {
@@ -129,7 +146,7 @@ function respondTrailer(packet: usize, version: i32, from: Incoming, server: Ser
   const nts = readNts(packet, from.length, version, modeOf(packet), trailer);
   if (nts == NTS_TAKEN) return LATER;
   if (nts == NTS_MALFORMED) return 0;
-  if (trailer.macLength != 0 && !checkMac(packet, version, from)) {
+  if (trailer.macLength != 0 && !checkMac(packet, version, from, trailer)) {
     from.refused = 1;
     store<u32>(packet + HEADER_LENGTH, 0);
     return CRYPTO_NAK_REPLY;
@@ -140,10 +157,10 @@ function respondTrailer(packet: usize, version: i32, from: Incoming, server: Ser
 }
 
 /** Whether the request's MAC is that of a key of ours, with which the answer will be signed (answer.ts). */
-function checkMac(packet: usize, version: i32, from: Incoming): bool {
+export function checkMac(packet: usize, version: i32, from: Incoming, trailer: Trailer): bool {
   // Who calls respond() has no place to keep the key in.
   if (changetype<usize>(from) == changetype<usize>(unknown)) return false;
-  const key = keyFind(read32(packet + <usize>trailer.macStart));
+  const key = keyFind(read32(packet + <usize>(trailer.macStart + leadOf(version))));
   if (key < 0 || !keyHolds(key, packet, version, trailer)) return false;
   from.key = key + 1;
   from.authenticated = 1;
@@ -164,14 +181,21 @@ export function finishResponse(packet: usize, from: Incoming, server: Server): i
   if (changetype<usize>(request) == 0) return 0;
   const version = versionOf(packet);
   if (request.state != NTS_VERIFIED) {
+    if (version == VERSION_5) {
+      const length = request.length + request.behind;
+      requestWipe(request);
+      return refuse5(packet, length, from);
+    }
     from.refused = 1;
     kissHeader(packet, version, MODE_SERVER, KISS_NTSN);
     return kissReply(request);
   }
   prepareFields(from.received, server);
+  if (version == VERSION_5) prepareFields5(packet, from, server);
   from.authenticated = 2;
   const length = planReply(request);
   if (length == 0) requestWipe(request);
+  else if (version == VERSION_5) respondHeader5(packet, from, server);
   else respondHeader(packet, flagsOf(0, version, MODE_SERVER), from, server);
   return length;
 }
@@ -184,6 +208,8 @@ function respondHeader(packet: usize, flags: u8, from: Incoming, server: Server)
   const leap = synchronised ? leapToTell(server, received) : <u8>LEAP_UNSYNCHRONISED;
   // The client's transmit timestamp comes back as origin; whatever it is, it proves that we saw the request.
   const origin = load<u64>(packet + AT_TRANSMIT);
+  // A client of version 4 asks whether we speak a draft of version 5.
+  const marked = load<u64>(packet + AT_REFERENCE) == bswap<u64>(UPGRADE_MARK) && flags == MARKED_FLAGS;
   store<u8>(packet + AT_FLAGS, flags | (leap << 6));
   store<u8>(packet + AT_STRATUM, synchronised ? server.stratum : 0);
   // AT_POLL stays as the client sent it.
@@ -191,7 +217,7 @@ function respondHeader(packet: usize, flags: u8, from: Incoming, server: Server)
   write32(packet + AT_ROOT_DELAY, shortAbove(server.rootDelay));
   write32(packet + AT_ROOT_DISPERSION, shortAbove(dispersion));
   write32(packet + AT_REFID, synchronised ? (from.smear != 0 ? REFID_SMEARED : server.refid) : REFID_INIT);
-  write64(packet + AT_REFERENCE, synchronised ? server.referenceTime + <u64>from.smear : 0);
+  if (!marked) write64(packet + AT_REFERENCE, synchronised ? server.referenceTime + <u64>from.smear : 0);
   store<u64>(packet + AT_ORIGIN, origin);
   write64(packet + AT_RECEIVE, received + <u64>from.smear);
 }
@@ -210,6 +236,7 @@ export function respondKiss(packet: usize, length: i32, code: u32): i32 {
   if (length < HEADER_LENGTH || (length & 3) != 0) return 0;
   const version = versionOf(packet);
   const mode = answeringMode(modeOf(packet));
+  if (version == VERSION_5 && mode == MODE_SERVER) return kiss5(packet, length, code == KISS_DENY || code == KISS_RSTR ? POLL_NEVER : limitPoll() + 1);
   if (mode == 0 || version == 0 || version > MAXIMUM_VERSION) return 0;
   if (!readTrailer(packet, length, version, trailer) || trailer.cryptoNak != 0) return 0;
   kissHeader(packet, version, mode, code);
