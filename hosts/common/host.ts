@@ -12,6 +12,7 @@ import type { HostFiles } from "./files.ts";
 import type { ServeThreads } from "./server/threads.ts";
 import type { RefClockDevices } from "./refclock/devices.ts";
 import type { HostStreams } from "./stream.ts";
+import type { HostWebSockets } from "./websocket.ts";
 
 /** Who took a time stamp: the kernel as the datagram passed, or this process when it got round to it. */
 export type StampSource = "kernel" | "user";
@@ -100,7 +101,7 @@ export interface UdpSocket {
 }
 
 /** Everything a runtime lends. */
-export interface Host extends HostStreams {
+export interface Host extends HostStreams, HostWebSockets {
   readonly runtime: "node" | "deno" | "bun" | "browser" | "edge";
   readonly version: string;
   readonly clock: HostClock;

@@ -154,7 +154,11 @@ function readReply(id: number, body: Uint8Array): Frame | undefined {
 
 /** Names of letters, digits, hyphens, dots and underscores; IPv4; IPv6 without brackets or zone. */
 export function isHost(host: string): boolean {
-  return host.length <= LONGEST_HOST && (/^[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_.])?$/i.test(host) || (/^[0-9a-f:.]+$/i.test(host) && host.includes(":")));
+  return host.length <= LONGEST_HOST && (/^[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_.])?$/i.test(host) || isIPv6(host));
+}
+
+function isIPv6(host: string): boolean {
+  return /^[0-9a-f:.]+$/i.test(host) && host.includes(":") && URL.canParse(`http://[${host}]`);
 }
 
 function hostOctets(host: string): Uint8Array {
