@@ -16,11 +16,12 @@ const ENTRIES = {
   "core/index": "hosts/common/core/index.ts",
   "roughtime/index": "hosts/common/roughtime/index.ts",
   "refclock/index": "hosts/common/refclock/index.ts",
+  "relay/index": "hosts/common/relay/index.ts",
   "cli/main": "cli/main.ts",
 };
 
 /** Modules of a runtime, and what package.json maps by condition: resolved where the code runs. */
-const EXTERNAL = ["node:*", "bun:*", "koffi", "smol-toml", "@noble/*", "#wasm", "#host", "#as-bind"];
+const EXTERNAL = ["node:*", "bun:*", "koffi", "smol-toml", "ws", "@noble/*", "#wasm", "#host", "#as-bind"];
 
 export async function buildBundles() {
   await build({

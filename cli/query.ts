@@ -29,6 +29,7 @@ server's long-term public key in base64; Roughtime answers are signed, and coars
   --aead N           nts: offer only this AEAD algorithm (15, 16, 17 or 30); may be repeated, the most wanted first
   --cert-time WHEN   nts: judge certificates by the system's time (default), "until-synced" (not at all: this
                      command has no other time) or "roughtime"
+  --relay URL        ask by this relay (ws: or wss:); it need not be trusted with nts: and roughtime:
   --key-log FILE     nts: append the connection's secrets, for debugging with tshark
   -4, -6             only IPv4, only IPv6
   --json             one JSON document on standard output: {samples, errors, consensus}
@@ -42,6 +43,7 @@ const OPTIONS = {
   "ntp-version": { type: "string" },
   "fine-root": { type: "boolean" },
   interleaved: { type: "boolean" },
+  relay: { type: "string" },
   ...AUTHENTICATION_OPTIONS,
   "4": { type: "boolean", short: "4" },
   "6": { type: "boolean", short: "6" },
@@ -62,6 +64,7 @@ export async function run(args: string[]): Promise<number> {
     samples: numberOption("samples", values.samples, { min: 1, max: 8, integer: true }) ?? 1,
     fineRoot: values["fine-root"] ?? false,
     interleaved: values.interleaved ?? false,
+    ...(values.relay === undefined ? {} : { relay: values.relay }),
     ...(await authentication(values)),
     ...(values["4"] ? { family: 4 as const } : values["6"] ? { family: 6 as const } : {}),
   };

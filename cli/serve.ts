@@ -159,9 +159,10 @@ function placesText(places: Server["addresses"]): string {
   return places.map(({ address, port }) => (address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`)).join(" and ");
 }
 
+/** What ends a command that runs in the foreground. */
 const SIGNALS = ["SIGINT", "SIGTERM"] as const;
 
-function stopSignal(): Promise<void> {
+export function stopSignal(): Promise<void> {
   return new Promise((resolve) => {
     const stop = () => {
       for (const signal of SIGNALS) process.off(signal, stop);

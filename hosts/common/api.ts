@@ -10,6 +10,7 @@ import type { Sample } from "./client/sample.ts";
 import { now, survey, type Survey, type SurveyOptions } from "./client/survey.ts";
 import type { Host } from "./host.ts";
 import { startClock, watch, type Clock, type ClockOptions, type ClockState } from "./client/start.ts";
+import { byRelay, hostByRelay } from "./relay/by.ts";
 import { serve, type ServeOptions, type Server } from "./server/serve.ts";
 
 /** The ladder: the time; one server's word; what several agree on; a server of one's own. */
@@ -87,12 +88,12 @@ export function createApi(lend: () => Promise<Host>): Escapement {
       throw error;
     }));
   return {
-    now: async (options) => now(await host(), options),
-    query: async (source, options) => query(await host(), source, options),
-    survey: async (sources, options) => survey(await host(), sources, options),
-    startClock: async (options) => startClock(await host(), options),
+    now: async (options) => byRelay(await host(), options?.relay, (lent) => now(lent, options)),
+    query: async (source, options) => byRelay(await host(), options?.relay, (lent) => query(lent, source, options)),
+    survey: async (sources, options) => byRelay(await host(), options?.relay, (lent) => survey(lent, sources, options)),
+    startClock: async (options) => startClock(await hostByRelay(await host(), options?.relay), options),
     watch: async function* (options) {
-      yield* watch(await host(), options);
+      yield* watch(await hostByRelay(await host(), options?.relay), options);
     },
     serve: async (options) => serve(await host(), options),
   };

@@ -53,6 +53,9 @@ export async function lendHost({ native = true }: { native?: boolean } = {}): Pr
     listenHttp,
     devices: { openSerial: serialLines(lent.clock, ffi), ...devicesOf(ffi) },
     ...lent,
+    webSocket: async () => (await import("./websocket.ts")).webSocket(),
+    listenWebSocket: async (options) => (await import("./websocket.ts")).listenWebSocket(options),
+    ...clockAndSockets(ffi, runtimeClock, openUdp),
   };
 }
 

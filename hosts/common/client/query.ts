@@ -8,6 +8,7 @@
 import { NtpError } from "../errors.ts";
 import type { Host } from "../host.ts";
 import type { NtsOptions } from "../nts/options.ts";
+import type { RelayChoice } from "../relay/by.ts";
 import { Inquiry } from "./inquiry.ts";
 import { KeyRing, keyEstablishment } from "./keyring.ts";
 import { checkedKey, type SymmetricKey } from "./keys.ts";
@@ -35,6 +36,8 @@ export interface QueryOptions {
   key?: SymmetricKey;
   /** How keys are established with an `nts:` source. */
   nts?: NtsOptions;
+  /** Ask by this relay: its `ws:` or `wss:` URL. It need not be trusted with authenticated sources: docs/relay.md. Default none. */
+  relay?: RelayChoice;
 }
 
 const DEFAULT_TIMEOUT = 5;

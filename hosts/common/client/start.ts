@@ -12,6 +12,7 @@
  * @module
  */
 
+import type { RelayChoice } from "../relay/by.ts";
 import { NtpError } from "../errors.ts";
 import type { Host } from "../host.ts";
 import type { ClockReading } from "../server/reading.ts";
@@ -26,6 +27,8 @@ export interface ClockOptions extends Omit<EngineOptions, "sources"> {
   readonly signal?: AbortSignal;
   /** How long startClock waits for the first agreement, s; 0: not at all; Infinity: for ever. Default 30. */
   readonly timeout?: number;
+  /** Ask by this relay: its `ws:` or `wss:` URL. It need not be trusted with authenticated sources: docs/relay.md. Default none. */
+  readonly relay?: RelayChoice;
 }
 
 /** State of a disciplined clock at one moment. */

@@ -76,8 +76,11 @@ export interface RelayTimes {
 export type Frame =
   | { readonly type: "datagram"; readonly id: number; readonly host: string; readonly port: number; readonly payload: Uint8Array }
   | { readonly type: "open"; readonly id: number; readonly host: string; readonly port: number }
-  | { readonly type: "data" | "time" | "timed"; readonly id: number; readonly payload: Uint8Array }
-  | { readonly type: "close" | "opened"; readonly id: number }
+  | { readonly type: "data"; readonly id: number; readonly payload: Uint8Array }
+  | { readonly type: "time"; readonly id: number; readonly payload: Uint8Array }
+  | { readonly type: "timed"; readonly id: number; readonly payload: Uint8Array }
+  | { readonly type: "close"; readonly id: number }
+  | { readonly type: "opened"; readonly id: number }
   | { readonly type: "reply"; readonly id: number; readonly times: RelayTimes; readonly payload: Uint8Array }
   | { readonly type: "error"; readonly id: number; readonly code: number; readonly text: string };
 
