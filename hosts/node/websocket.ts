@@ -20,13 +20,15 @@ export function webSocket(): WebSocketConstructor {
 /** What a request and its headers may take, ms, and the headers' size, octets: there is little to say. */
 const REQUEST_MS = 5000;
 const MOST_HEADERS = 8192;
+/** TCP connections beyond the WebSockets', so that a refusal can be told, and the time by HTTP. */
+const SPARE = 64;
 /** What a client is given to answer our closing, ms. */
 const CLOSING_MS = 1000;
 
 export async function listenWebSocket(options: WebSocketServerOptions): Promise<WebSocketListener> {
   const { endpoint, maxMessage, maxConnections, subprotocol } = options;
   const server = http.createServer({ requestTimeout: REQUEST_MS, headersTimeout: REQUEST_MS, connectionsCheckingInterval: REQUEST_MS, keepAliveTimeout: REQUEST_MS, maxHeaderSize: MOST_HEADERS });
-  server.maxConnections = maxConnections;
+  server.maxConnections = maxConnections + SPARE;
   const sockets = new WebSocketServer({
     noServer: true, maxPayload: maxMessage, perMessageDeflate: false, clientTracking: true,
     handleProtocols: (offered) => (offered.has(subprotocol) ? subprotocol : false),
