@@ -148,7 +148,7 @@ export {
   roughtimeSeal,
   roughtimeAnswer,
 } from "./server/roughtime";
-export { mmsgInit, mmsgTake, mmsgStamp, mmsgSent } from "./server/mmsg";
+export { mmsgInit, mmsgTake, mmsgStamp, mmsgProved, mmsgSent } from "./server/mmsg";
 export { mmsgStamps } from "./server/looped";
 export { announce } from "./server/announce";
 
@@ -323,7 +323,7 @@ export const MMSG_DROPPED: usize = offsetof<Mmsg>("dropped");
 export const MMSG_SHED: usize = offsetof<Mmsg>("shed");
 export const MMSG_SHED_AFTER: usize = offsetof<Mmsg>("shedAfter");
 export const MMSG_SEND_COST: usize = offsetof<Mmsg>("sendCost");
-export const MMSG_WORK_COST: usize = offsetof<Mmsg>("workCost");
+export const MMSG_PROOF_COST: usize = offsetof<Mmsg>("proofCost");
 export const MMSG_ASKED: usize = offsetof<Mmsg>("asked");
 export const MMSG_CONTROLS: usize = offsetof<Mmsg>("controls");
 export const MMSG_STAMP_ALL: usize = offsetof<Mmsg>("stampAll");

@@ -82,11 +82,10 @@ export function warmBatch(count: i32): void {
 }
 
 /**
- * Answer the first `count` slots; all leave at `transmit`. Returns how many have an answer.
- *
- * NTS requests are opened together, answered, stamped, and sealed together, as their ciphers run side by side.
+ * Turn the first `count` slots into answers but for their transmit timestamps; {@link finishAnswer} is to be called for each,
+ * and `sealReplies(0)` after all. NTS requests are opened together, as their ciphers run side by side.
  */
-export function answerBatch(count: i32, transmit: Timestamp, server: Server): i32 {
+export function beginBatch(count: i32, server: Server): void {
   const limit = min(count, SLOT_COUNT);
   if (requestCount() > 0) requestsForget();
   warmBatch(limit);
@@ -95,11 +94,21 @@ export function answerBatch(count: i32, transmit: Timestamp, server: Server): i3
     slot.length = min(slot.length, SLOT_SIZE);
     slot.length = beginAnswer(packetAt(i), slot, server);
   }
-  if (requestCount() > 0) openRequests();
-  let answers = 0;
+  if (requestCount() == 0) return;
+  openRequests();
   for (let i = 0; i < limit; i++) {
     const slot = slotAt(i);
     if (slot.length == LATER) slot.length = completeAnswer(packetAt(i), slot, server);
+  }
+}
+
+/** Answer the first `count` slots; all leave at `transmit`. Returns how many have an answer. */
+export function answerBatch(count: i32, transmit: Timestamp, server: Server): i32 {
+  beginBatch(count, server);
+  const limit = min(count, SLOT_COUNT);
+  let answers = 0;
+  for (let i = 0; i < limit; i++) {
+    const slot = slotAt(i);
     if (slot.length == 0) continue;
     finishAnswer(packetAt(i), slot, transmit, server);
     answers += 1;

@@ -13,8 +13,8 @@
  *     56  u32      octets of the datagram        timespec (16): i64 s, i64 ns
  *
  * All lies in linear memory, which never moves: {@link mmsgInit} writes the native addresses once. One round of the host:
- * recvmmsg into MMSG_RECEIVE; clock_gettime into MMSG_TIME; {@link mmsgTake}; clock_gettime; {@link mmsgStamp};
- * sendmmsg from MMSG_SEND; clock_gettime; {@link mmsgSent}. The layouts are those of 64-bit little-endian Linux and of it alone.
+ * recvmmsg into MMSG_RECEIVE; clock_gettime into MMSG_TIME; {@link mmsgTake}; clock_gettime; {@link mmsgStamp}; if that proved
+ * anything, clock_gettime and {@link mmsgProved}; sendmmsg from MMSG_SEND; clock_gettime; {@link mmsgSent}. The layouts are those of 64-bit little-endian Linux and of it alone.
  *
  * Tested in mmsg.test.ts, against structures that a C program filled; live in tests/server.
  */
@@ -22,8 +22,10 @@
 import { Incoming } from "./incoming";
 import { ownTime } from "./clockline";
 import { finishAnswer } from "./answer";
+import { sealReplies } from "./ntsreply";
+import { requestCount } from "./ntsrequest";
 import { Server } from "./respond";
-import { SLOT_SIZE, SLOT_STRIDE, answerBatch, slotPackets, slotTable } from "./batch";
+import { SLOT_SIZE, SLOT_STRIDE, beginBatch, slotPackets, slotTable } from "./batch";
 import { HEADER_LENGTH, read32, read64 } from "../proto/header";
 import { Interval, Timestamp } from "../proto/timestamp";
 import { resetLooped, stampAwaited } from "./looped";
@@ -68,9 +70,9 @@ export class Mmsg {
   shed: u64;
   /** Requests older than this are shed while the queue does not get shorter; 0: never. */
   shedAfter: Interval;
-  /** Learnt: what sending one message takes, and what answering one takes. */
+  /** Learnt: what sending one message takes, and what the MAC or the seal of one takes. */
   sendCost: Interval;
-  workCost: Interval;
+  proofCost: Interval;
   /** Of how many answers of the last batch the kernel was asked for transmit stamps. */
   asked: i32;
   /** How many slots of the last batch hold a control message for the host. */
@@ -96,8 +98,9 @@ const LEAST_TO_LEARN: i32 = 4;
 const controls = changetype<Controls>(memory.data(offsetof<Controls>(), 8));
 /** Where linear memory lies in the process. */
 let base: u64 = 0;
-let taken: Timestamp = 0;
 let stamped: Timestamp = 0;
+/** Answers of the batch that {@link mmsgStamp} proved. */
+let proved: i32 = 0;
 /** Which slot each message that is sent lies in. */
 const sentSlots: usize = memory.data(MMSG_BATCH * 4, 8);
 let sendCount: i32 = 0;
@@ -154,15 +157,13 @@ function resetReceive(index: i32): void {
 export function mmsgTake(count: i32, server: Server): i32 {
   const limit = max(0, min(count, MMSG_BATCH));
   const now = timespecAt(time);
-  taken = now;
   overdue = false;
   wasFull = limit >= MMSG_FULL;
   if (!wasFull) standingSince = 0;
   const shedBefore = mmsg.shed;
   for (let i = 0; i < limit; i++) readMessage(i, now);
   mmsg.received += <u64>limit;
-  // Whatever covers the transmit stamp with a MAC cannot be stamped again: its stamp says when the batch will be done.
-  answerBatch(limit, ownTime(now + <u64>(mmsg.workCost * <i64>limit)), server);
+  beginBatch(limit, server);
   sendCount = 0;
   mmsg.asked = 0;
   mmsg.controls = 0;
@@ -290,25 +291,40 @@ function writeMessage(index: i32, slot: Incoming): void {
 }
 
 /**
- * Stamp the answers, MMSG_TIME being the time now: each leaves a little later than the one before. Only those with nothing beyond
- * the header, as under a MAC nothing may change. An interleaved answer keeps what it tells, and what is kept of it gets better.
+ * Stamp the answers, MMSG_TIME being the time now, write their MACs, and seal those under NTS. Each leaves a little later than
+ * the one before, and all after what proves them, which covers the stamp and so cannot be waited for: it is foreseen. Returns
+ * how many were proved; where that is not 0, {@link mmsgProved} is next.
  */
-export function mmsgStamp(server: Server): void {
+export function mmsgStamp(server: Server): i32 {
   stamped = timespecAt(time);
-  let transmit = ownTime(stamped);
+  proved = 0;
+  for (let i = 0; i < sendCount; i++) if (isProved(i)) proved += 1;
+  let transmit = ownTime(stamped + <u64>(mmsg.proofCost * <i64>proved));
   for (let i = 0; i < sendCount; i++) {
-    const vector = vectorsOut + <usize>i * IOVEC_SIZE;
     const index = load<i32>(sentSlots + (<usize>i << 2));
-    if (load<u64>(vector, 8) == <u64>HEADER_LENGTH) finishAnswer(packetAt(index), slotAt(index), transmit, server);
+    finishAnswer(packetAt(index), slotAt(index), transmit, server);
     transmit += <u64>mmsg.sendCost;
   }
+  if (requestCount() > 0) sealReplies(0);
+  return proved;
 }
 
-/** MMSG_TIME is the time after sending: learn what work and sending take. `count`: how many were taken; `sent`: and sent. */
-export function mmsgSent(count: i32, sent: i32): void {
+/** What has more than a header has a MAC, or NTS' fields. */
+function isProved(message: i32): bool {
+  return load<u64>(vectorsOut + <usize>message * IOVEC_SIZE, 8) > <u64>HEADER_LENGTH;
+}
+
+/** MMSG_TIME is the time after {@link mmsgStamp} has proved answers: learn what that takes. */
+export function mmsgProved(): void {
+  const now = timespecAt(time);
+  if (proved > 0) mmsg.proofCost = learnLeast(mmsg.proofCost, <i64>(now - stamped), proved);
+  stamped = now;
+}
+
+/** MMSG_TIME is the time after sending: learn what sending takes. `sent`: how many went. */
+export function mmsgSent(sent: i32): void {
   const done = timespecAt(time);
   mmsg.answered += <u64>sent;
-  if (count > 0) mmsg.workCost = learn(mmsg.workCost, <i64>(stamped - taken), count);
   if (sent >= LEAST_TO_LEARN) mmsg.sendCost = learn(mmsg.sendCost, <i64>(done - stamped), sent);
 }
 
@@ -317,4 +333,18 @@ function learn(known: Interval, span: Interval, count: i32): Interval {
   if (known == 0) return cost;
   const step = (known >> STEP_SHIFT) + 1;
   return known + max(-step, min((cost - known) >> LEARNING_SHIFT, step));
+}
+
+/** The first rounds run code that is not compiled well yet; of the first is believed so much less. */
+const FIRST_SHIFT: i64 = 3;
+const FALL_SHIFT: i64 = 2;
+
+/**
+ * As {@link learn}, but quick to believe in less: what is foreseen too short makes an answer late by it, which any network does;
+ * what is foreseen too long makes it leave before its own stamp.
+ */
+function learnLeast(known: Interval, span: Interval, count: i32): Interval {
+  const cost = max<i64>(0, min(span / <i64>count, COST_LIMIT));
+  if (known == 0) return cost >> FIRST_SHIFT;
+  return cost < known ? known - ((known - cost) >> FALL_SHIFT) : learn(known, span, count);
 }

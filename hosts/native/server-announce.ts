@@ -19,7 +19,8 @@ const IOVEC = 56;
 const NAME = 72;
 const CONTROL = 104;
 const PAYLOAD = 192;
-const PAYLOAD_BYTES = 128;
+/** A broadcast, or a fragment for ntpq, which has 480 at most. */
+const PAYLOAD_BYTES = 512;
 
 export interface Announcement {
   readonly to: Endpoint;
@@ -46,8 +47,9 @@ export function announceBy(libc: ServerLibc, { fd, family }: { fd: number; famil
   const hops = writeControl(view, CONTROL, six ? [linux.SOL_IPV6, linux.IPV6_HOPLIMIT, 4] : [linux.SOL_IP, linux.IP_TTL, 4]);
   view.setInt32(CONTROL + 16, ttl, true);
   const info = CONTROL + hops;
-  const length = hops + writeControl(view, info, six ? [linux.SOL_IPV6, linux.IPV6_PKTINFO, 20] : [linux.SOL_IP, linux.IP_PKTINFO, 12]);
-  view.setInt32(info + (six ? 32 : 16), index, true);
+  // Without an interface to name it MUST NOT be there: its empty address would hide the one that the socket is bound to.
+  const length = hops + (index === 0 ? 0 : writeControl(view, info, six ? [linux.SOL_IPV6, linux.IPV6_PKTINFO, 20] : [linux.SOL_IP, linux.IP_PKTINFO, 12]));
+  if (index !== 0) view.setInt32(info + (six ? 32 : 16), index, true);
   view.setBigUint64(40, BigInt(length), true);
   if (libc.sendmsg(fd, address, linux.MSG_NOSIGNAL | linux.MSG_DONTWAIT) < 0) throw libc.failure("sendmsg", `to ${to.address}`);
   // The view keeps the block alive until here.

@@ -5,6 +5,8 @@
  *     recvmmsg ─▶ clock_gettime ─▶ core: mmsgTake ─▶ clock_gettime ─▶ core: mmsgStamp ─▶ sendmmsg ─▶ clock_gettime ─▶ mmsgSent
  *                 (what time is it)  (answer in place)                  (stamp as late as can be)       (learn the cost)
  *
+ * Where answers have MACs or are sealed, which mmsgStamp does, there is one more clock_gettime before sendmmsg.
+ *
  * The thread blocks in recvmmsg, at most 100 ms, and looks at a shared word after each batch: only when that says that there is
  * a message does it go back to the event loop. With several sockets it waits in poll instead. A message that cannot be sent (an
  * address without a route, a firewall) is left out, and the rest of the batch goes.
@@ -149,11 +151,14 @@ export class BatchLoop {
     if (second !== this.#second) this.#tick(second);
     const due = exports.mmsgTake(count, this.#serverAt);
     libc.clock_gettime(CLOCK_REALTIME, this.#time);
-    exports.mmsgStamp(this.#serverAt);
+    if (exports.mmsgStamp(this.#serverAt) > 0) {
+      libc.clock_gettime(CLOCK_REALTIME, this.#time);
+      exports.mmsgProved();
+    }
     const sent = due === 0 ? 0 : this.#sendAll(fd, due);
     if (view.getInt32(this.#at.controls, true) > 0) this.#handOn(fd, count);
     libc.clock_gettime(CLOCK_REALTIME, this.#time);
-    exports.mmsgSent(count, sent);
+    exports.mmsgSent(sent);
     if (view.getInt32(this.#at.asked, true) > 0) this.#readLooped(fd);
     this.count();
     return count;

@@ -135,6 +135,8 @@ describe.skipIf(lacking !== undefined)("in several threads", () => {
     await asker.send(request(2), port);
     await until("the restart", () => events.includes("thread-restarted"));
     await until("the answer to what came meanwhile", () => asker.replies.length === 2);
+    // An answer leaves before it is counted.
+    await until("the counts of both", () => server.stats.answered === 2);
     expect(server.stats).toMatchObject({ received: 2, answered: 2 });
     await new Promise((resolve) => setTimeout(resolve, 150));
     expect((await built.query(`127.0.0.1:${port}`)).stratum).toBe(6);

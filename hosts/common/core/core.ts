@@ -81,8 +81,9 @@ export interface CoreExports {
   cookieOpen(cookie: number, length: number, out: number): number;
   mmsgInit(base: bigint): void;
   mmsgTake(count: number, server: number): number;
-  mmsgStamp(server: number): void;
-  mmsgSent(count: number, sent: number): void;
+  mmsgStamp(server: number): number;
+  mmsgProved(): void;
+  mmsgSent(sent: number): void;
   mmsgStamps(count: number, server: number): number;
   announce(packet: number, poll: number, transmit: bigint, server: number): number;
   associationOpen(index: number, version: number, minPoll: number, maxPoll: number): void;
