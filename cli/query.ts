@@ -19,7 +19,7 @@ server's long-term public key in base64; Roughtime answers are signed, and coars
 
   --timeout S        seconds to wait for each source in all (default 5)
   --samples N        ask each source N times, 2 s apart, and keep its least delay (default 1, at most 8)
-  --ntp-version V    3 or 4 (default 4)
+  --ntp-version V    3, 4 (default) or 5, which is a draft
   --interleaved      ask up to three times for the server's true transmit time (RFC 9769)
   --fine-root        ask for root delay and dispersion in chrony's field 0xF323
   --key FILE:ID      believe only what key ID of a key file vouches for (not nts:)
@@ -60,7 +60,7 @@ export async function run(args: string[]): Promise<number> {
   if (values["4"] && values["6"]) throw new UsageError("query: expected -4 or -6, got both");
   const options = {
     timeout: numberOption("timeout", values.timeout, { min: 0.01, max: 300 }) ?? 5,
-    version: (numberOption("ntp-version", values["ntp-version"], { min: 3, max: 4, integer: true }) ?? 4) as 3 | 4,
+    version: (numberOption("ntp-version", values["ntp-version"], { min: 3, max: 5, integer: true }) ?? 4) as 3 | 4 | 5,
     samples: numberOption("samples", values.samples, { min: 1, max: 8, integer: true }) ?? 1,
     fineRoot: values["fine-root"] ?? false,
     interleaved: values.interleaved ?? false,

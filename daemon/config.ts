@@ -14,6 +14,7 @@ import type { Algorithm } from "../hosts/common/client/discipline.ts";
 import type { SourceOptions } from "../hosts/common/client/engine.ts";
 import type { PeeringOptions } from "../hosts/common/client/peering.ts";
 import { NTP_PORT, parseSource } from "../hosts/common/client/source.ts";
+import type { SourceVersion } from "../hosts/common/client/version.ts";
 import type { NtsOptions } from "../hosts/common/nts/options.ts";
 import { Locator, type Place } from "./locate.ts";
 import { refClockContradictions, refClockText, type RawRefClock } from "./refclocks.ts";
@@ -131,7 +132,7 @@ interface Raw {
 interface RawSource {
   readonly address: string;
   readonly pool?: number;
-  readonly version?: 3 | 4;
+  readonly version?: SourceVersion;
   readonly "min-poll"?: number;
   readonly "max-poll"?: number;
   readonly mode?: SourceMode;
@@ -183,10 +184,13 @@ function modeContradictions(source: RawSource, index: number): Fault[] {
   if (source.nts && !isNts(source)) {
     faults.push({ path: ["source", index, "nts"], about: "key", message: `expected "nts" only with an address of nts:, got it with ${shown(source.address)}` });
   }
+  if (mode !== "client" && (source.version === 5 || source.version === "auto")) {
+    faults.push({ path: ["source", index, "version"], about: "value", message: `expected version 3 or 4 with mode ${shown(mode)}, got ${shown(source.version)}` });
+  }
   if (isNts(source)) {
     const barred = (["pool", "key"] as const).filter((key) => source[key] !== undefined);
     if (mode !== "client") faults.push({ path: ["source", index, "mode"], about: "value", message: `expected mode "client" with an address of nts:, got ${shown(mode)}` });
-    if (source.version === 3) faults.push({ path: ["source", index, "version"], about: "value", message: "expected version 4 with an address of nts:, got 3" });
+    if (source.version === 3) faults.push({ path: ["source", index, "version"], about: "value", message: 'expected version 4, 5 or "auto" with an address of nts:, got 3' });
     for (const key of barred) faults.push({ path: ["source", index, key], about: "key", message: `expected no ${shown(key)} with an address of nts:, got one` });
   }
   if (listen?.interface !== undefined && listen.group === undefined) {

@@ -163,11 +163,11 @@ function rateFound({ actuator }: SteeredClock): number {
   return Math.max(-limit, Math.min(limit, actuator.rate()));
 }
 
-function engineOptions({ sources: servers, peering = {}, clock: { algorithm, makeStep, stepLimits } }: DaemonConfig) {
+function engineOptions({ sources: servers, server, peering = {}, clock: { algorithm, makeStep, stepLimits } }: DaemonConfig) {
   // The discipline's own limits must let each source have its; who broadcasts is not polled.
   const polled = servers.filter(({ mode }) => mode !== "broadcast");
   const [minPoll, maxPoll] = polled.length === 0 ? [6, 10] : [Math.min(...polled.map((source) => source.minPoll)), Math.max(...polled.map((source) => source.maxPoll))];
-  return { peering, algorithm, makeStep, stepLimits, minPoll, maxPoll };
+  return { serving: server !== undefined, peering, algorithm, makeStep, stepLimits, minPoll, maxPoll };
 }
 
 type Told = Exclude<EngineEvent, { kind: "updated" }>;

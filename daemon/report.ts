@@ -113,6 +113,8 @@ export interface ServedState {
   readonly rootDelay: number;
   readonly rootDispersion: number;
   readonly referenceNs: bigint;
+  /** NTPv5's reference identifiers. */
+  readonly referenceIds?: Uint8Array;
 }
 
 /** Everything at one moment. */
@@ -126,7 +128,7 @@ export interface Snapshot {
 /** What a snapshot is made from. */
 export interface Watched {
   readonly mode: ClockMode;
-  readonly engine: Pick<Engine, "tracking" | "sources">;
+  readonly engine: Pick<Engine, "tracking" | "sources"> & Partial<Pick<Engine, "referenceIds">> & Partial<Pick<Engine, "referenceIds">>;
   readonly modes: SourceModes;
   readonly history: UpdateHistory;
   /** The steered clock, and the host's own, ns since 1970. */
@@ -184,7 +186,7 @@ export function takeSnapshot({ mode, engine, modes, history, now, wallNow }: Wat
     },
     sources: sources.map((source) => sourceReport(source, modes.of(source.source))),
     sourcestats: sources.map(sourcestatsReport),
-    served: servedState(state, refid, state.local ? nowNs : referenceNs),
+    served: { ...servedState(state, refid, state.local ? nowNs : referenceNs), ...(engine.referenceIds ? { referenceIds: engine.referenceIds() } : {}) },
   };
 }
 

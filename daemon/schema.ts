@@ -51,7 +51,7 @@ export const KEYS: Keys = {
     keys: {
       address: { kind: "text", wrong: wrongSource },
       pool: { kind: "number", min: 1, max: 16, integer: true, unit: "addresses" },
-      version: { kind: "choice", of: [3, 4] },
+      version: { kind: "choice", of: [3, 4, 5, "auto"] },
       "min-poll": POLL,
       "max-poll": POLL,
       mode: { kind: "choice", of: ["client", "symmetric", "broadcast"] },

@@ -86,11 +86,10 @@ export class Association extends Interleaved {
   /** Its own index. */
   place: i32;
   // NTPv5 (v5.ts): 1: version 4 or 5, as the server can; requests until that is thought over; requests of version 5 in a row
-  // without an answer; 1: the draft is not to be changed.
+  // without an answer.
   auto5: u8;
   tries5: u16;
   unanswered5: u8;
-  draftFixed: u8;
   // Its reference identifiers: all are known; it follows us; polls until it is followed again; it is followed.
   known5: u8;
   looped: u8;

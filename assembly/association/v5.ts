@@ -86,10 +86,9 @@ export function associationAddress(index: i32, address: usize, length: i32): voi
   idOfAddress(address, length, addressIdOf(index));
 }
 
-/** Name this draft and no other: keys were established for it. */
+/** Name this draft first: keys were established for it. A server may have passed over its name there, and want another here. */
 export function associationDraft(index: i32, draft: i32): void {
-  associationAt(index).draft = <u8>draft;
-  associationAt(index).draftFixed = 1;
+  associationAt(index).draft = <u8>(draft % DRAFTS);
 }
 
 /** May the time of the last reply be used, as far as loops go? If not, why is noted. */
@@ -115,7 +114,7 @@ export function version5Request(association: Association, unanswered: bool): voi
 }
 
 function lost(association: Association): void {
-  if (association.draftFixed == 0) association.draft = <u8>((<i32>association.draft + 1) % DRAFTS);
+  association.draft = <u8>((<i32>association.draft + 1) % DRAFTS);
   association.unanswered5 = min<u8>(association.unanswered5 + 1, PATIENCE);
   if (association.auto5 == 0 || association.unanswered5 < PATIENCE) return;
   association.version = 4;

@@ -9,6 +9,7 @@
  */
 
 import { DisciplineCore, type Actions } from "../../hosts/common/client/discipline.ts";
+import type { SourceVersion } from "../../hosts/common/client/version.ts";
 import { ascii, packet, type HeaderFields } from "./core.ts";
 
 /** 2030-03-17. */
@@ -54,7 +55,7 @@ export class Lab {
     return BEGINNING + this.now + this.stepped;
   }
 
-  open(index = 0, options: { version?: number; minPoll?: number; maxPoll?: number } = {}): void {
+  open(index = 0, options: { version?: SourceVersion; minPoll?: number; maxPoll?: number } = {}): void {
     this.core.open(index, { version: 4, minPoll: 6, maxPoll: 10, ...options });
   }
 

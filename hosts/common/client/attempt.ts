@@ -15,6 +15,7 @@ import { sameAddress } from "./address.ts";
 import type { Authentication } from "./authentication.ts";
 import { testNames } from "./problems.ts";
 import type { Sample } from "./sample.ts";
+import type { NtpVersion } from "./version.ts";
 
 /** How an attempt ended. */
 export type Outcome =
@@ -33,7 +34,10 @@ export interface AttemptOptions {
   readonly core: ExchangeCore;
   readonly source: string;
   readonly endpoint: Endpoint;
-  readonly version: 3 | 4;
+  readonly version: NtpVersion;
+  /** NTPv5: which draft to name. */
+  readonly draft?: number;
+  readonly interleaved?: boolean;
   readonly fineRoot: boolean;
   /** Ask in interleaved mode, to complete this exchange. */
   readonly completing?: Completable | undefined;
@@ -62,9 +66,9 @@ export class Attempt {
   constructor(options: AttemptOptions) {
     this.#options = options;
     this.endpoint = options.endpoint;
-    const { version, fineRoot, completing, host } = options;
+    const { version, draft = 0, interleaved = false, fineRoot, completing, host } = options;
     const origin = randomOrigin(host);
-    this.#request = { version, fineRoot, origin, ...(completing ? { completing: { ...completing, echo: otherThan(origin, host) } } : {}) };
+    this.#request = { version, draft, interleaved, fineRoot, origin, ...(completing ? { completing: { ...completing, echo: otherThan(origin, host) } } : {}) };
     this.outcome = new Promise((resolve) => (this.#settle = resolve));
     void this.#start().catch((error: unknown) => this.#fail(error));
   }
@@ -127,8 +131,8 @@ export class Attempt {
       this.#refused ||= this.#claim !== undefined && core.isRefused(this.#claim);
       return this.#ignore(this.#refused ? "NTSN" : testNames(verdict.problemBits).join(" "));
     }
-    const { sample, receive } = verdict;
-    this.#settle({ kind: "sample", sample, completable: { stamps: verdict.stamps, receive } });
+    const { sample, receive, cookie } = verdict;
+    this.#settle({ kind: "sample", sample, completable: { stamps: verdict.stamps, receive, cookie } });
     this.close();
   }
 

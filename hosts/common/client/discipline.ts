@@ -11,8 +11,9 @@ import { Core, unsigned } from "../core/core.ts";
 import { refidFromText } from "../core/cold.ts";
 import { putKey, putNts, putRandom, type NtsKeys } from "./authentication.ts";
 import type { SymmetricKey } from "./keys.ts";
-import { refidOf } from "./refid.ts";
+import { addressOctets, refidOf } from "./refid.ts";
 import { RefclockCore } from "./refclock-core.ts";
+import type { SourceVersion } from "./version.ts";
 import { readSource, type SourceVariables } from "./source-variables.ts";
 
 export type { SourceVariables } from "./source-variables.ts";
@@ -32,6 +33,8 @@ export interface Actions {
   readonly resolve: boolean;
   /** The server does not want to be asked. */
   readonly stop: boolean;
+  /** A usable answer came, also where its time is not followed. */
+  readonly heard?: true;
   /** NTS keys are missing: establish them, then call {@link DisciplineCore.timer}. */
   readonly establish?: true;
 }
@@ -78,15 +81,26 @@ const ACTION_STEER = 1 << 2;
 const ACTION_RESOLVE = 1 << 3;
 const ACTION_STOP = 1 << 4;
 const ACTION_ESTABLISH = 1 << 5;
+const ACTION_HEARD = 1 << 6;
+/** Octets that a reference identifier is chosen from, and of the filter of them. */
+const REFERENCE_ID_RANDOM = 64;
+const REFERENCE_IDS_OCTETS = 512;
+
+/** Modes that NTPv5 does not have. */
+function oldVersion(version: SourceVersion): 3 | 4 {
+  return version === 3 ? 3 : 4;
+}
 /** Cookies that a session is to have (RFC 8915 §5.7). */
 const COOKIES = 8;
 
 /** What a source is opened with, whatever its mode. */
 export interface OpenOptions {
-  readonly version: number;
+  readonly version: SourceVersion;
   readonly minPoll: number;
   readonly maxPoll: number;
   readonly interleaved?: boolean;
+  /** We are a server ourselves, and must not follow who follows us. */
+  readonly serving?: boolean;
   /** Believe only what this key vouches for. */
   readonly key?: SymmetricKey | undefined;
 }
@@ -125,7 +139,9 @@ export class DisciplineCore {
   }
 
   open(index: number, options: OpenOptions): void {
-    this.#core.exports.associationOpen(index, options.version, options.minPoll, options.maxPoll);
+    const { version, serving = false } = options;
+    this.#core.exports.associationOpen(index, version === 3 ? 3 : 4, options.minPoll, options.maxPoll);
+    if (version === 5 || version === "auto") this.useVersion(index, version, serving);
     if (options.interleaved) this.#core.exports.associationInterleave(index);
     this.#useKey(index, options.key);
   }
@@ -147,10 +163,35 @@ export class DisciplineCore {
     putNts(this.#core, index, keys, COOKIES);
   }
 
+  /** Which version the next requests to a source have. */
+  useVersion(index: number, version: 4 | 5 | "auto", serving: boolean): void {
+    if (version === 4) this.#core.exports.associationVersion4(index);
+    else this.#core.exports.associationVersion5(index, version === "auto" ? 1 : 0, serving ? 1 : 0);
+  }
+
+  /** Of NTPv5, begin with this draft. */
+  useDraft(index: number, draft: number): void {
+    this.#core.exports.associationDraft(index, draft);
+  }
+
+  /** Who we are among servers: NTPv5's reference identifier. */
+  identify(random: (bytes: Uint8Array<ArrayBuffer>) => Uint8Array<ArrayBuffer>): void {
+    const scratch = this.#core.constant("SCRATCH");
+    this.#core.bytes.set(random(new Uint8Array(REFERENCE_ID_RANDOM)), scratch);
+    this.#core.exports.referenceIdChoose(scratch);
+  }
+
+  /** Who we are and whom we follow, as our own clients are to be told: a Bloom filter of 512 octets. */
+  referenceIds(): Uint8Array {
+    this.#core.exports.referenceIdsUpdate();
+    const at = this.#core.constant("REFERENCE_IDS");
+    return this.#core.bytes.slice(at, at + REFERENCE_IDS_OCTETS);
+  }
+
   /** Peer with somebody. `ourAddress`: the address that the peer knows us by. */
   openSymmetric(index: number, options: OpenOptions & { passive: boolean; ourAddress?: string | undefined }): void {
     const { version, minPoll, maxPoll, passive, ourAddress } = options;
-    this.#core.exports.symmetricOpen(index, version, minPoll, maxPoll, passive ? 1 : 0, ourAddress ? refidOf(this.#core, ourAddress) : 0);
+    this.#core.exports.symmetricOpen(index, oldVersion(version), minPoll, maxPoll, passive ? 1 : 0, ourAddress ? refidOf(this.#core, ourAddress) : 0);
     this.#useKey(index, options.key);
   }
 
@@ -162,6 +203,10 @@ export class DisciplineCore {
   /** Where a source is: whom our peers are told that we follow. */
   address(index: number, address: string): void {
     this.#core.exports.sourceRefid(index, refidOf(this.#core, address));
+    const octets = addressOctets(address);
+    const at = this.#core.constant("SCRATCH");
+    this.#core.bytes.set(octets, at);
+    this.#core.exports.associationAddress(index, at, octets.length);
   }
 
   symmetricTimer(index: number, monotonicNs: bigint, random: bigint, timeNs: bigint): Actions {
@@ -184,7 +229,7 @@ export class DisciplineCore {
   }
 
   openBroadcast(index: number, options: Pick<OpenOptions, "version" | "key">): void {
-    this.#core.exports.broadcastOpen(index, options.version);
+    this.#core.exports.broadcastOpen(index, oldVersion(options.version));
     this.#useKey(index, options.key);
   }
 
@@ -355,6 +400,7 @@ export class DisciplineCore {
       steer: (bits & ACTION_STEER) !== 0,
       resolve: (bits & ACTION_RESOLVE) !== 0,
       stop: (bits & ACTION_STOP) !== 0,
+      ...(bits & ACTION_HEARD ? { heard: true as const } : {}),
       ...(bits & ACTION_ESTABLISH ? { establish: true as const } : {}),
     };
   }

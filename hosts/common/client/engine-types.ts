@@ -13,13 +13,15 @@ import type { SymmetricKey } from "./keys.ts";
 import type { ManycastOptions } from "./manycast-runner.ts";
 import type { RefClock, RefClockTuning } from "../refclock/refclock.ts";
 import type { PeeringOptions } from "./peering.ts";
+import type { SourceVersion } from "./version.ts";
 
 /** A source to follow. */
 export interface SourceOptions {
   readonly source: string | URL;
   /** Follow up to this many addresses of the name as sources of their own (a pool). Default: one address. */
   readonly pool?: number;
-  readonly version?: 3 | 4;
+  /** Default 4. 5, a draft, and "auto", which is 5 where the server speaks it, are for mode "client" alone. */
+  readonly version?: SourceVersion;
   /** Ask in interleaved mode (RFC 9769): better transmit timestamps from servers that have it. Default false. */
   readonly interleaved?: boolean;
   /**
@@ -46,8 +48,9 @@ export interface SourceOptions {
  * of their own. Whoever is on such a network can answer, under as many addresses as it likes, and then has a say in our time:
  * only where nobody lies.
  */
-export interface ManycastSource extends Omit<SourceOptions, "mode" | "pool" | "listen"> {
+export interface ManycastSource extends Omit<SourceOptions, "mode" | "pool" | "listen" | "version"> {
   readonly mode: "manycast";
+  readonly version?: 3 | 4;
   readonly manycast?: ManycastOptions;
 }
 
@@ -69,6 +72,8 @@ export interface EngineOptions {
   readonly peering?: PeeringOptions;
   /** Default "estimator". */
   readonly algorithm?: Algorithm;
+  /** We are a server ourselves: with NTPv5, whoever follows us is not followed. Default false. */
+  readonly serving?: boolean;
   /** log2 s. Defaults 6 and 10. */
   readonly minPoll?: number;
   readonly maxPoll?: number;

@@ -28,6 +28,7 @@ import { RefclockRunner } from "./refclock-runner.ts";
 import { SourceRunner, type RunnerOptions } from "./runner.ts";
 import { keyEstablishment, type Establish } from "./keyring.ts";
 import { formatEndpoint, parseSource, type Source } from "./source.ts";
+import type { SourceVersion } from "./version.ts";
 
 export type { EngineEvent, EngineOptions, Followed, ManycastSource, ReferenceSource, SourceOptions, SourceState, TrackingState } from "./engine-types.ts";
 
@@ -79,6 +80,7 @@ export class Engine {
     this.#core.stepPolicy(least, count);
     const { single, startup, sum } = options.stepLimits ?? { single: 1000, startup: 0, sum: 0 };
     this.#core.stepLimits(single, startup, sum);
+    this.#core.identify((bytes) => host.random(bytes));
     clock.actuator.setRate(frequency);
     this.#leaps = new LeapKeeper(clock, this.#core, () => this.#tell({ kind: "leapt" }));
   }
@@ -146,6 +148,12 @@ export class Engine {
     return runner?.endpoint?.address ?? (local ? "LOCL" : "");
   }
 
+  /** NTPv5's reference identifiers, ours and those of all that we follow, for a server of ours to tell. */
+  referenceIds(): Uint8Array {
+    this.#core.system(this.#clock.monotonic());
+    return this.#core.referenceIds();
+  }
+
   sources(): SourceState[] {
     const now = this.#clock.monotonic();
     const { peer } = this.#core.system(now);
@@ -186,16 +194,17 @@ export class Engine {
     await Promise.all(members.map((member) => {
       const index = this.#runners.length;
       const polls = { minPoll: minPoll ?? this.#options.minPoll ?? 6, maxPoll: maxPoll ?? this.#options.maxPoll ?? 10 };
-      const establish = this.#establishWith(parsed, followed.nts);
-      const runner = new SourceRunner(this.#context, { index, source: parsed, version, interleaved, key, establish, ...polls, ...member });
+      const establish = this.#establishWith(parsed, followed.nts, version);
+      const { serving = false } = this.#options;
+      const runner = new SourceRunner(this.#context, { index, source: parsed, version, serving, interleaved, key, establish, ...polls, ...member });
       this.#runners.push(runner);
       return runner.start();
     }));
   }
 
-  #establishWith(source: Source, options: NtsOptions = {}): Establish | undefined {
+  #establishWith(source: Source, options: NtsOptions = {}, version: SourceVersion = 4): Establish | undefined {
     if (source.scheme !== "nts") return undefined;
-    return keyEstablishment(this.#host, source, options, () => this.#core.system(this.#clock.monotonic()).peer >= 0);
+    return keyEstablishment(this.#host, source, { ...options, version }, () => this.#core.system(this.#clock.monotonic()).peer >= 0);
   }
 
   #manycast({ source: group, version = 4, interleaved = false, manycast = {}, key, minPoll, maxPoll }: ManycastSource): Promise<void> {

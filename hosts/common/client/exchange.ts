@@ -13,6 +13,7 @@ import type { Endpoint, StampSource } from "../host.ts";
 import { NtpError } from "../errors.ts";
 import { authNumber, putKey, putNts, putRandom, type Authentication, type NtsKeys } from "./authentication.ts";
 import { Sample } from "./sample.ts";
+import type { NtpVersion } from "./version.ts";
 
 /** Association mode of a request: 3 client. */
 const MODE_CLIENT = 3;
@@ -24,7 +25,11 @@ const MALFORMED = 1 << 10;
 
 /** What is asked. */
 export interface Request {
-  readonly version: 3 | 4;
+  readonly version: NtpVersion;
+  /** NTPv5: which draft to name. Default the newest. */
+  readonly draft?: number;
+  /** NTPv5: ask the server to remember this exchange. */
+  readonly interleaved?: boolean;
   /** The random transmit timestamp; not zero. */
   readonly origin: bigint;
   /** Ask for root delay and dispersion in chrony's finer field. */
@@ -49,6 +54,8 @@ export interface Completion {
   readonly stamps: Stamps;
   /** When the server received its request, bit for bit as it said. */
   readonly receive: bigint;
+  /** NTPv5: what the server calls it. */
+  readonly cookie?: bigint;
   /** The random receive timestamp that an interleaved reply brings back; neither zero nor the request's origin. */
   readonly echo: bigint;
 }
@@ -64,11 +71,12 @@ export interface Stamps {
 /** What a datagram turned out to be. */
 export type Verdict =
   | { readonly kind: "ignored"; readonly problemBits: number }
-  | { readonly kind: "sample"; readonly sample: Sample; readonly stamps: Stamps; readonly receive: bigint };
+  | { readonly kind: "sample"; readonly sample: Sample; readonly stamps: Stamps; readonly receive: bigint; readonly cookie: bigint };
 
-const EXCHANGE_FIELDS = ["AUTH", "AUTH_INDEX", "VERSION", "MODE", "POLL", "WANTS", "ORIGIN", "T1", "T4", "PREVIOUS_TRANSMIT", "PRECISION", "ECHO", "SAVED_T1", "SAVED_T2", "SAVED_T4"] as const;
+const EXCHANGE_FIELDS = ["AUTH", "AUTH_INDEX", "VERSION", "MODE", "POLL", "WANTS", "ORIGIN", "T1", "T4", "PREVIOUS_TRANSMIT", "PRECISION", "ECHO", "SAVED_T1", "SAVED_T2", "SAVED_T4",
+  "DRAFT", "WANTS_INTERLEAVED", "SAVED_COOKIE"] as const;
 const SAMPLE_FIELDS = [
-  "T1", "T2", "T3", "T4", "OFFSET", "DELAY", "DISPERSION", "ROOT_DELAY", "ROOT_DISPERSION", "ROOT_DISTANCE", "PROBLEMS", "INTERLEAVED", "AUTHENTICATED",
+  "T1", "T2", "T3", "T4", "OFFSET", "DELAY", "DISPERSION", "ROOT_DELAY", "ROOT_DISPERSION", "ROOT_DISTANCE", "PROBLEMS", "INTERLEAVED", "AUTHENTICATED", "SERVER_COOKIE",
 ] as const;
 const HEADER_FIELDS = ["LEAP", "VERSION", "MODE", "STRATUM", "POLL", "PRECISION", "REFID", "RECEIVE_TIME"] as const;
 
@@ -143,7 +151,7 @@ export class ExchangeCore {
     const by = request.claim?.authentication;
     const nts = by?.kind === "nts" ? by.keys : undefined;
     const sample = this.#read(interleaved ? (request.completing?.stamps ?? stamps) : stamps, { ...context, interleaved, nts });
-    return { kind: "sample", sample, stamps, receive: core.u64(this.#header.RECEIVE_TIME) };
+    return { kind: "sample", sample, stamps, receive: core.u64(this.#header.RECEIVE_TIME), cookie: core.u64(this.#sample.SERVER_COOKIE) };
   }
 
   #load(request: Request, stamps: { sentNs: bigint; receivedNs: bigint }, precision: number): void {
@@ -161,6 +169,9 @@ export class ExchangeCore {
     view.setBigUint64(at.PREVIOUS_TRANSMIT, 0n, true);
     view.setBigInt64(at.PRECISION, exports.intervalFromSeconds(precision), true);
     const { completing } = request;
+    view.setUint8(at.DRAFT, request.draft ?? 0);
+    view.setUint8(at.WANTS_INTERLEAVED, request.interleaved ? 1 : 0);
+    view.setBigUint64(at.SAVED_COOKIE, completing?.cookie ?? 0n, true);
     view.setBigUint64(at.ECHO, completing?.echo ?? 0n, true);
     view.setBigUint64(at.SAVED_T2, completing?.receive ?? 0n, true);
     view.setBigInt64(at.SAVED_T1, exports.timestampFromUnixNs(completing?.stamps.sentNs ?? 0n), true);

@@ -62,11 +62,14 @@ export function checkSources(sources: EngineOptions["sources"]): void {
 
 function checkAuthentication({ source, mode = "client", pool = 1, version = 4, key }: SourceOptions): void {
   if (key) checkedKey(key);
+  if (mode !== "client" && (version === 5 || version === "auto")) {
+    throw new NtpError("INVALID_ARGUMENT", `"${String(source)}": expected version 3 or 4 in mode "${mode}", which NTPv5 does not have, got ${String(version)}`, { source: String(source) });
+  }
   if (parseSource(source).scheme !== "nts") return;
   const wrong = (expected: string, got: string) => new NtpError("INVALID_ARGUMENT", `"${String(source)}": expected ${expected} with nts:, got ${got}`, { source: String(source) });
   if (mode !== "client") throw wrong('mode "client"', `"${mode}"`);
   if (pool !== 1) throw wrong("no pool", `${pool} members`);
-  if (version !== 4) throw wrong("version 4", String(version));
+  if (version === 3) throw wrong('version 4, 5 or "auto"', String(version));
   if (key) throw wrong("no key", "one");
 }
 

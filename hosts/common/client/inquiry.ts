@@ -22,13 +22,14 @@ import type { KeyRing } from "./keyring.ts";
 import { endpointsOf, type Family } from "./resolve.ts";
 import type { Sample } from "./sample.ts";
 import { formatEndpoint, type Source } from "./source.ts";
+import { drafts, type NtpVersion } from "./version.ts";
 
 /** What to ask, and for how long; checked by the caller. */
 export interface Question {
   readonly source: Source;
   /** s */
   readonly timeout: number;
-  readonly version: 3 | 4;
+  readonly version: NtpVersion;
   readonly family: Family | undefined;
   readonly fineRoot: boolean;
   /** Ask again until an interleaved reply completes an exchange; without one, the basic sample will do. */
@@ -75,6 +76,8 @@ export class Inquiry {
   /** A usable sample in basic mode, while an interleaved one is hoped for. */
   #basic: Sample | undefined;
   #exchanges = 0;
+  /** How many drafts of NTPv5 were tried in vain. */
+  #draft = 0;
   #resolve!: (sample: Sample) => void;
   #reject!: (error: unknown) => void;
 
@@ -139,14 +142,17 @@ export class Inquiry {
 
   #ask({ endpoint, first }: Turn): void {
     if (first?.refused) this.#question.nts?.refused();
+    // Who is silent may speak another draft of NTPv5.
+    if (first) this.#draft += 1;
     const attempt = this.#attempt(endpoint);
     if (!first) this.#turns.push({ endpoint, first: attempt });
   }
 
   #attempt(endpoint: Endpoint, completing?: Completable): Attempt {
-    const { source, version, fineRoot } = this.#question;
+    const { source, version, fineRoot, interleaved, nts } = this.#question;
+    const draft = version === 5 ? ((nts?.keys.draft ?? 0) + this.#draft) % drafts().length : 0;
     const authentication = this.#authentication();
-    const attempt = new Attempt({ host: this.#host, core: this.#core, source: source.text, endpoint, version, fineRoot, completing, authentication });
+    const attempt = new Attempt({ host: this.#host, core: this.#core, source: source.text, endpoint, version, draft, interleaved, fineRoot, completing, authentication });
     this.#attempts.push(attempt);
     this.#open.add(attempt);
     void attempt.outcome.then((outcome) => this.#onOutcome(attempt, outcome));

@@ -13,7 +13,9 @@ import type { NtsKeys } from "./authentication.ts";
 import type { Family } from "./resolve.ts";
 import type { TlsOver } from "../nts/connect.ts";
 import type { connectTls } from "../tls/connect.ts";
+import { NtpError } from "../errors.ts";
 import { parseSource, type Source } from "./source.ts";
+import { drafts, type SourceVersion } from "./version.ts";
 
 /** What key establishment gives: keys, cookies, and where to ask. */
 export interface Established extends NtsKeys {
@@ -21,6 +23,9 @@ export interface Established extends NtsKeys {
   readonly port: number;
   /** What the server may mean instead by AEAD 30 (hosts/common/nts/exporter.ts); to be tried once, after an NTSN. */
   readonly otherKeys?: Pick<NtsKeys, "c2s" | "s2c">;
+  /** What they are for: version 4 where absent; and the draft of version 5, by its place in the list. */
+  readonly version?: 4 | 5;
+  readonly draft?: number;
 }
 
 /** The other keys, where there are any, with the cookies left. */
@@ -28,24 +33,47 @@ export function withOtherKeys({ otherKeys, ...established }: Established): Estab
   return otherKeys && { ...established, ...otherKeys };
 }
 
-/** Establish keys with a source, or say why not. */
-export type Establish = (signal: AbortSignal) => Promise<Established>;
+/** Establish keys with a source, or say why not. `old`: where there is a choice, for version 4. */
+export type Establish = (signal: AbortSignal, old?: boolean) => Promise<Established>;
 
 /**
  * How to establish keys with a source; the code is loaded when needed, as most programs never do. `synchronised`: whether the
  * clock has been compared with others, for {@link NtsOptions.certTime}.
  */
-export function keyEstablishment(host: Host, source: Source, options: NtsOptions & { family?: Family | undefined }, synchronised = () => false): Establish {
-  const { certTime = "system", roughtime = [], ...asked } = options;
-  return async (signal) => {
+export function keyEstablishment(host: Host, source: Source, options: NtsOptions & { family?: Family | undefined; version?: SourceVersion | undefined }, synchronised = () => false): Establish {
+  const { certTime = "system", roughtime = [], version = 4, ...asked } = options;
+  return async (signal, old = false) => {
     const [{ establishKeys }, { certificateTime }] = await Promise.all([import("../nts/client.ts"), import("../nts/certtime.ts")]);
     const known = { synchronised: synchronised() };
     const roughtimeMs = certTime === "roughtime" && !known.synchronised ? await timeByRoughtime(host, roughtime, signal) : undefined;
     const time = certificateTime(certTime, { ...known, roughtimeMs });
     const tls = async () => ownTls(host, (await import("../tls/connect.ts")).connectTls);
-    const { cookies, ...keys } = await establishKeys(host, { ...asked, time, tls, signal, host: source.host, kePort: source.port, source: source.text });
-    return { ...keys, cookies: [...cookies] };
+    const request = { ...asked, time, tls, signal, host: source.host, kePort: source.port, source: source.text };
+    let refusal: unknown;
+    for (const { draft, name, protocols } of offers(version, old)) {
+      try {
+        const { cookies, ...keys } = await establishKeys(host, { ...request, protocols, draft: name });
+        return { ...keys, cookies: [...cookies], ...(keys.protocol === NTPV5_DRAFT ? { version: 5 as const, draft } : {}) };
+      } catch (error) {
+        // What the server has against one draft it need not have against the next.
+        if (!(error instanceof NtpError && error.code === "NTS_KE")) throw error;
+        refusal ??= error;
+      }
+    }
+    throw refusal;
   };
+}
+
+const NTPV4 = 0;
+const NTPV5_DRAFT = 0x8001;
+
+/** What to ask for, one after the other until the server agrees: one request names one draft. */
+function offers(version: SourceVersion, old: boolean): { protocols?: number[]; draft: number; name?: string }[] {
+  const plain = { draft: 0 };
+  if (version === 4 || version === 3 || (version === "auto" && old)) return [plain];
+  const protocols = version === 5 ? [NTPV5_DRAFT] : [NTPV5_DRAFT, NTPV4];
+  const newer = drafts().map((name, draft) => ({ protocols, draft, name }));
+  return version === 5 ? newer : [...newer, plain];
 }
 
 /** escapement's own TLS, with what it needs of the host. */

@@ -30,6 +30,8 @@ export class NtsLink {
   #notBefore = -Infinity;
   /** What the server may have meant instead by the keys given last. */
   #other: Established | undefined;
+  /** The keys given last were for NTPv5, and nothing has come of them yet. */
+  #doubtful = false;
 
   constructor(establish: Establish, now: () => number, backoff = new Backoff()) {
     this.#establish = establish;
@@ -53,7 +55,8 @@ export class NtsLink {
     this.#notBefore = this.#now() + wait;
     this.#busy = true;
     try {
-      const keys = await this.#establish(this.#closing.signal);
+      const keys = await this.#establish(this.#closing.signal, this.#doubtful);
+      this.#doubtful = keys.version === 5;
       // The first cookie is spent on the keys themselves.
       this.#other = withOtherKeys({ ...keys, cookies: keys.cookies.slice(1) });
       return { kind: "established", keys };
@@ -67,6 +70,7 @@ export class NtsLink {
   /** The keys were good for an authentic answer. */
   proven(): void {
     this.#other = undefined;
+    this.#doubtful = false;
     this.#notBefore = -Infinity;
     this.#backoff.worked();
   }

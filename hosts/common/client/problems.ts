@@ -10,7 +10,7 @@ import { kissMeaning } from "../core/cold.ts";
 /** The packet tests: RFC 5905 §9.2 by number, RFC 4330 §5 and ours by letter. */
 export type TestName =
   | "test1" | "test2" | "test3" | "test4" | "test5" | "test6" | "test7"
-  | "testA" | "testB" | "testC" | "testD" | "testE" | "testF" | "testG";
+  | "testA" | "testB" | "testC" | "testD" | "testE" | "testF" | "testG" | "testH";
 
 /** One reason against a sample. */
 export interface Problem {
@@ -35,6 +35,7 @@ const TESTS: readonly (readonly [TestName, string])[] = [
   ["testE", "not a reply to our mode and version"],
   ["testF", "from another address or port than the one asked"],
   ["testG", "a loop: the peer is synchronised to us"],
+  ["testH", "another time scale, or another era, than was asked for"],
 ];
 
 /** The names of the tests whose bits are set, in order. */

@@ -15,14 +15,15 @@ import { checkedKey, type SymmetricKey } from "./keys.ts";
 import type { Family } from "./resolve.ts";
 import type { Sample } from "./sample.ts";
 import { parseSource } from "./source.ts";
+import type { NtpVersion } from "./version.ts";
 
 export interface QueryOptions {
   /** How long to wait for all in all, seconds, 0.01..300. Default 5. */
   timeout?: number;
   /** Give up when it fires. */
   signal?: AbortSignal;
-  /** Protocol version of the request. Default 4. */
-  version?: 3 | 4;
+  /** Protocol version of the request. Default 4. 5 is a draft: docs/ntpv5.md. */
+  version?: NtpVersion;
   /** Only addresses of this family. Default both. */
   family?: Family;
   /** Ask for root delay and dispersion in chrony's finer extension field (0xF323). Default false. */
@@ -59,7 +60,7 @@ export async function query(host: Host, source: string | URL, options: QueryOpti
     nts: ring,
     signal: options.signal,
   };
-  if (ring && question.version !== 4) throw new NtpError("INVALID_ARGUMENT", `expected version 4 for "${String(source)}": NTS needs its extension fields; got ${question.version}`);
+  if (ring && question.version === 3) throw new NtpError("INVALID_ARGUMENT", `expected version 4 or 5 for "${String(source)}": NTS needs its extension fields; got ${question.version}`);
   if (ring && question.key) throw new NtpError("INVALID_ARGUMENT", `expected a key or an nts: source, got both for "${String(source)}"`);
   // Loaded when asked for: its signatures are half as large as everything else.
   if (parsed.scheme === "roughtime") return (await import("../roughtime/sample.ts")).queryRoughtime(host, parsed, question);
@@ -69,7 +70,7 @@ export async function query(host: Host, source: string | URL, options: QueryOpti
 /** Where the keys of an `nts:` source are kept; undefined for others. */
 export function ringFor(host: Host, source: string | URL, options: QueryOptions): KeyRing | undefined {
   const parsed = parseSource(source, { roughtime: true });
-  return parsed.scheme === "nts" ? new KeyRing(parsed, keyEstablishment(host, parsed, { ...options.nts, family: options.family })) : undefined;
+  return parsed.scheme === "nts" ? new KeyRing(parsed, keyEstablishment(host, parsed, { ...options.nts, family: options.family, version: options.version })) : undefined;
 }
 
 /** @throws {NtpError} `INVALID_ARGUMENT` */
@@ -78,9 +79,9 @@ export function checkedTimeout(timeout = DEFAULT_TIMEOUT): number {
   throw new NtpError("INVALID_ARGUMENT", `expected a timeout of 0.01..${LONGEST_TIMEOUT} seconds, got ${String(timeout)}`);
 }
 
-function checkedVersion(version: 3 | 4 = DEFAULT_VERSION): 3 | 4 {
-  if (version === 3 || version === 4) return version;
-  throw new NtpError("INVALID_ARGUMENT", `expected version 3 or 4, got ${String(version)}`);
+function checkedVersion(version: NtpVersion = DEFAULT_VERSION): NtpVersion {
+  if (version === 3 || version === 4 || version === 5) return version;
+  throw new NtpError("INVALID_ARGUMENT", `expected version 3, 4 or 5, got ${String(version)}`);
 }
 
 function checkedFamily(family: Family | undefined): Family | undefined {

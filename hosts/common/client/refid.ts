@@ -19,6 +19,13 @@ export function refidOf(core: Core, address: string): number {
   return core.exports.refidOfIPv6(at) >>> 0;
 }
 
+/** The 4 or 16 octets of an address; none of what is no address. */
+export function addressOctets(address: string): Uint8Array {
+  const bare = address.replace(/%.*$/, "");
+  if (/^\d+(\.\d+){3}$/.test(bare)) return Uint8Array.from(bare.split("."), Number);
+  return ipv6Octets(bare) ?? new Uint8Array(0);
+}
+
 /** By the URL parser's rules, which every runtime has. */
 function ipv6Octets(address: string): Uint8Array | undefined {
   let text: string;

@@ -20,6 +20,7 @@ import { NtsLink } from "./ntslink.ts";
 import { endpointsOf } from "./resolve.ts";
 import type { Source } from "./source.ts";
 import { timerAt } from "./timer.ts";
+import type { SourceVersion } from "./version.ts";
 
 /** What runners have in common. */
 export interface RunnerContext {
@@ -37,7 +38,9 @@ export interface RunnerContext {
 export interface RunnerOptions {
   readonly index: number;
   readonly source: Source;
-  readonly version: 3 | 4;
+  readonly version: SourceVersion;
+  /** We are a server ourselves. */
+  readonly serving?: boolean;
   readonly minPoll: number;
   readonly maxPoll: number;
   /** Ask in interleaved mode where the server has it. */
@@ -78,6 +81,8 @@ export class SourceRunner {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #releaseTimer: ReturnType<typeof setTimeout> | undefined;
   #closed = false;
+  /** The version that the present keys are for. */
+  #version: 4 | 5 | undefined;
   /** Why the last request could not even be sent; for `sources`. */
   lastError: string | undefined;
 
@@ -179,10 +184,22 @@ export class SourceRunner {
     }
     const { keys } = result;
     core.ntsKeys(this.options.index, keys);
+    this.#useVersion(keys.version ?? 4, keys.draft ?? 0);
     this.#target = { ...this.options.source, host: keys.host, port: keys.port };
     this.#endpoints = [];
     await this.#resolve();
     if (!this.#closed) this.#ask();
+  }
+
+  /** Keys are for one version of NTP alone. */
+  #useVersion(version: 4 | 5, draft: number): void {
+    const { index, version: wanted, serving = false } = this.options;
+    if (wanted === 3 || wanted === 4) return;
+    // What was learnt of a server that goes on with the same version stays.
+    if (version === this.#version) return;
+    this.#version = version;
+    this.#context.core.useVersion(index, version, serving);
+    if (version === 5) this.#context.core.useDraft(index, draft);
   }
 
   /** Whether `request` is still the one under way. */
@@ -258,12 +275,12 @@ export class SourceRunner {
     if (actions.timerNs !== undefined) this.#schedule(actions.timerNs);
     if (actions.resolve) void this.#resolve();
     if (actions.establish && this.#link) void this.#establish(this.#link);
-    if (actions.steer) {
+    if (actions.steer || actions.heard) {
       this.#answered = true;
       this.#link?.proven();
       this.lastError = undefined;
-      this.#context.steer(nowNs);
     }
+    if (actions.steer) this.#context.steer(nowNs);
     if (actions.stop) {
       this.close();
       this.#context.stopped(this);

@@ -24,6 +24,7 @@ interface ColdExports {
   keFaultText(fault: number): string;
   keRecordText(type: number): string;
   keErrorText(code: number): string;
+  draftName(index: number): string;
 }
 
 let bound: ColdExports | undefined;
@@ -126,6 +127,11 @@ export function writeKeMessage(records: readonly KeRecord[]): Uint8Array {
     at += body.length;
   }
   return cold().keWrite(types, lengths, bodies);
+}
+
+/** The name of a draft of NTPv5 that is spoken, the newest at 0; "" behind the last. */
+export function draftName(index: number): string {
+  return cold().draftName(index);
 }
 
 /** What an error code of key establishment says: "bad request". */

@@ -33,6 +33,18 @@ export interface CoreExports {
   refidOfIPv6(address: number): number;
   keySet(index: number, id: number, type: number, secret: number, length: number): number;
   keyClear(index: number): void;
+  referenceIdChoose(random: number): void;
+  referenceIdsReset(): void;
+  idOfAddress(address: number, length: number, id: number): void;
+  filterAdd(filter: number, id: number): void;
+  filterHoldsUs(filter: number): number;
+  filterJoin(filter: number, other: number): void;
+  readTrailer5(packet: number, length: number, trailer: number): number;
+  associationVersion5(index: number, auto: number, serving: number): void;
+  associationVersion4(index: number): void;
+  associationDraft(index: number, draft: number): void;
+  associationAddress(index: number, address: number, length: number): void;
+  referenceIdsUpdate(): void;
   ntsOpen(session: number, aead: number, clientKey: number, serverKey: number, wanted: number): number;
   ntsClose(session: number): void;
   ntsCookie(session: number, cookie: number, length: number): number;

@@ -103,6 +103,10 @@ export interface ServerUpdate extends Pick<ServeOptions, "stratum" | "leap" | "l
   dispersionRate?: number;
   /** Root distance, s, beyond which the server says that it is not synchronised. Default 3 where `referenceNs` is told, else none. */
   maxDistance?: number;
+  /** TAI − UTC, s: NTPv5 clients that ask for TAI then get it. Default: they get UTC. */
+  taiOffset?: number;
+  /** NTPv5's reference identifiers of all that the clock follows and of ourselves, 512 octets. Default: ours alone. */
+  referenceIds?: Uint8Array;
 }
 
 /** What the server has seen since its start. */
@@ -374,10 +378,12 @@ export function checkedState(options: Omit<ServeOptions, "refid"> & ServerUpdate
   if (options.workers !== undefined && !(Number.isInteger(options.workers) && options.workers >= 0 && options.workers <= 64)) throw wrong("0..64 workers", options.workers);
   if (options.dscp !== undefined && !(Number.isInteger(options.dscp) && options.dscp >= 0 && options.dscp <= 63)) throw wrong("a dscp of 0..63", options.dscp);
   for (const one of options.broadcast ?? []) checkBroadcast(one);
-  const { dispersionRate, maxDistance, leapAtNs } = options;
+  const { dispersionRate, maxDistance, leapAtNs, taiOffset, referenceIds } = options;
+  if (taiOffset !== undefined && !(Number.isInteger(taiOffset) && taiOffset >= 1 && taiOffset <= 3600)) throw wrong("a taiOffset of 1..3600 s", taiOffset);
+  if (referenceIds !== undefined && referenceIds.length !== 512) throw wrong("referenceIds of 512 octets", referenceIds.length);
   if (dispersionRate !== undefined && !(dispersionRate >= 0 && dispersionRate <= 1e-3)) throw wrong("a dispersionRate of 0..0.001 s/s", dispersionRate);
   if (maxDistance !== undefined && !(maxDistance > 0 && maxDistance <= 32)) throw wrong("a maxDistance of 0..32 s", maxDistance);
   const port = options.port ?? 123;
   if (!(Number.isInteger(port) && port >= 0 && port <= 65535)) throw wrong("a port of 0..65535", port);
-  return { stratum, leap, rootDelay, rootDispersion, kiss, refid, precision: host.clock.precision, referenceNs: options.referenceNs, leapAtNs, dispersionRate, maxDistance };
+  return { stratum, leap, rootDelay, rootDispersion, kiss, refid, precision: host.clock.precision, referenceNs: options.referenceNs, leapAtNs, dispersionRate, maxDistance, taiOffset, referenceIds };
 }

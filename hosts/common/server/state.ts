@@ -36,6 +36,10 @@ export interface ServerState {
   /** How fast root dispersion grows after this was told, s/s, and the root distance beyond which the clock is not synchronised. */
   readonly dispersionRate?: number | undefined;
   readonly maxDistance?: number | undefined;
+  /** TAI − UTC, s, where it is known: NTPv5 clients may ask for TAI. */
+  readonly taiOffset?: number | undefined;
+  /** NTPv5's reference identifiers, ours and those of all that the clock follows: 512 octets. */
+  readonly referenceIds?: Uint8Array | undefined;
 }
 
 /** What a server does beyond telling the time, checked. */
@@ -49,6 +53,9 @@ export interface ServerExtras {
 /** How often the reference time of a clock that is right by decree is renewed. */
 const REFERENCE_INTERVAL_NS = 16_000_000_000n;
 const UNSYNCHRONISED = 16;
+/** Octets that NTPv5's reference identifier is chosen from, and of the filter of them. */
+const REFERENCE_ID_RANDOM = 64;
+const REFERENCE_IDS_OCTETS = 512;
 
 /** PHI of RFC 5905 §7.1: what a clock's frequency may be off by, s/s. */
 const DISPERSION_RATE = 15e-6;
@@ -58,7 +65,7 @@ const MAX_DISTANCE = 3;
 const LEAP_WINDOW = 86_400;
 
 const SERVER_FIELDS = ["LEAP", "STRATUM", "PRECISION", "REFID", "ROOT_DELAY", "ROOT_DISPERSION", "REFERENCE_TIME", "MONO_EPOCH", "MONO_OFFSET",
-  "UPDATED", "GROWTH", "MAXIMUM_DISTANCE", "LEAP_AT", "LEAP_WINDOW", "SMEAR_LENGTH", "SMEAR_SHAPE", "SMEAR_LEAP"] as const;
+  "UPDATED", "GROWTH", "MAXIMUM_DISTANCE", "LEAP_AT", "LEAP_WINDOW", "SMEAR_LENGTH", "SMEAR_SHAPE", "SMEAR_LEAP", "TAI_OFFSET"] as const;
 const SLOT_FIELDS = ["LENGTH", "RECEIVED", "HIGH", "LOW", "PORT", "KNOWN", "STAMP_WANTED", "CONTROL"] as const;
 /** Where an answer says when its request came. */
 const AT_RECEIVE = 32;
@@ -101,6 +108,8 @@ export class ServerCore {
     this.#planner = new LeapPlanner(extras?.smear);
     this.#control = extras?.features.control && new ControlResponder(core, clock, extras.report);
     if (extras) {
+      core.bytes.set(extras.random(new Uint8Array(REFERENCE_ID_RANDOM)), core.constant("SCRATCH"));
+      core.exports.referenceIdChoose(core.constant("SCRATCH"));
       installFeatures(core, extras.features, extras.random);
       this.#senders = needsSender(extras.features);
     }
@@ -142,6 +151,8 @@ export class ServerCore {
     view.setUint32(at.REFID, refid, true);
     view.setBigInt64(at.ROOT_DELAY, exports.intervalFromSeconds(state.rootDelay), true);
     view.setBigInt64(at.ROOT_DISPERSION, exports.intervalFromSeconds(state.rootDispersion), true);
+    view.setInt32(at.TAI_OFFSET, state.taiOffset ?? 0, true);
+    if (state.referenceIds?.length === REFERENCE_IDS_OCTETS) this.#core.bytes.set(state.referenceIds, this.#core.constant("REFERENCE_IDS"));
     this.#decreed = state.referenceNs === undefined;
     this.#planLeap(state, now);
     // A clock that is right by decree stays as good as was said; any other gets worse until it is corrected again.
