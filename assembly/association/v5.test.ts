@@ -7,7 +7,7 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { Core } from "../../hosts/common/core/core.ts";
 import { hex, seconds } from "../../tests/support/core.ts";
 import { EXCHANGES, FIELD, fieldsOf5 } from "../../tests/support/ntpv5.ts";
-import { TestServer, START } from "../../tests/support/server.ts";
+import { TestServer } from "../../tests/support/server.ts";
 
 const COOKIE = 0xae7dbf4b8396c862n;
 const TESTS = ["test1", "test2", "test3", "test4", "test5", "test6", "test7", "testA", "testB", "testC", "testD", "testE", "testF", "testG", "testH"];
@@ -271,7 +271,7 @@ describe("a client that is a server, too", () => {
   });
 
   it("leaves one that it followed as soon as that follows it", () => {
-    pair.polls(5);
+    pair.polls(16);
     const sources = () => pair.core.view.getInt32(pair.core.exports.systemOut() + pair.core.constant("SYSTEM_PEER"), true);
     pair.core.exports.systemUpdate(pair.now);
     expect(sources()).toBe(0);
@@ -282,7 +282,8 @@ describe("a client that is a server, too", () => {
   });
 
   it("tells its own clients whom it follows, all the way up", () => {
-    pair.polls(6);
+    pair.polls(16);
+    pair.core.exports.systemUpdate(pair.now);
     pair.core.exports.referenceIdsUpdate();
     const told = pair.core.bytes.slice(SERVER_IDS(pair.core), SERVER_IDS(pair.core) + 512);
     const theirs = pair.server.core.bytes.slice(SERVER_IDS(pair.server.core), SERVER_IDS(pair.server.core) + 512);
@@ -290,6 +291,5 @@ describe("a client that is a server, too", () => {
     expect(bits(theirs)).toBe(10);
     expect(theirs.every((octet, i) => (octet & ~told[i]!) === 0)).toBe(true);
     expect(bits(told)).toBeGreaterThan(17);
-    expect(START > 0n).toBe(true);
   });
 });

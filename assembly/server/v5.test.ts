@@ -282,3 +282,77 @@ describe("any request at all", () => {
     expect(answers).toBeGreaterThan(300_000);
   });
 });
+
+describe("NTS in version 5", () => {
+  const AEADS: readonly (readonly [aead: number, keyLength: number])[] = [[15, 32], [17, 64], [30, 16]];
+  const random = seededRandom(5);
+  const noise = (length: number) => Uint8Array.from({ length }, () => random() & 255);
+
+  /** A server with a cookie key, and a client with keys and one cookie of it. */
+  function pairOf(aead: number, keyLength: number, wanted: number) {
+    const { core, exports } = server;
+    const scratch = core.constant("SCRATCH");
+    const put = (octets: Uint8Array, offset = 0) => (core.bytes.set(octets, scratch + offset), scratch + offset);
+    exports.cookieKeySet(0, 7, put(noise(32)));
+    exports.cookieKeyCurrent(0);
+    exports.ntsSeed(put(noise(32)));
+    const [c2s, s2c] = [noise(keyLength), noise(keyLength)];
+    const length = exports.cookieSeal(aead, put(c2s), put(s2c, 64), scratch + 256, put(noise(16), 128));
+    const cookie = core.bytes.slice(scratch + 256, scratch + 256 + length);
+    const client = new TestServer();
+    const at = client.core.fields("EXCHANGE", ["AUTH", "VERSION", "ORIGIN", "WANTS"]);
+    client.core.view.setUint8(at.AUTH, 2);
+    client.core.view.setUint8(at.VERSION, 5);
+    client.core.setU64(at.ORIGIN, 77n);
+    client.core.setU32(at.WANTS, 2);
+    const theirs = client.core.constant("SCRATCH");
+    client.core.bytes.set(c2s, theirs);
+    client.core.bytes.set(s2c, theirs + 64);
+    client.exports.ntsOpen(0, aead, theirs, theirs + 64, wanted);
+    client.core.bytes.set(cookie, theirs);
+    expect(client.exports.ntsCookie(0, theirs, cookie.length)).toBe(1);
+    client.core.bytes.set(noise(48), client.core.constant("NTS_RANDOM"));
+    const request = client.core.bytes.slice(client.at, client.at + client.exports.requestWrite(client.at, client.core.constant("EXCHANGE")));
+    const read = (reply: Uint8Array) => {
+      client.core.bytes.set(reply, client.at);
+      return client.exports.replyRead(client.at, reply.length, client.core.constant("EXCHANGE"), client.core.constant("SAMPLE"));
+    };
+    const state = (name: string) => client.core.u32(client.exports.ntsOut(0) + client.core.constant(`NTS_${name}`));
+    return { request, read, state };
+  }
+
+  it.each(AEADS)("with AEAD %i: the answer is as long, authentic, and brings as many cookies as were asked for", (aead, keyLength) => {
+    for (const wanted of [1, 3]) {
+      const { request, read, state } = pairOf(aead, keyLength, wanted);
+      const { reply } = server.ask(CLIENT, request);
+      expect(reply.length).toBe(request.length);
+      expect(only(reply, FIELD.ids)).toHaveLength(1);
+      expect([read(reply), state("COOKIES")]).toEqual([1, wanted]);
+    }
+    expect(server.counter("NTS")).toBe(2);
+  });
+
+  it("with a correction behind all: it is answered, and the rest is authentic", () => {
+    const { request, read } = pairOf(15, 32, 2);
+    const correction = new Uint8Array(24);
+    correction.set([1], 12);
+    const { reply } = server.ask(CLIENT, concat(request, field5(FIELD.correction, correction)));
+    expect(reply.length).toBe(request.length + 28);
+    expect(only(reply, FIELD.correction)[0]!.value[0]).toBe(1);
+    expect(read(reply)).toBe(1);
+  });
+
+  it("changed anywhere is refused by Auth NAK, or not answered; the client only notes that", () => {
+    const { request, read, state } = pairOf(15, 32, 2);
+    for (let octet = 0; octet < request.length; octet += 3) {
+      const { reply, view } = server.ask(CLIENT, request.map((value, i) => (i === octet ? value ^ 0x10 : value)));
+      expect([0, request.length]).toContain(reply.length);
+      const time = reply.length > 0 && view.getUint8(1) !== 0;
+      if (time) expect(read(reply), `octet ${octet}`).toBe(0);
+    }
+    // The nonce's own octets spoilt: everything else is as the client sent it.
+    const { reply, view } = server.ask(CLIENT, request.map((value, i) => (i === request.length - 1 ? value ^ 1 : value)));
+    expect([reply.length, view.getUint8(1), view.getUint16(14)]).toEqual([request.length, 0, 4]);
+    expect([read(reply), state("REFUSED")]).toEqual([0, 1]);
+  });
+});
