@@ -16,6 +16,7 @@ const ENTRIES = {
   "core/index": "hosts/common/core/index.ts",
   "roughtime/index": "hosts/common/roughtime/index.ts",
   "refclock/index": "hosts/common/refclock/index.ts",
+  "edge/index": "hosts/edge/index.ts",
   "relay/index": "hosts/common/relay/index.ts",
   "cli/main": "cli/main.ts",
 };
