@@ -71,7 +71,7 @@ describe.skipIf(!built)("escapement", () => {
     ["query with an unknown option", ["query", "--frob", "192.0.2.1"], "--frob"],
     ["query with both families", ["query", "-4", "-6", "192.0.2.1"], "got both"],
     ["query with a timeout in milliseconds", ["query", "--timeout", "2000", "192.0.2.1"], "0.01..300"],
-    ["query in version 5", ["query", "--ntp-version", "5", "192.0.2.1"], "3..4"],
+    ["query in version 6", ["query", "--ntp-version", "6", "192.0.2.1"], "3..5"],
     ["query of what is no source", ["query", "http://example.org"], "expected a source"],
     ["serve with an argument", ["serve", "now"], 'got "now"'],
     ["serve at stratum 16", ["serve", "--stratum", "16"], "1..15"],

@@ -143,7 +143,7 @@ describe("an error", () => {
     ["a pin that is none", '[[source]]\naddress = "nts:x"\nnts = { pins = ["abc"] }', '3:17: source[0].nts.pins[0]: expected the SHA-256 of a public key in base64, 44 characters, got "abc"'],
     ["a key beside NTS", '[[source]]\naddress = "nts:x"\nkey = "/k:1"', '3:1: source[0].key: expected no "key" with an address of nts:, got one'],
     ["NTS for a peer", '[[source]]\naddress = "nts:x"\nmode = "symmetric"', '3:8: source[0].mode: expected mode "client" with an address of nts:, got "symmetric"'],
-    ["version 5", `${SOURCE}version = 5`, "3:11: source[0].version: expected 3 or 4, got 5"],
+    ["version 6", `${SOURCE}version = 6`, '3:11: source[0].version: expected 3, 4, 5 or "auto", got 6'],
     ["a poll that is not whole", `${SOURCE}min-poll = 6.5`, "3:12: source[0].min-poll: expected a whole number of 0..17 (log2 s), got 6.5"],
     ["a poll beyond RFC 5905", `${SOURCE}max-poll = 18`, "3:12: source[0].max-poll: expected a whole number of 0..17 (log2 s), got 18"],
     ["polls the wrong way round", `${SOURCE}min-poll = 8\nmax-poll = 7`, "4:12: source[0].max-poll: expected at least min-poll, which is 8, got 7"],

@@ -77,7 +77,7 @@ describe.skipIf(skipped).each(DRAFTS)(titled("ntpd-rs of %s", skipped), (draft) 
     const client = await ntpdRsClient([{ address: at, version }], { program: programOf(draft) });
     try {
       const found = await eventually("ntpd-rs to measure us", async () => (await sourcesOf(client)).find(({ delay, missingPolls }) => delay > 0 && missingPolls <= 1), client.peer);
-      expect(Math.abs(found.offset)).toBeLessThan(0.01);
+      expect(Math.abs(found.offset)).toBeLessThan(0.1);
     } finally {
       await client[Symbol.asyncDispose]();
     }

@@ -78,7 +78,7 @@ describe("a reference clock of one's own", () => {
 
   it("needs no network", async () => {
     const { openUdp: _, ...without } = world;
-    const host = Object.assign(Object.create(world) as World, without, { openUdp: undefined });
+    const host = Object.assign(Object.create(world) as World, without, { openUdp: undefined, random: (bytes: Uint8Array<ArrayBuffer>) => world.random(bytes) });
     await start({ sources: [radio(new Radio())] }, host);
     await letPass(10);
     expect(engine!.tracking().stratum).toBe(1);

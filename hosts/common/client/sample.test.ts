@@ -47,7 +47,7 @@ describe("the problems of a sample", () => {
 
   it("name each test once, whatever the bits", () => {
     const names = testNames(0xffff_ffff);
-    expect(names).toEqual(["test1", "test2", "test3", "test4", "test5", "test6", "test7", "testA", "testB", "testC", "testD", "testE", "testF", "testG"]);
+    expect(names).toEqual(["test1", "test2", "test3", "test4", "test5", "test6", "test7", "testA", "testB", "testC", "testD", "testE", "testF", "testG", "testH"]);
     for (let bit = 0; bit < names.length; bit++) {
       const [problem, ...more] = problemsOf(1 << bit, FIELDS);
       expect(more).toEqual([]);
