@@ -59,6 +59,23 @@ function isDraft(at: usize, length: i32, index: i32): bool {
   return load<u64>(at + last) == load<u64>(ours + 8 + last);
 }
 
+/** All drafts that are spoken have names of as many octets; a field of them, with its padding, has these. */
+export const DRAFT_SPAN: i32 = 28;
+/** Its type and length, as they lie in memory. */
+const DRAFT_START: u32 = 0x1b00fff5;
+
+/** Does a field of {@link DRAFT_SPAN} octets name a draft that is spoken? A shorter way to say it than {@link knowsDraft}. */
+export function namesDraftAlone(field: usize): bool {
+  if (load<u32>(field) != DRAFT_START) return false;
+  const first = load<u64>(field, 4);
+  const second = load<u64>(field, 12);
+  const last = load<u64>(field, 19);
+  for (let at = drafts + 8; at < drafts + 8 + <usize>DRAFTS * STRIDE; at += STRIDE) {
+    if (first == load<u64>(at) && second == load<u64>(at, 8) && last == load<u64>(at, 15)) return true;
+  }
+  return false;
+}
+
 /** Whether a request, whose fields were found well formed, names a draft that is spoken here; the first name counts. */
 export function knowsDraft(packet: usize, fieldsEnd: i32): bool {
   for (let at = HEADER_LENGTH; at < fieldsEnd; at += fieldSpan(packet + <usize>at)) {

@@ -22,13 +22,22 @@ import { HEADER_LENGTH, LEAP_UNSYNCHRONISED, MODE_CLIENT, MODE_SERVER, flagsOf, 
 import { COOKIE_TYPE, UNIQUE_IDENTIFIER_TYPE } from "../proto/nts";
 import { AT_BITS, AT_ERA, AT_SERVER_COOKIE, AT_TIMESCALE, BIT_AUTH_NAK, BIT_SYNCHRONISED, FIELD_DRAFT, VERSION_5, eraOf } from "../proto/v5";
 import { octetsBehind, time32Above, writePadding } from "../proto/v5";
-import { knowsDraft } from "../proto/v5draft";
+import { DRAFT_SPAN, knowsDraft, namesDraftAlone } from "../proto/v5draft";
 import { Timestamp } from "../proto/timestamp";
+
+/** A header and the field that names a draft. */
+const PLAIN_LENGTH: i32 = HEADER_LENGTH + DRAFT_SPAN;
 
 const trailer = changetype<Trailer>(memory.data(offsetof<Trailer>(), 8));
 
 /** The first half of answering: the whole but for NTS, for which it says {@link LATER}. 0: no answer. */
 export function beginResponse5(packet: usize, from: Incoming, server: Server): i32 {
+  // What most clients ask: time, and nothing else.
+  if (from.length == PLAIN_LENGTH && namesDraftAlone(packet + HEADER_LENGTH)) {
+    store<u8>(packet + PLAIN_LENGTH - 1, 0);
+    respondHeader5(packet, from, server);
+    return PLAIN_LENGTH;
+  }
   if (!readTrailer(packet, from.length, VERSION_5, trailer)) return 0;
   if (!knowsDraft(packet, trailer.fieldsEnd)) {
     // Counted as what is never answered, not as malformed.
@@ -55,10 +64,12 @@ export function respondHeader5(packet: usize, from: Incoming, server: Server): v
   const received = from.received;
   const dispersion = dispersionAt(server, received);
   const synchronised = isSynchronised(server, dispersion);
-  const scale = scaleTold(server, <i32>load<u8>(packet, AT_TIMESCALE), received);
+  const wanted = <i32>load<u8>(packet, AT_TIMESCALE);
+  const scale = wanted == 0 ? 0 : scaleTold(server, wanted, received);
+  const shift = scale == 0 ? 0 : scaleShift(server, scale, received);
   from.scale = <u8>scale;
-  from.smear = scaleShift(server, scale, received);
-  const told = received + <u64>from.smear;
+  from.smear = shift;
+  const told = received + <u64>shift;
   const leap = synchronised ? leapOf5(server, scale, received) : <u8>LEAP_UNSYNCHRONISED;
   store<u8>(packet + AT_FLAGS, flagsOf(leap, VERSION_5, MODE_SERVER));
   store<u8>(packet + AT_STRATUM, synchronised ? server.stratum : 0);
@@ -79,7 +90,7 @@ export function writeBits(packet: usize, bits: i32): void {
 
 /** Of an answer that leaves at `transmit` by the clock, that time as it is told. */
 export function transmitTold5(from: Incoming, transmit: Timestamp, server: Server): Timestamp {
-  return transmit + <u64>scaleShift(server, <i32>from.scale, transmit);
+  return from.scale == 0 ? transmit : transmit + <u64>scaleShift(server, <i32>from.scale, transmit);
 }
 
 /** "I cannot authenticate you": no time, and nobody vouches for it. Returns the answer's length. */
