@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/**
+ * NTPv5 through queries and engines, over a network in memory whose servers are the real core: versions 5 and "auto", older drafts,
+ * servers of version 4, and two daemons that follow each other.
+ */
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { FakeHost, answers, inVirtualTime, trueNs, type Behaviour } from "../../../tests/support/fake-host.ts";
+import { steeredVirtual } from "../clock/steered.ts";
+import { ServerCore } from "../server/state.ts";
+import { Engine } from "./engine.ts";
+import { query } from "./query.ts";
+import { drafts } from "./version.ts";
+
+const A = "192.0.2.1";
+const B = "192.0.2.2";
+let host: FakeHost;
+const engines: Engine[] = [];
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  host = new FakeHost();
+});
+afterEach(() => {
+  for (const engine of engines.splice(0)) engine.close();
+  vi.useRealTimers();
+});
+
+const versions = () => host.asked.map(({ data }) => (data[0]! >> 3) & 7);
+
+/** Answers what `hears` lets through. */
+function hearing(hears: (data: Uint8Array) => boolean): Behaviour {
+  const honest = answers();
+  return { onRequest: (request) => (hears(request.data) ? honest.onRequest?.(request) : undefined) };
+}
+
+async function follow(options: ConstructorParameters<typeof Engine>[2]): Promise<Engine> {
+  const engine = new Engine(host, steeredVirtual(host.clock), { minPoll: 1, maxPoll: 1, ...options });
+  engines.push(engine);
+  await engine.start();
+  return engine;
+}
+
+describe("a query of version 5", () => {
+  it("is answered in version 5", async () => {
+    host.at(A, answers());
+    const { value } = await inVirtualTime(() => query(host, A, { version: 5 }));
+    expect(value).toMatchObject({ version: 5, mode: 4, stratum: 1, problemBits: 0 });
+    expect(Math.abs(value!.offset)).toBeLessThan(1e-3);
+  });
+
+  it("names the next draft where nobody answers, and no other version", async () => {
+    host.at(A, hearing((data) => Buffer.from(data).includes(drafts()[1]!)));
+    const { value } = await inVirtualTime(() => query(host, A, { version: 5 }));
+    expect([value?.version, versions()]).toEqual([5, [5, 5]]);
+  });
+
+  it("gets nothing from a server of version 4", async () => {
+    host.at(A, hearing((data) => ((data[0]! >> 3) & 7) === 4));
+    const { error } = await inVirtualTime(() => query(host, A, { version: 5 }));
+    expect(error).toMatchObject({ code: "TIMEOUT" });
+  });
+
+  it("is told to go away by DENY", async () => {
+    host.at(A, answers({ kiss: "DENY" }));
+    const { value } = await inVirtualTime(() => query(host, A, { version: 5 }));
+    expect([value?.kiss, value?.usable]).toEqual(["DENY", false]);
+  });
+});
+
+describe("an engine", () => {
+  it("follows a source of version \"auto\" in version 5 after one request of version 4", async () => {
+    host.at(A, answers());
+    const engine = await follow({ sources: [{ source: A, version: "auto" }] });
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(versions().slice(0, 4)).toEqual([4, 5, 5, 5]);
+    expect(engine.tracking()).toMatchObject({ synchronised: true, stratum: 2 });
+  });
+
+  it("goes back to version 4 with a server that lost its version 5, and stays synchronised", async () => {
+    let old = false;
+    host.at(A, hearing((data) => !old || ((data[0]! >> 3) & 7) === 4));
+    const engine = await follow({ sources: [{ source: A, version: "auto" }] });
+    await vi.advanceTimersByTimeAsync(30_000);
+    old = true;
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(versions().at(-1)).toBe(4);
+    expect(engine.tracking().synchronised).toBe(true);
+    expect(engine.sources()[0]!.reach & 15).toBe(15);
+  });
+
+  it("refuses version 5 in modes that NTPv5 does not have", () => {
+    for (const mode of ["symmetric", "broadcast"] as const) {
+      expect(() => new Engine(host, steeredVirtual(host.clock), { sources: [{ source: A, mode, version: 5 }] })).toThrow(/version 3 or 4/);
+    }
+  });
+});
+
+describe("two daemons that follow each other", () => {
+  it("see it in their reference identifiers, and only one goes on", async () => {
+    const server = () => new ServerCore({ stratum: 3, leap: 0, rootDelay: 0, rootDispersion: 0.001, precision: 1e-6, refid: undefined, kiss: undefined }, trueNs);
+    const nodes = [A, B].map((address) => ({ address, core: server() }));
+    for (const { address, core } of nodes) {
+      host.at(address, { onRequest: (request) => setTimeout(() => {
+        const reply = core.answer(request.data)?.slice();
+        if (reply) request.deliver(reply, 5);
+      }, 5) });
+    }
+    const daemons = [await follow({ sources: [{ source: B, version: 5 }], serving: true }), await follow({ sources: [{ source: A, version: 5 }], serving: true })];
+    const both: boolean[] = [];
+    let looped = 0;
+    for (let second = 0; second < 400; second++) {
+      await vi.advanceTimersByTimeAsync(1000);
+      daemons.forEach((daemon, i) => nodes[i]!.core.update({ stratum: 3, leap: 0, rootDelay: 0, rootDispersion: 0.001, precision: 1e-6, refid: undefined, referenceIds: daemon.referenceIds() }));
+      const synchronised = daemons.filter((daemon) => daemon.tracking().synchronised).length;
+      both.push(synchronised === 2);
+      looped += daemons.some((daemon) => daemon.sources()[0]!.lastProblems.some(({ test }) => test === "testG")) ? 1 : 0;
+    }
+    expect(looped).toBeGreaterThan(10);
+    expect(both.slice(-60).filter(Boolean)).toEqual([]);
+    expect(daemons.some((daemon) => daemon.tracking().synchronised)).toBe(true);
+  });
+});
