@@ -6,7 +6,7 @@
  *   reply     the cookie comes back; fit for use only if it says "synchronised", in the time scale asked for
  *
  * Nothing of a reply is read before cookie and authenticator have been found right; a flag "Auth NAK", which nobody can sign,
- * changes nothing but a mark of NTS'. Tested in v5exchange.test.ts.
+ * changes nothing but a mark of NTS'. Tested in v5.test.ts.
  */
 
 import { authenticate } from "./authentic";

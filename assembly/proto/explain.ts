@@ -6,10 +6,13 @@
  */
 
 import { HEADER_LENGTH, Header, readHeader } from "./header";
-import { Trailer, fieldLength, fieldType, readTrailer } from "./extension";
+import { Trailer, fieldLength, fieldSpan, fieldType, readTrailer } from "./extension";
 import { kissMeaning, referenceMeaning, refidText } from "./refid";
 import { intervalToSeconds, shortToInterval } from "./timestamp";
 import { MONO_ROOT_TYPE } from "./monoroot";
+import { leadOf } from "./keys";
+import { AT_ERA, AT_SERVER_COOKIE, AT_TIMESCALE, FIELD_DRAFT, FIELD_IDS_REQUEST, FIELD_IDS_RESPONSE, FIELD_PADDING, VERSION_5 } from "./v5";
+import { bitsOf, readHeader5, time32ToInterval } from "./v5";
 
 const header = changetype<Header>(memory.data(offsetof<Header>(), 8));
 const trailer = changetype<Trailer>(memory.data(offsetof<Trailer>(), 8));
@@ -66,10 +69,36 @@ function fieldName(type: i32): string {
   if (type == 0x0404) return "NTS authenticator and encrypted fields";
   if (type == 0x2005) return "UDP checksum complement";
   if (type == MONO_ROOT_TYPE) return "monotonic receive time and fine root delay";
+  if (type == FIELD_DRAFT) return "draft identification";
+  if (type == FIELD_PADDING) return "padding";
+  if (type == FIELD_IDS_REQUEST || type == FIELD_IDS_RESPONSE) return "reference identifiers";
   return "unknown";
 }
 
+/** NTPv5's header, where it is another than that of NTPv4. */
+function headerLines5(): string {
+  readHeader5(copy, header);
+  const bits = bitsOf(copy);
+  const flags = ((bits & 1) != 0 ? " synchronised" : "") + ((bits & 2) != 0 ? " interleaved" : "") + ((bits & 4) != 0 ? " Auth NAK" : "");
+  return "leap        " + header.leap.toString() + (header.leap == 3 ? " (not known)" : " (" + leapText(header.leap) + ")") + "\n" +
+    "version     5\n" +
+    "mode        " + header.mode.toString() + " (" + modeText(header.mode) + ")\n" +
+    "stratum     " + header.stratum.toString() + "\n" +
+    "poll        " + log2Text(header.poll) + "\n" +
+    "precision   " + log2Text(header.precision) + "\n" +
+    "root delay  " + intervalToSeconds(time32ToInterval(header.rootDelayShort)).toString() + " s\n" +
+    "root disp.  " + intervalToSeconds(time32ToInterval(header.rootDispersionShort)).toString() + " s\n" +
+    "time scale  " + load<u8>(copy, AT_TIMESCALE).toString() + "\n" +
+    "era         " + load<u8>(copy, AT_ERA).toString() + "\n" +
+    "flags       " + hex(<u64>bits, 4) + flags + "\n" +
+    "server c.   " + hex(bswap<u64>(load<u64>(copy, AT_SERVER_COOKIE)), 16) + "\n" +
+    "client c.   " + hex(header.originTime, 16) + "\n" +
+    "receive     " + timeText(header.receiveTime) + "\n" +
+    "transmit    " + timeText(header.transmitTime) + "\n";
+}
+
 function headerLines(): string {
+  if (<i32>header.version == VERSION_5) return headerLines5();
   return "leap        " + header.leap.toString() + " (" + leapText(header.leap) + ")\n" +
     "version     " + header.version.toString() + "\n" +
     "mode        " + header.mode.toString() + " (" + modeText(header.mode) + ")\n" +
@@ -93,13 +122,14 @@ function trailerLines(length: i32): string {
     const type = fieldType(copy + <usize>at);
     const octets = fieldLength(copy + <usize>at);
     text += "field       0x" + hex(type, 4) + " " + fieldName(type) + ", " + octets.toString() + " octets\n";
-    at += octets;
+    at += fieldSpan(copy + <usize>at);
   }
   if (!wellFormed) return text + "malformed   " + (length - trailer.fieldsEnd).toString() + " octets at " + trailer.fieldsEnd.toString() + " are neither extension field nor MAC\n";
   if (trailer.cryptoNak) return text + "crypto-NAK  authentication failed\n";
   if (trailer.macLength == 0) return text;
-  const keyId = bswap<u32>(load<u32>(copy + <usize>trailer.macStart));
-  return text + "MAC         key " + keyId.toString() + ", " + (trailer.macLength - 4).toString() + " octets of digest\n";
+  const lead = leadOf(header.version);
+  const keyId: u32 = trailer.macLength < lead + 4 ? 0 : bswap<u32>(load<u32>(copy + <usize>(trailer.macStart + lead)));
+  return text + "MAC         key " + keyId.toString() + ", " + max(trailer.macLength - lead - 4, 0).toString() + " octets of digest\n";
 }
 
 /** What `packet` says, one field a line. */

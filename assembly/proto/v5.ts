@@ -19,7 +19,7 @@
  * only a Correction may follow, which is therefore not authenticated. An answer has as many octets as its request.
  *
  * Timestamps are those of NTPv4 (seconds since 1900 in UTC without leap seconds); in TAI they are larger by TAI − UTC. A poll in
- * an answer is the shortest that the server bears, {@link POLL_NEVER}: go away. Tested in v5.test.ts.
+ * an answer is the shortest that the server bears, {@link POLL_NEVER}: go away. Tested in assembly/server/v5.test.ts.
  */
 
 import { FIELD_HEADER, Trailer, fieldLength, fieldSpan, fieldType } from "./extension";

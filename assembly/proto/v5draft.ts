@@ -8,7 +8,7 @@
  *   +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
  *
  * Who asks names one draft; a server that does not know it says nothing at all. Drafts that differ in nothing on the wire are
- * all answered; a client begins with the first and goes on to the next while nobody answers. Tested in v5.test.ts.
+ * all answered; a client begins with the first and goes on to the next while nobody answers. Tested in assembly/server/v5.test.ts.
  */
 
 import { FIELD_HEADER, fieldLength, fieldSpan, fieldType } from "./extension";
