@@ -22,6 +22,8 @@ const COMMANDS: Record<string, { summary: string; load: () => Promise<{ run: Com
   tracking: { summary: "show how the daemon knows the clock", load: () => import("./tracking.ts") },
   sources: { summary: "show whom the daemon follows", load: () => import("./sources.ts") },
   sourcestats: { summary: "show what the samples of each source say", load: () => import("./sourcestats.ts") },
+  serverstats: { summary: "show what became of the requests to the daemon's server", load: () => import("./serverstats.ts") },
+  clients: { summary: "show who asks the daemon's server", load: () => import("./clients.ts") },
   demo: { summary: "several servers on loopback, one of them lying, and a client that finds the truth", load: () => import("./demo.ts") },
 };
 

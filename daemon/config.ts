@@ -19,6 +19,7 @@ import type { NtsOptions } from "../hosts/common/nts/options.ts";
 import { Locator, type Place } from "./locate.ts";
 import { refClockContradictions, refClockText, type RawRefClock } from "./refclocks.ts";
 import { faultsOf, KEYS, shown, type Fault } from "./schema.ts";
+import { serverContradictions, type ServerSection } from "./serving.ts";
 
 export type ClockMode = "system" | "virtual" | "observe";
 /** How a source tells us the time. */
@@ -49,7 +50,7 @@ export interface DaemonConfig {
   readonly peering?: PeeringOptions;
   readonly observe: { readonly enabled: boolean; readonly socket: string };
   /** Absent: nobody is served. */
-  readonly server?: { readonly listen?: readonly string[]; readonly port: number };
+  readonly server?: ServerSection & { readonly port: number };
   readonly log: { readonly level: LogLevel };
 }
 
@@ -125,7 +126,7 @@ interface Raw {
   };
   readonly peering?: PeeringOptions;
   readonly observe?: { readonly enabled?: boolean; readonly socket?: string };
-  readonly server?: { readonly listen?: readonly string[]; readonly port?: number };
+  readonly server?: ServerSection;
   readonly log?: { readonly level?: LogLevel };
 }
 
@@ -149,7 +150,7 @@ interface RawSource {
 }
 
 function contradictions(raw: Raw): Fault[] {
-  return [...sourceContradictions(raw), ...raw.source?.flatMap(modeContradictions) ?? [], ...refClockContradictions(raw.refclock ?? []), ...portContradictions(raw)];
+  return [...sourceContradictions(raw), ...raw.source?.flatMap(modeContradictions) ?? [], ...refClockContradictions(raw.refclock ?? []), ...portContradictions(raw), ...serverContradictions(raw, raw.clock?.mode ?? DEFAULTS.mode)];
 }
 
 function sourceContradictions({ source = [], refclock = [] }: Raw): Fault[] {
@@ -242,7 +243,7 @@ function complete({ source = [], refclock = [], clock = {}, peering, observe = {
     },
     ...(peering ? { peering } : {}),
     observe: { enabled: observe.enabled ?? true, socket: observe.socket ?? DEFAULT_SOCKET },
-    ...(server ? { server: { ...(server.listen ? { listen: server.listen } : {}), port: server.port ?? DEFAULTS.port } } : {}),
+    ...(server ? { server: { ...server, port: server.port ?? DEFAULTS.port } } : {}),
     log: { level: log.level ?? "info" },
   };
 }

@@ -67,7 +67,7 @@ describe.skipIf(!built || skipped)(titled("a daemon that follows chronyd", skipp
   beforeAll(async () => {
     server = await chronyServer({ lines: ["local stratum 1"] });
     port = await freePort(address);
-    places = configure(`${server.address}:${server.port}`, `[server]\nlisten = ["${address}"]\nport = ${port}\n`);
+    places = configure(`${server.address}:${server.port}`, `[server]\nlisten = ["${address}"]\nport = ${port}\nclient-log = true\n`);
     daemon = start(places);
   });
   afterAll(() => Promise.all([daemon, client, server].map((running) => running?.[Symbol.asyncDispose]())));
@@ -116,6 +116,15 @@ describe.skipIf(!built || skipped)(titled("a daemon that follows chronyd", skipp
     expect(ntpdata.get("Leap status")).toBe("Normal");
     expect(ntpdata.get("Reference ID")).toContain((await report<TrackingReport>("tracking", places)).refid);
     expect(Math.abs(parseFloat(ntpdata.get("Offset")!))).toBeLessThan(0.01);
+  });
+
+  it("tells what became of its requests, and who asked", async () => {
+    const stats = await report<{ stats: { answered: number }; counters: { answered: number } }>("serverstats", places);
+    expect(stats.stats.answered).toBeGreaterThan(0);
+    const [first] = await report<{ address: string; requests: number }[]>("clients", places);
+    expect(first!.requests).toBeGreaterThan(0);
+    expect((await escapement(["clients", "--socket", places.socket])).stdout).toContain(first!.address);
+    expect((await escapement(["serverstats", "--socket", places.socket])).stdout).toMatch(/^answered +: \d+$/m);
   });
 
   it("lets nobody else have its socket", async () => {

@@ -155,7 +155,7 @@ class Daemon {
 /** The module of the thread, which is the thread: never imported otherwise. */
 async function startService(config: DaemonConfig, log: Log): Promise<Service> {
   const { startService: start } = await import("./service.ts");
-  return start({ observe: config.observe, ...(config.server ? { server: config.server } : {}) }, log);
+  return start({ observe: config.observe, virtual: config.clock.mode !== "system", ...(config.server ? { server: config.server } : {}) }, log);
 }
 
 function rateFound({ actuator }: SteeredClock): number {

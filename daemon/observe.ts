@@ -16,7 +16,7 @@ import path from "node:path";
 
 export interface ObservationOptions {
   readonly socket: string;
-  /** The answer to `{"get": topic}`, or undefined for a topic that there is not. Called for each request. */
+  /** The answer to `{"get": topic}`, or a promise of it. Called for each request. */
   readonly answer: (topic: string) => unknown;
   /** What there is, for the error that says so. */
   readonly topics: readonly string[];
@@ -50,7 +50,7 @@ export async function startObservation({ socket, answer, topics, limits }: Obser
     if (open.size >= bounds.connections) return void connection.on("error", () => {}).destroy();
     open.add(connection);
     connection.on("close", () => open.delete(connection));
-    converse(connection, bounds, (line) => `${JSON.stringify(respond(line, answer, topics))}\n`);
+    converse(connection, bounds, async (line) => `${JSON.stringify(await respond(line, answer, topics))}\n`);
   });
   await listen(server, socket);
   await chmod(socket, SOCKET_MODE);
@@ -99,7 +99,7 @@ function isListening(socket: string): Promise<boolean> {
 }
 
 /** Read one line, write one, close; whatever comes, within the bounds. */
-function converse(connection: Socket, { request, timeMs }: Limits, reply: (line: string) => string): void {
+function converse(connection: Socket, { request, timeMs }: Limits, reply: (line: string) => Promise<string>): void {
   const timer = setTimeout(() => connection.destroy(), timeMs);
   const chunks: Uint8Array[] = [];
   let length = 0;
@@ -117,14 +117,17 @@ function converse(connection: Socket, { request, timeMs }: Limits, reply: (line:
     length += end < 0 ? chunk.length : end;
     if (length > request) return finish(`${JSON.stringify({ error: `expected a request of at most ${request} octets, got more` })}\n`);
     chunks.push(end < 0 ? chunk : chunk.subarray(0, end));
-    if (end >= 0) finish(reply(Buffer.concat(chunks).toString("utf8")));
+    if (end < 0) return;
+    answered = true;
+    // One that cannot be answered is closed.
+    reply(Buffer.concat(chunks).toString("utf8")).then(finish, () => connection.destroy());
   });
   connection.on("end", () => {
     if (!answered) connection.destroy();
   });
 }
 
-function respond(line: string, answer: (topic: string) => unknown, topics: readonly string[]): object {
+async function respond(line: string, answer: (topic: string) => unknown, topics: readonly string[]): Promise<object> {
   const error = { error: `expected {"get": TOPIC} with a TOPIC of ${topics.join(", ")}` };
   let topic: unknown;
   try {
@@ -132,5 +135,5 @@ function respond(line: string, answer: (topic: string) => unknown, topics: reado
   } catch {
     return error;
   }
-  return typeof topic === "string" && topics.includes(topic) ? { [topic]: answer(topic) } : error;
+  return typeof topic === "string" && topics.includes(topic) ? { [topic]: await answer(topic) } : error;
 }

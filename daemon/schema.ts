@@ -10,6 +10,7 @@
 import { isIP } from "node:net";
 import { isAbsolute } from "node:path";
 import { parseSource } from "../hosts/common/client/source.ts";
+import { checkedAccess } from "../hosts/common/server/limits.ts";
 import type { Path } from "./locate.ts";
 import { nearest } from "./nearest.ts";
 import { REFCLOCK_RULE } from "./refclocks.ts";
@@ -38,7 +39,7 @@ export type Keys = Readonly<Record<string, Rule>>;
 const POLL: Rule = { kind: "number", min: 0, max: 17, integer: true, unit: "log2 s" };
 const STEP_LIMIT: Rule = { kind: "number", min: 0, max: 1e9, unit: "s" };
 const PORT: Rule = { kind: "number", min: 1, max: 65535, integer: true, unit: "UDP port" };
-const ADDRESSES: Rule = { kind: "list", of: { kind: "text", wrong: (text) => (isIP(text) ? undefined : `expected an IP address, got ${shown(text)}`) } };
+const ADDRESSES: Rule = { kind: "list", of: { kind: "text", wrong: wrongAddress } };
 const PATH: Rule = { kind: "text", wrong: (text) => (isAbsolute(text) ? undefined : `expected an absolute path, got ${shown(text)}`) };
 /** The shortest `sun_path` in use, macOS', less its final zero. */
 const SOCKET_PATH_OCTETS = 103;
@@ -92,9 +93,58 @@ export const KEYS: Keys = {
     },
   },
   observe: { kind: "table", keys: { enabled: { kind: "flag" }, socket: { kind: "text", wrong: wrongSocket } } },
-  server: { kind: "table", keys: { listen: ADDRESSES, port: PORT } },
+  server: {
+    kind: "table",
+    keys: {
+      listen: ADDRESSES,
+      port: PORT,
+      workers: { kind: "number", min: 0, max: 64, integer: true, unit: "threads" },
+      access: { kind: "list", of: { kind: "text", wrong: wrongRule } },
+      "rate-limit": {
+        kind: "table",
+        keys: {
+          interval: { kind: "number", min: 1e-6, max: 65536, unit: "s" },
+          burst: { kind: "number", min: 1, max: 255, integer: true, unit: "requests" },
+          leak: { kind: "number", min: 0, max: 16, integer: true, unit: "log2" },
+        },
+      },
+      interleaved: { kind: "flag" },
+      "client-log": { kind: "flag" },
+      control: { kind: "flag" },
+      smear: { kind: "flag" },
+      "leap-file": PATH,
+      keys: PATH,
+      user: { kind: "text", wrong: (text) => (/^[\w.-]+$/.test(text) ? undefined : `expected the name of a user, got ${shown(text)}`) },
+      metrics: { kind: "table", keys: { address: { kind: "text", wrong: wrongAddress }, port: PORT } },
+      nts: {
+        kind: "table",
+        keys: {
+          certificate: PATH,
+          key: PATH,
+          listen: ADDRESSES,
+          port: PORT,
+          aead: { kind: "list", of: { kind: "choice", of: [15, 16, 17, 30] } },
+          "cookie-keys": PATH,
+          secret: PATH,
+        },
+      },
+    },
+  },
   log: { kind: "table", keys: { level: { kind: "choice", of: ["error", "warning", "info", "debug"] } } },
 };
+
+function wrongAddress(text: string): string | undefined {
+  return isIP(text) ? undefined : `expected an IP address, got ${shown(text)}`;
+}
+
+function wrongRule(text: string): string | undefined {
+  try {
+    checkedAccess([text]);
+    return undefined;
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
 
 function wrongSource(text: string): string | undefined {
   try {

@@ -12,18 +12,23 @@
 import { isMainThread, parentPort, Worker, workerData, type MessagePort } from "node:worker_threads";
 import { lendHost } from "#host";
 import type { Endpoint } from "../hosts/common/host.ts";
-import { serve, type Server } from "../hosts/common/server/serve.ts";
+import type { LeapTable } from "../hosts/common/server/leapfile.ts";
+import { serve, type Server, type ServerEvent, type ServerUpdate } from "../hosts/common/server/serve.ts";
 import type { DaemonConfig } from "./config.ts";
 import type { Log } from "./log.ts";
 import { startObservation, type Observation } from "./observe.ts";
 import type { ServedState, Snapshot } from "./report.ts";
 import { virtualHost, type ClockReading } from "./served.ts";
+import { leapSeconds, serveOptions, type ServerSection } from "./serving.ts";
 
 /** What the thread is to do. */
-export type ServiceOptions = Pick<DaemonConfig, "observe" | "server">;
+export interface ServiceOptions extends Pick<DaemonConfig, "observe" | "server"> {
+  /** The clock that is served is told by readings, and is not the host's. */
+  readonly virtual: boolean;
+}
 
 type ToThread = { readonly snapshot: Snapshot } | { readonly reading: ClockReading } | { readonly stop: true };
-type FromThread = { readonly ready: readonly Endpoint[] } | { readonly failed: string } | { readonly stopped: true };
+type FromThread = { readonly ready: readonly Endpoint[] } | { readonly failed: string } | { readonly warning: string } | { readonly stopped: true };
 
 /** Marks our own threads among others that may load this module. */
 const ROLE = "escapement service";
@@ -47,7 +52,8 @@ export async function startService(options: ServiceOptions, log: Log): Promise<S
   let latest: ClockReading | undefined;
   let closing = false;
   let retry: ReturnType<typeof setTimeout> | undefined;
-  let current = await launch(options);
+  const warn = (message: string) => log("warning", message);
+  let current = await launch(options, warn);
   const guard = () => {
     current.worker.on("error", (error) => log("error", `the service thread failed: ${String(error)}`));
     current.worker.on("exit", () => {
@@ -55,7 +61,7 @@ export async function startService(options: ServiceOptions, log: Log): Promise<S
     });
   };
   const restart = () => {
-    launch(options).then(
+    launch(options, warn).then(
       (launched) => {
         current = launched;
         guard();
@@ -90,7 +96,7 @@ interface Launched {
   readonly addresses: readonly Endpoint[];
 }
 
-function launch(options: ServiceOptions): Promise<Launched> {
+function launch(options: ServiceOptions, warn: (message: string) => void): Promise<Launched> {
   const worker = new Worker(new URL(import.meta.url), { workerData: { role: ROLE, options } });
   return new Promise((resolve, reject) => {
     const fail = (error: Error) => {
@@ -98,7 +104,11 @@ function launch(options: ServiceOptions): Promise<Launched> {
       reject(error);
     };
     worker.once("error", fail);
-    worker.once("message", (message: FromThread) => {
+    let known = false;
+    worker.on("message", (message: FromThread) => {
+      if ("warning" in message) return warn(message.warning);
+      if (known) return;
+      known = true;
       worker.off("error", fail);
       if ("ready" in message) resolve({ worker, addresses: message.ready });
       else fail(new Error("failed" in message ? message.failed : "the service thread stopped at once"));
@@ -109,7 +119,7 @@ function launch(options: ServiceOptions): Promise<Launched> {
 async function stop(worker: Worker): Promise<void> {
   const stopped = new Promise<void>((resolve) => {
     worker.once("exit", () => resolve());
-    worker.once("message", () => resolve());
+    worker.on("message", (message: FromThread) => "stopped" in message && resolve());
     setTimeout(resolve, GRACE_MS).unref?.();
   });
   worker.postMessage({ stop: true } satisfies ToThread);
@@ -119,22 +129,26 @@ async function stop(worker: Worker): Promise<void> {
 
 // --- the thread's end ---
 
-const TOPICS = ["tracking", "sources", "sourcestats"] as const;
+const TOPICS = ["tracking", "sources", "sourcestats", "serverstats", "clients"] as const;
+/** Those who asked last; an answer of more would be megabytes. */
+const CLIENTS_TOLD = 1000;
 
 if (!isMainThread && parentPort && (workerData as { role?: unknown } | null)?.role === ROLE) {
   void runThread(parentPort, (workerData as { options: ServiceOptions }).options);
 }
 
-async function runThread(port: MessagePort, { observe, server: serving }: ServiceOptions): Promise<void> {
+async function runThread(port: MessagePort, { observe, server: serving, virtual }: ServiceOptions): Promise<void> {
   const tell = (message: FromThread) => port.postMessage(message);
+  const warn = (warning: string) => tell({ warning });
   let snapshot: Snapshot | undefined;
   let reading: ClockReading | undefined;
   let observation: Observation | undefined;
   let server: Server | undefined;
+  let leaps: LeapTable | undefined;
   port.on("message", (message: ToThread) => {
     if ("snapshot" in message) {
       snapshot = message.snapshot;
-      server?.update(serverUpdate(snapshot.served));
+      server?.update(serverUpdate(snapshot.served, leaps));
     } else if ("reading" in message) {
       reading = message.reading;
     } else {
@@ -143,11 +157,14 @@ async function runThread(port: MessagePort, { observe, server: serving }: Servic
   });
   try {
     if (observe.enabled) {
-      const answer = (topic: string) => snapshot?.[topic as (typeof TOPICS)[number]] ?? null;
+      const answer = (topic: string) => serverReport(topic, server) ?? snapshot?.[topic as "tracking" | "sources" | "sourcestats"] ?? null;
       observation = await startObservation({ socket: observe.socket, topics: TOPICS, answer });
     }
-    // Not synchronised until a snapshot says otherwise.
-    if (serving) server = await serve(virtualHost(await lendHost(), () => reading), serving);
+    if (serving) {
+      leaps = await leapSeconds(serving, warn);
+      // Not synchronised until a snapshot says otherwise.
+      server = await startServer(serving, { reading: virtual ? () => reading : undefined, warn });
+    }
     tell({ ready: server?.addresses ?? [] });
   } catch (error) {
     await observation?.close();
@@ -155,6 +172,31 @@ async function runThread(port: MessagePort, { observe, server: serving }: Servic
   }
 }
 
-function serverUpdate({ stratum, ...rest }: ServedState) {
-  return { ...rest, ...(stratum === undefined ? {} : { stratum }) };
+interface ServerMeans {
+  /** Of a clock that is not the host's. */
+  readonly reading: (() => ClockReading | undefined) | undefined;
+  readonly warn: (message: string) => void;
+}
+
+async function startServer(section: ServerSection, { reading, warn }: ServerMeans): Promise<Server> {
+  const host = await lendHost();
+  const options = { ...(await serveOptions(section, warn)), onEvent: (event: ServerEvent) => warn(event.kind === "thread-restarted" ? "a server thread was started again" : `server: ${event.kind}: ${event.message}`) };
+  if (!reading) return serve(host, options);
+  // Threads are told of the clock; a server in this one reads it.
+  if (host.serveThreads === undefined || section.workers === 0) return serve(virtualHost(host, reading), options);
+  const own = (): ClockReading => ({ wallNs: host.clock.now(), timeNs: host.clock.now(), rate: 0 });
+  return serve(host, { ...options, clock: { reading: () => reading() ?? own() } });
+}
+
+/** What is told of the server; undefined for other topics. */
+function serverReport(topic: string, server: Server | undefined): unknown {
+  if (topic === "serverstats") return server ? { stats: server.stats, counters: server.counters } : null;
+  if (topic !== "clients") return undefined;
+  return server ? server.clients().then((clients) => clients.sort((a, b) => a.last - b.last).slice(0, CLIENTS_TOLD)) : null;
+}
+
+function serverUpdate({ stratum, ...rest }: ServedState, leaps: LeapTable | undefined): ServerUpdate {
+  const now = BigInt(Date.now()) * 1_000_000n;
+  const coming = leaps && !leaps.expired(now) ? leaps.next(now) : undefined;
+  return { ...rest, ...(stratum === undefined ? {} : { stratum }), ...coming };
 }
