@@ -22,6 +22,7 @@ import { lendHost, serve, type Server, type UdpSocket } from "../hosts/node/inde
 import { SockFeed } from "../hosts/common/refclock/foreign-clocks.ts";
 import { freshDirectory, hasIPv6, titled, whySkipped } from "./support/peers.ts";
 import { everySecond, openLine, receiver, type Line } from "./support/receiver.ts";
+import { issue, makeCa } from "./support/pki.ts";
 import { ownServer } from "./support/roughtime.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
@@ -115,6 +116,35 @@ describe.skipIf(!built).concurrent("examples", () => {
       expect(head).toContain(` *     node examples/${file}`);
       expect(head).toMatch(/^\/\/ SPDX-License-Identifier: .*\n\/\*\*\n \* [A-Z]/);
     }
+  });
+
+  it("nts-server gives keys, and nts-client believes it by them alone", async () => {
+    const folder = freshDirectory();
+    const at = (name: string) => path.join(folder, name);
+    const ca = makeCa();
+    const { certificate, key } = issue(ca, { ips: ["127.0.0.1"] });
+    for (const [name, text] of [["ca.pem", ca.certificate], ["chain.pem", certificate], ["key.pem", key], ["other.pem", makeCa().certificate]] as const) writeFileSync(at(name), text);
+    const told: Finished[] = [];
+    let asked = false;
+    const ask = async (port: string, stop: () => void) => {
+      for (const trusted of ["ca.pem", "other.pem"]) told.push(await run("examples/nts-client.mjs", [`127.0.0.1:${port}`, at(trusted)]));
+      stop();
+    };
+    const { status, stdout, stderr } = await run("examples/nts-server.mjs", [at("chain.pem"), at("key.pem"), "0", "0"], (text, stop) => {
+      const port = /on 0\.0\.0\.0 port (\d+)/.exec(text)?.[1];
+      if (port === undefined || asked) return;
+      asked = true;
+      void ask(port, stop);
+    });
+    rmSync(folder, { recursive: true, force: true });
+    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+    expect(stdout).toContain("1 clients were given keys, 1 of 1 answers were authenticated");
+    expect(told[0]).toMatchObject({ status: 0, stdout: expect.stringMatching(new RegExp(`^offset ${SECONDS} s ± ${SECONDS} s, authenticated\n$`)) as string });
+    expect(told[1]).toMatchObject({ status: 1, stdout: "" });
+  });
+
+  it("nts-client has status 2 without a server", async () => {
+    expect(await run("examples/nts-client.mjs")).toMatchObject({ status: 2, stdout: "" });
   });
 
   it("request prints offset and bound", async () => {
