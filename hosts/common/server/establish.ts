@@ -6,7 +6,7 @@
  *   key store ─▶ ring ─▶ threads hold the keys ─▶ the jar of key establishment seals with them
  *
  * A store that fails later changes nothing but is told of; a certificate that does not fit its key is passed over. Without
- * keys, or where the runtime has no TLS server, nothing starts. Tested in establish.test.ts, with other programs as clients in
+ * keys, or where the runtime has no TLS server, nothing starts. Tested in tests/server/features.test.ts, with other programs as clients in
  * tests/interop/nts-server.test.ts.
  *
  * @module

@@ -3,7 +3,7 @@
  * A server's symmetric keys: checked, and put into a core in place of those that were there.
  *
  * The core answers a request with the key that the request names, and with a crypto-NAK where its MAC is wrong. Secrets are
- * never told again by anything here. Tested in secrets.test.ts, and with chronyd in tests/interop/keys-server.test.ts.
+ * never told again by anything here. Tested in tests/server/features.test.ts, and with chronyd in tests/interop/keys-server.test.ts.
  *
  * @module
  */

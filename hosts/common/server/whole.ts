@@ -2,7 +2,7 @@
 /**
  * A server with what stands beside it: key establishment and metrics, started after it, each ended with it.
  *
- * Whatever cannot start ends what has started already. Tested in establish.test.ts and metrics.test.ts.
+ * Whatever cannot start ends what has started already. Tested in tests/server/features.test.ts and metrics.test.ts.
  *
  * @module
  */
