@@ -15,7 +15,7 @@
  */
 
 import { macKeyFits, macLength, macVerify, macWrite } from "../crypto/mac";
-import { FIELD_HEADER, Trailer } from "./extension";
+import { FIELD_HEADER, Trailer, fieldLength } from "./extension";
 import { read32, write32 } from "./header";
 import { FIELD_MAC, VERSION_5, startField5 } from "./v5";
 
@@ -109,6 +109,8 @@ export function keyHolds(index: i32, packet: usize, version: i32, trailer: Trail
   const key = keyAt(index);
   if (trailer.cryptoNak || trailer.macLength == 0 || trailer.macLength != keyMacLength(index, version)) return false;
   const lead = leadOf(version);
+  // A field's length excludes padding, of which a MAC has none.
+  if (lead != 0 && fieldLength(packet + <usize>trailer.macStart) != trailer.macLength) return false;
   const mac = packet + <usize>(trailer.macStart + lead);
   if (read32(mac) != key.id) return false;
   const octets = trailer.macLength - lead - KEY_ID_LENGTH;

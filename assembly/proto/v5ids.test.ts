@@ -16,7 +16,8 @@ const random = seededRandom(12);
 const bitsOf = (at: number) => Array.from({ length: 4096 }, (_, bit) => bit).filter((bit) => core.bytes[at + (bit >> 3)]! & (1 << (bit & 7)));
 
 describe("our own identifier", () => {
-  it.each([["random octets", () => random() & 255], ["octets that are all the same", () => 7], ["zeros", () => 0], ["ones", () => 255]] as const)("of %s is ten distinct bits, and found in its filter", (_, octet) => {
+  const kinds: readonly (readonly [what: string, octet: () => number])[] = [["random octets", () => random() & 255], ["octets that are all the same", () => 7], ["zeros", () => 0], ["ones", () => 255]];
+  it.each(kinds)("of %s is ten distinct bits, and found in its filter", (_, octet) => {
     core.bytes.set(Uint8Array.from({ length: 64 }, octet), scratch);
     exports.referenceIdChoose(scratch);
     expect(bitsOf(filter)).toHaveLength(10);
