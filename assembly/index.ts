@@ -120,6 +120,7 @@ export { clockWatch, clockWatchLeap, clockWatchReset } from "./association/clock
 
 // --- discipline ---
 export * from "./discipline/index";
+export { exponential, logarithm } from "./discipline/maths";
 export { intersect, intersectionLow, intersectionHigh, intersectionOffset } from "./discipline/intersection";
 
 // --- server ---

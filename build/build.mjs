@@ -12,7 +12,7 @@
  */
 import process from "node:process";
 import { rm } from "node:fs/promises";
-import { buildCore } from "./core.mjs";
+import { buildCore, buildPageCore } from "./core.mjs";
 import { buildBundles, buildTypes } from "./bundle.mjs";
 import { acceptSizes, printSizes } from "./sizes.mjs";
 
@@ -22,6 +22,7 @@ const flags = new Set(process.argv.slice(2));
 try {
   if (!flags.has("--core")) await rm("dist", { recursive: true, force: true });
   console.log(`core.wasm sha256 ${await buildCore()}`);
+  await buildPageCore();
   if (!flags.has("--core")) {
     await buildBundles();
     if (!flags.has("--no-types")) await buildTypes();

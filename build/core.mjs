@@ -4,7 +4,7 @@
  * for workerd, and as-bind's runtime for the cold surface.
  */
 import { createHash } from "node:crypto";
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
 import asc from "assemblyscript/asc";
 import { asBindRuntime } from "./as-bind/runtime.mjs";
 
@@ -27,6 +27,32 @@ const FLAGS = [
   "--maximumMemory", MEMORY_PAGES,
   "--transform", "./build/as-bind/transform.mjs",
 ];
+
+/** The core for pages (assembly/page.ts): the same sources, for size; PAGE is what they ask `isDefined` of. */
+const PAGE_FLAGS = [
+  "assembly/page.ts",
+  "--outFile", "dist/browser/page.wasm",
+  "--optimizeLevel", "3",
+  "--shrinkLevel", "2",
+  "--converge",
+  "--noAssert",
+  "--use", "abort=",
+  "--use", "PAGE=ASC_TARGET",
+  "--runtime", "stub",
+  "--enable", "simd",
+  "--initialMemory", MEMORY_PAGES,
+  "--maximumMemory", MEMORY_PAGES,
+];
+
+/** Build the core for pages, beside a copy of the whole one, where the browser's files look for them. */
+export async function buildPageCore() {
+  await mkdir("dist/browser", { recursive: true });
+  const { error, stderr } = await asc.main(PAGE_FLAGS);
+  if (error) throw new Error(`the core for pages does not compile: ${error.message}\n${stderr}`);
+  const imports = WebAssembly.Module.imports(new WebAssembly.Module(await readFile("dist/browser/page.wasm")));
+  if (imports.length > 0) throw new Error(`the core for pages must import nothing, but imports ${JSON.stringify(imports)}`);
+  await copyFile("dist/core.wasm", "dist/browser/core.wasm");
+}
 
 /** Build the core. Returns the SHA-256 of the wasm, in hex. */
 export async function buildCore() {

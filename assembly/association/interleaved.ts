@@ -19,6 +19,8 @@
  * An exchange is completed a poll later. If the clock was slewed meanwhile, its t1 and t4 are said anew in terms of the clock
  * as it runs now (discipline/ledger.ts); if it was stepped, the exchange is dropped.
  *
+ * The build for pages (assembly/page.ts) leaves it out.
+ *
  * Tested in interleaved.test.ts; live against chronyd in tests/interop.
  */
 
@@ -65,7 +67,7 @@ function momentAt(index: i32, which: i32): Moment {
 export function interleaveRequest(state: Interleaved, index: i32, now: u64, random: u64): void {
   state.echo = 0;
   state.wantsInterleaved = state.interleaving;
-  if (!state.interleaving) return;
+  if (isDefined(PAGE) || !state.interleaving) return;
   noteMoment(momentAt(index, ASKED), now);
   state.asked = min<u8>(state.asked + 1, FORGOTTEN_AFTER + 1);
   if (!state.kept || state.asked > FORGOTTEN_AFTER) return;
@@ -76,7 +78,7 @@ export function interleaveRequest(state: Interleaved, index: i32, now: u64, rand
 
 /** Before a reply is judged that may complete the exchange kept: say its times in terms of the clock as it runs `now`. */
 export function interleaveRecall(state: Interleaved, index: i32, packet: usize, now: u64): void {
-  if (state.echo == 0) return;
+  if (isDefined(PAGE) || state.echo == 0) return;
   const completes = <i32>state.version == VERSION_5 ? (bitsOf(packet) & BIT_INTERLEAVED) != 0 : read64(packet + AT_ORIGIN) == state.echo;
   if (!completes) return;
   reckon(now);
@@ -86,12 +88,13 @@ export function interleaveRecall(state: Interleaved, index: i32, packet: usize, 
 
 /** Can the sample be used, or was its exchange measured before or the clock stepped within it? */
 export function interleaveFresh(state: Interleaved, index: i32, sample: Sample): bool {
+  if (isDefined(PAGE)) return true;
   return !sample.interleaved || (!state.measured && bridged(momentAt(index, KEPT_T1)));
 }
 
 /** A usable reply came at `now`: its exchange is the next one to be completed. */
 export function interleaveKeep(state: Interleaved, index: i32, now: u64, sample: Sample): void {
-  if (!state.interleaving) return;
+  if (isDefined(PAGE) || !state.interleaving) return;
   memory.copy(changetype<usize>(momentAt(index, KEPT_T1)), changetype<usize>(momentAt(index, ASKED)), offsetof<Moment>());
   noteMoment(momentAt(index, KEPT_T4), now);
   state.keptT1 = state.t1;

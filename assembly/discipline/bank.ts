@@ -11,6 +11,7 @@
 
 import { Filter, MODELS, Source, WANDERS, filterAt, logLikelihood, setLogLikelihood } from "./memory";
 import { BOX, density, meanAfter, varianceAfter, weigh } from "./noise";
+import { exponential, logarithm } from "./maths";
 
 /** Random walk of the frequency, s/s per √s: a good oven, a good crystal, a PC, a warm PC, a thing gone wild. */
 const WANDER_LEVELS: usize = memory.data<f64>([2e-10, 8e-10, 3.2e-9, 1.3e-8, 1e-7]);
@@ -74,7 +75,7 @@ export function updateBank(source: Source, elapsed: f64): void {
   for (let model = 0; model < MODELS; model++) {
     mix(source, model);
     const likelihood = updateModel(source, model, elapsed);
-    const log = logLikelihood(source, model) * MEMORY + NativeMath.log(likelihood);
+    const log = logLikelihood(source, model) * MEMORY + logarithm(likelihood);
     setLogLikelihood(source, model, log);
     best = max(best, log);
   }
@@ -171,7 +172,7 @@ function summarise(source: Source): void {
   const sum = mixedAt(0);
   clear(sum);
   for (let model = 0; model < MODELS; model++) {
-    const share = NativeMath.exp(logLikelihood(source, model));
+    const share = exponential(logLikelihood(source, model));
     for (let wander = 0; wander < WANDERS; wander++) {
       const filter = filterAt(source, model, wander);
       add(sum, filter, share * filter.weight);
@@ -190,7 +191,7 @@ export function wanderVariance(source: Source, elapsed: f64): f64 {
   let shares: f64 = 0;
   let squares: f64 = 0;
   for (let model = 0; model < MODELS; model++) {
-    const share = NativeMath.exp(logLikelihood(source, model));
+    const share = exponential(logLikelihood(source, model));
     shares += share;
     for (let wander = 0; wander < WANDERS; wander++) {
       const level = wanderLevel(wander);

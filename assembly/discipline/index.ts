@@ -30,6 +30,10 @@ const ESTIMATOR: i32 = 1;
 const UNKNOWN_FREQUENCY: f64 = 100e-6;
 
 let algorithm: i32 = ESTIMATOR;
+/** The build for pages (assembly/page.ts) has no other algorithm. */
+function estimates(): bool {
+  return isDefined(PAGE) || algorithm == ESTIMATOR;
+}
 let frequencyDoubt: f64 = UNKNOWN_FREQUENCY;
 /** The measurement in seconds. */
 const latest = changetype<Past>(memory.data(offsetof<Past>(), 8));
@@ -49,7 +53,7 @@ export function disciplineReset(frequency: f64, doubt: f64): void {
   resetSteps();
   const known = doubt > 0 && doubt < 1;
   frequencyDoubt = known ? doubt : UNKNOWN_FREQUENCY;
-  pllReset(known);
+  if (!isDefined(PAGE)) pllReset(known);
 }
 
 /** What the host's actuator can do (relative rates: slew up to 0.1, frequency up to 500e-6), and the poll exponents. */
@@ -99,7 +103,7 @@ export function disciplineSample(index: i32): void {
   latest.offset = toSeconds(sample.offset) - (slew * latest.delay) / 2;
   latest.when = sample.when;
   latest.dispersion = max(toSeconds(sample.dispersion), 0);
-  if (algorithm == ESTIMATOR) estimatorSample(source, now, latest);
+  if (estimates()) estimatorSample(source, now, latest);
   else pllSample(source, now, latest);
   steering().flags = stepFlags;
 }
@@ -108,7 +112,7 @@ export function disciplineSample(index: i32): void {
 export function disciplineTimer(now: u64): void {
   steering().step = 0;
   reckon(now);
-  if (algorithm == PLL_FLL) pllTimer(now);
+  if (!estimates()) pllTimer(now);
 }
 
 /**
@@ -118,7 +122,7 @@ export function disciplineStepped(interval: i64, now: u64): void {
   steering().step = 0;
   reckon(now);
   shiftAll(toSeconds(interval), 0, now);
-  if (algorithm == ESTIMATOR) steer(now);
+  if (estimates()) steer(now);
   else pllStepped();
   steering().flags = stepFlags;
 }
@@ -130,7 +134,7 @@ export function disciplineForget(now: u64): void {
   endSlew();
   breakLedger(now);
   estimatorForget();
-  if (algorithm == PLL_FLL) pllReset(true);
+  if (!estimates()) pllReset(true);
 }
 
 /** log2 of the seconds from request number `attempt` (from 1) of a source to its next; counts from (re)start. */

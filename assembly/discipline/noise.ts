@@ -17,6 +17,8 @@
  * Tested in tests/simulation.
  */
 
+import { exponential } from "./maths";
+
 export const STEADY: i32 = 0;
 export const QUIET: i32 = 1;
 export const PROPORTIONAL: i32 = 2;
@@ -84,7 +86,7 @@ function leaning(model: i32): f64 {
 function gaussian(mean: f64, variance: f64, noise: f64): void {
   const total = variance + noise;
   const miss = measured - mean;
-  density = NativeMath.exp(-0.5 * miss * miss / total) / (SQRT_2PI * sqrt(total));
+  density = exponential(-0.5 * miss * miss / total) / (SQRT_2PI * sqrt(total));
   const gain = variance / total;
   meanAfter = mean + gain * miss;
   varianceAfter = variance * noise / total;
@@ -111,7 +113,7 @@ function boxMass(lean: f64, soft: f64): f64 {
   const steep = abs(lean) * half;
   // Below 1e-4 the box is flat to first order, and the quotient would cancel.
   if (steep < 1e-4) return 2 * half + 2 * skirt;
-  const fall = NativeMath.exp(-2 * steep);
+  const fall = exponential(-2 * steep);
   return (1 - fall) / abs(lean) + skirt * (1 + fall);
 }
 
@@ -133,7 +135,7 @@ function box(mean: f64, variance: f64, lean: f64, soft: f64): void {
   for (let i = 0; i <= POINTS; i++) {
     const x = low + step * <f64>i;
     const away = (x - mean) / sd;
-    let weight = NativeMath.exp(exponentAt(measured - x, lean, soft) - 0.5 * away * away);
+    let weight = exponential(exponentAt(measured - x, lean, soft) - 0.5 * away * away);
     if (i == 0 || i == POINTS) weight *= 0.5;
     mass += weight;
     first += weight * (x - mean);
@@ -163,7 +165,7 @@ function addStray(mean: f64, variance: f64): void {
   const strayVariance = reach * reach;
   const total = variance + strayVariance;
   const tail = STRAY * strayScale / reach;
-  const strayDensity = tail * NativeMath.exp(-0.5 * miss * miss / total) / (SQRT_2PI * sqrt(total));
+  const strayDensity = tail * exponential(-0.5 * miss * miss / total) / (SQRT_2PI * sqrt(total));
   const own = (1 - STRAY) * density;
   density = own + strayDensity + 1e-300;
   const share = own / density;

@@ -156,6 +156,8 @@ export interface CoreExports {
   disciplineStepLimits(single: number, startup: number, sum: number): void;
   disciplineTimer(now: bigint): void;
   disciplineBound(now: bigint): number;
+  exponential(x: number): number;
+  logarithm(x: number): number;
   steeringOut(): number;
   sourceOut(index: number): number;
   md5Start(): void;
