@@ -13,7 +13,7 @@
 import process from "node:process";
 import { rm } from "node:fs/promises";
 import { buildCore, buildPageCore } from "./core.mjs";
-import { buildBundles, buildTypes } from "./bundle.mjs";
+import { buildBundles, buildPageBundles, buildTypes } from "./bundle.mjs";
 import { acceptSizes, printSizes } from "./sizes.mjs";
 
 process.chdir(new URL("..", import.meta.url).pathname);
@@ -25,6 +25,7 @@ try {
   await buildPageCore();
   if (!flags.has("--core")) {
     await buildBundles();
+    await buildPageBundles();
     if (!flags.has("--no-types")) await buildTypes();
     printSizes();
     if (flags.has("--golden")) acceptSizes();

@@ -2,7 +2,7 @@
 /** Bundles the hosts, the core's typed face and the command (esbuild), and emits their types (tsc). */
 import { build } from "esbuild";
 import { execFile } from "node:child_process";
-import { chmod } from "node:fs/promises";
+import { chmod, writeFile } from "node:fs/promises";
 import { promisify } from "node:util";
 
 /** What a package user imports: output name → source. */
@@ -39,6 +39,31 @@ export async function buildBundles() {
     logLevel: "warning",
   });
   await chmod("dist/cli/main.js", 0o755);
+}
+
+/** For pages: files to be served as they are, in one folder with the two builds of the core, which they fetch. */
+const PAGE_ENTRIES = {
+  index: "hosts/browser/index.ts",
+  roughtime: "hosts/common/roughtime/index.ts",
+};
+
+/** Everything inside, minified: no bundler stands between these files and a script tag. */
+export async function buildPageBundles() {
+  await writeFile("dist/wasm/none.js", 'export default "";\n');
+  await build({
+    entryPoints: PAGE_ENTRIES,
+    outdir: "dist/browser",
+    bundle: true,
+    splitting: true,
+    minify: true,
+    format: "esm",
+    platform: "browser",
+    target: "es2022",
+    alias: { "#wasm": "./dist/wasm/none.js", "#as-bind": "./dist/wasm/as-bind.js" },
+    chunkNames: "[name]-[hash]",
+    legalComments: "linked",
+    logLevel: "warning",
+  });
 }
 
 export async function buildTypes() {
