@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/**
+ * escapement/browser in Chromium, over a relay's own time: now(), the small clock, in a page and in a worker, and how good
+ * they are. Skipped, aloud, where there is no Chromium.
+ */
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Browser } from "playwright-core";
+import { chromiumPath, openBrowser, openPage, openStage, type Stage } from "./stage.ts";
+import { openTelling } from "./telling.ts";
+
+const missing = chromiumPath() === undefined;
+if (missing) console.warn("NOT TESTED: escapement/browser in Chromium; npm run peers installs it");
+
+describe.skipIf(missing)("escapement/browser in Chromium", () => {
+  let browser: Browser;
+  beforeAll(async () => void (browser = await openBrowser()));
+  afterAll(() => browser?.close());
+
+  test("now() and measure() ask the relay, without WebAssembly, under the strictest policy", async () => {
+    await using relay = await openTelling();
+    await using stage = await openStage({ policy: `default-src 'none'; img-src data:; script-src 'self'; connect-src ${relay.url}` });
+    const page = await openPage(browser, stage);
+    relay.wrong = 5;
+    const { offset, bound } = await page.run("measure", { relay: relay.url });
+    expect(bound).toBeLessThan(0.1);
+    expect(Math.abs(offset - 5)).toBeLessThanOrEqual(bound);
+    expect(Math.abs((await page.run("now", { relay: relay.url })) - 5000)).toBeLessThan(100);
+    expect(page.complaints).toEqual([]);
+    expect([...stage.sent.keys()].filter((path) => path.endsWith(".wasm"))).toEqual([]);
+    console.log(`now(): ${octets(stage)} octets gzipped`);
+  });
+
+  test("without a relay it says what to do", async () => {
+    await using stage = await openStage();
+    const page = await openPage(browser, stage);
+    for (const told of await page.run("withoutRelay", null)) expect(told).toMatch(/^UNSUPPORTED: expected a relay: a page has no UDP; run one/);
+  });
+
+  const cases = [["page", false], ["page", true], ["worker", false], ["worker", true]] as const;
+  test.for(cases)("the small clock is right in a %s, cross-origin isolated: %s", async ([where, isolated]) => {
+    await using relay = await openTelling();
+    await using stage = await openStage({ connect: [relay.url], isolated });
+    const page = await openPage(browser, stage);
+    relay.wrong = -3;
+    const told = await page.run("readClock", { relay: relay.url }, where);
+    const errors = told.errors.map((error) => Math.abs(error + 3)).sort((a, b) => a - b);
+    const p50 = errors[errors.length >> 1]!;
+    const us = (seconds: number) => `${(seconds * 1e6).toFixed(seconds < 1e-4 ? 1 : 0)} µs`;
+    console.log(`${where}${isolated ? ", isolated" : ""}: p50 ${us(p50)}, worst ${us(errors.at(-1)!)}, bound ${us(told.uncertainty)}, timer ${us(told.step)}, agreed in ${told.settled.toFixed(1)} s, ${octets(stage)} octets gzipped`);
+    // Loopback on a shared machine: generous. docs/browser.md has what was measured.
+    expect(p50).toBeLessThan(0.005);
+    expect(told.uncertainty).toBeLessThan(0.1);
+    expect(p50).toBeLessThan(told.uncertainty);
+    expect(told.backwards).toBe(0);
+    expect(page.complaints).toEqual([]);
+  });
+});
+
+const octets = ({ sent }: Stage): number => [...sent.values()].reduce((sum, one) => sum + one, 0);
