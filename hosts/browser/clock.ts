@@ -11,12 +11,7 @@
 
 import { AnchoredClock } from "../common/clock/anchored.ts";
 import type { HostClock } from "../common/host.ts";
-import { timerStep } from "./timer.ts";
-
-/** Monotonic ns. */
-export function monotonicNs(): bigint {
-  return BigInt(Math.round(performance.now() * 1e6));
-}
+import { monotonicNs, timerStep } from "./timer.ts";
 
 /** The wall clock as fine as the timer can tell it. */
 export function runtimeClock(): HostClock {
@@ -28,9 +23,4 @@ export function runtimeClock(): HostClock {
     precision: timerStep(),
     description: anchored.description,
   };
-}
-
-/** The wall clock in whole milliseconds: enough to see that it jumped. For the page's own clock, which needs no more. */
-export function coarseClock(): HostClock {
-  return { now: () => BigInt(Date.now()) * 1_000_000n, monotonic: monotonicNs, precision: timerStep(), description: "performance.now" };
 }

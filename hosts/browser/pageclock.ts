@@ -9,9 +9,9 @@
  */
 
 import { NtpError } from "../common/errors.ts";
-import { coarseClock } from "./clock.ts";
 import { PageEngine, type PageState } from "./engine.ts";
 import { PageCore } from "./pagecore.ts";
+import { coarseClock } from "./timer.ts";
 import { openTimeSource } from "./timesource.ts";
 import { loadPageCore } from "./wasm.ts";
 

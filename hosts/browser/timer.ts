@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
- * What the page's timer can tell apart. Tested in clock.test.ts.
+ * The page's timer, what it can tell apart, and the coarse clock of the page's own clock. Tested in clock.test.ts.
  *
  * @module
  */
+
+import type { HostClock } from "../common/host.ts";
 
 /** Watched for so long, ms: three steps of the coarsest timers in use. */
 const WATCHED_MS = 3;
@@ -19,4 +21,14 @@ export function timerStep(timer: { now(): number } = performance): number {
     last = next;
   }
   return least / 1000;
+}
+
+/** Monotonic ns. */
+export function monotonicNs(): bigint {
+  return BigInt(Math.round(performance.now() * 1e6));
+}
+
+/** The wall clock in whole milliseconds: enough to see that it jumped. For the page's own clock, which needs no more. */
+export function coarseClock(): HostClock {
+  return { now: () => BigInt(Date.now()) * 1_000_000n, monotonic: monotonicNs, precision: timerStep(), description: "performance.now" };
 }

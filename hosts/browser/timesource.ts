@@ -32,9 +32,6 @@ const FRAME_HEADER = 8;
 const PACKET = 48;
 /** What is asked for so long is of no use any more, ms. */
 const ANSWER_LIMIT_MS = 5000;
-const UNIX_EPOCH = 2_208_988_800;
-/** HTTP time that does not say how far it may be off. */
-const UNTOLD_BOUND = 0.01;
 
 /** `ws:`, `wss:`, `http:`, `https:`. */
 export const isTimeUrl = (source: string): boolean => /^(ws|http)s?:/i.test(source);
@@ -43,6 +40,15 @@ export const isTimeUrl = (source: string): boolean => /^(ws|http)s?:/i.test(sour
 export function openTimeSource(url: string): TimeSource {
   if (!isTimeUrl(url) || !URL.canParse(url)) throw new NtpError("INVALID_ARGUMENT", `expected a URL like "wss://relay.example.org/" or "https://time.example.org/", got "${url}"`);
   return /^ws/i.test(url) ? socketSource(url) : httpSource(url);
+}
+
+/** Loaded when it is asked: most pages have a relay. */
+function httpSource(url: string): TimeSource {
+  const stop = new AbortController();
+  return {
+    ask: async (request, stamp) => within((await import("./httptime.ts")).askHttp({ url, request, stamp, signal: stop.signal }), url),
+    close: () => stop.abort(),
+  };
 }
 
 function socketSource(url: string): TimeSource {
@@ -63,7 +69,7 @@ function socketSource(url: string): TimeSource {
         if (socket !== fresh) return;
         opened = undefined;
         for (const lose of [...waiting.values()]) lose(undefined);
-        reject(new NtpError("UNREACHABLE", `expected a relay at ${url}, got no WebSocket connection; check its URL, its allowed origins and this page's connect-src`, { source: url }));
+        reject(new NtpError("UNREACHABLE", `expected a relay at ${url}, got no connection; check the URL, its allowed origins, this page's connect-src`, { source: url }));
       };
     }));
   return {
@@ -93,37 +99,6 @@ function socketSource(url: string): TimeSource {
       last?.close();
     },
   };
-}
-
-function httpSource(url: string): TimeSource {
-  const stop = new AbortController();
-  return {
-    async ask(request, stamp) {
-      const sent = stamp();
-      const response = await within(fetch(`${url}?${Date.now() / 1000}`, { cache: "no-store", credentials: "omit", signal: stop.signal }), url);
-      const came = stamp();
-      const { st, bound = UNTOLD_BOUND } = (response.ok ? await within(response.json(), url) : {}) as { st?: unknown; bound?: number };
-      if (typeof st !== "number" || !(bound >= 0)) throw new NtpError("UNREACHABLE", `expected the JSON of HTTP time ("st") from ${url}, got status ${response.status}`, { source: url });
-      return { packet: packetOf(st, bound, request), sent, came };
-    },
-    close: () => stop.abort(),
-  };
-}
-
-/** HTTP time as the NTP reply that says the same. */
-function packetOf(seconds: number, bound: number, request: Uint8Array): Uint8Array {
-  const view = new DataView(new ArrayBuffer(PACKET));
-  // Version 4, mode 4; stratum 2; the precision of a double of today's seconds.
-  view.setUint32(0, 0x240200ec);
-  view.setUint32(8, Math.ceil(bound * 65536));
-  view.setUint32(12, 0x48545450);
-  for (const at of [16, 32, 40]) {
-    view.setUint32(at, (Math.floor(seconds) + UNIX_EPOCH) >>> 0);
-    view.setUint32(at + 4, (seconds % 1) * 2 ** 32);
-  }
-  const packet = new Uint8Array(view.buffer);
-  packet.set(request.subarray(40, PACKET), 24);
-  return packet;
 }
 
 /** @throws {NtpError} `TIMEOUT` */
