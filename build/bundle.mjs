@@ -64,6 +64,18 @@ export async function buildPageBundles() {
     legalComments: "linked",
     logLevel: "warning",
   });
+  // One file, for a script that wants the time and nothing else; HTTP time stays beside it.
+  await build({
+    entryPoints: { now: "hosts/browser/now.ts", httptime: "hosts/browser/httptime.ts" },
+    outdir: "dist/browser",
+    bundle: true,
+    minify: true,
+    format: "esm",
+    platform: "browser",
+    target: "es2022",
+    plugins: [{ name: "beside", setup: (own) => void own.onResolve({ filter: /\/httptime\.ts$/ }, ({ kind }) => (kind === "dynamic-import" ? { path: "./httptime.js", external: true } : undefined)) }],
+    logLevel: "warning",
+  });
 }
 
 export async function buildTypes() {

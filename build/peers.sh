@@ -14,7 +14,7 @@ cd "$(dirname "$0")/.."
 cache=${PEERS_CACHE:-.cache/peers}
 
 # Installed.
-tools=(iproute2 ntpsec-ntpdig openssl python3-cryptography rdate redis-server socat tshark util-linux)
+tools=(chromium iproute2 ntpsec-ntpdig openssl python3-cryptography rdate redis-server socat tshark util-linux)
 
 # Unpacked, from this machine's release: package and program.
 daemons=(

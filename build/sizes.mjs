@@ -29,6 +29,47 @@ function measure(files) {
   return { octets: bytes.length, gzip: gzipSync(bytes, { level: 9 }).length };
 }
 
+/** What a page loads, gzipped octets at most; a test holds them (tests/browser/sizes.test.ts), docs/browser.md tells them. */
+export const PAGE_BUDGETS = {
+  "browser: now()": 2048,
+  "browser: startClock()": 16_500,
+  "browser: NTS, scripts": 60_000,
+  "browser: core for pages": 9700,
+};
+
+/** An entry and the chunks that it imports at once; what it imports when needed is not of them. */
+function statically(entries, seen = new Set()) {
+  for (const entry of entries) {
+    if (seen.has(entry)) continue;
+    seen.add(entry);
+    const source = readFileSync(entry, "utf8");
+    const targets = [...source.matchAll(/(?:from|import)\s*"(\.[^"]+\.js)"/g)].map(([, target]) => path.join(path.dirname(entry), target));
+    statically(targets, seen);
+  }
+  return seen;
+}
+
+/** Each file is compressed by itself, as it travels. */
+function travelling(files) {
+  const all = [...files].map((file) => measure([file]));
+  return { octets: all.reduce((sum, { octets }) => sum + octets, 0), gzip: all.reduce((sum, { gzip }) => sum + gzip, 0) };
+}
+
+/** What a page loads for each rung. */
+export function pageSizes() {
+  const folder = "dist/browser";
+  const chunk = (name) => path.join(folder, readdirSync(folder).find((file) => file.startsWith(`${name}-`) && file.endsWith(".js")) ?? `${name}: missing`);
+  const index = path.join(folder, "index.js");
+  const clock = statically([index, chunk("pageclock")]);
+  return {
+    "browser: now()": travelling([path.join(folder, "now.js")]),
+    "browser: startClock()": travelling([...clock, path.join(folder, "page.wasm")]),
+    "browser: NTS, scripts": travelling(statically([index, chunk("full"), chunk("query"), chunk("client"), chunk("connect")])),
+    "browser: core for pages": travelling([path.join(folder, "page.wasm")]),
+    "browser: whole core": travelling([path.join(folder, "core.wasm")]),
+  };
+}
+
 /** Sizes by name. */
 export function sizes() {
   const report = { "core.wasm": measure(["dist/core.wasm"]), "wasm/base64.js": measure(["dist/wasm/base64.js"]) };
@@ -46,7 +87,7 @@ function total(folder) {
 }
 
 export function printSizes() {
-  for (const [name, { octets, gzip }] of Object.entries(sizes())) {
+  for (const [name, { octets, gzip }] of Object.entries({ ...sizes(), ...pageSizes() })) {
     console.log(`${name.padEnd(36)} ${String(octets).padStart(8)} octets${gzip ? `  ${String(gzip).padStart(7)} gzipped` : ""}`);
   }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
- * What a page can do through a relay that it need not trust: NTP, NTS with our own TLS 1.3, Roughtime. Loaded when first used,
- * with the whole core; TLS and signatures when they are needed. Tested, in Chromium, in tests/browser.
+ * The host that a page has through a relay, which it need not trust: for NTP, NTS with our own TLS 1.3, Roughtime. Loaded when
+ * first used, with the whole core. Tested, in Chromium, in tests/browser.
  *
  * @module
  */
@@ -12,10 +12,6 @@ import { relayHost, type RelayHost } from "../common/relay/client.ts";
 import { runtimeClock } from "./clock.ts";
 import { withoutRelay } from "./now.ts";
 import { loadWholeCore } from "./wasm.ts";
-
-export { query } from "../common/client/query.ts";
-export { now, survey } from "../common/client/survey.ts";
-export { startClock, watch } from "../common/client/start.ts";
 
 /** What a page lends: a clock and randomness. Datagrams and streams come by the relay. */
 export function pageHost(): Host {

@@ -33,7 +33,6 @@ export interface ByRelay {
   readonly relay?: string | URL;
 }
 
-const full = () => import("./full.ts");
 /** Sources for the small clock, if these are; undefined for others. */
 const plain = ({ relay, sources = relay ? [String(relay).replace(/^http/i, "ws")] : undefined }: { relay?: string | URL; sources?: readonly unknown[] }): string[] | undefined =>
   sources?.every((source) => isTimeUrl(String(source))) ? sources.map(String) : undefined;
@@ -46,20 +45,18 @@ const plain = ({ relay, sources = relay ? [String(relay).replace(/^http/i, "ws")
  */
 export async function now(options: MeasureOptions & SurveyOptions & ByRelay = {}): Promise<Date> {
   if (!options.sources || plain(options)) return (await measure(options)).date;
-  const { hostBy, now: agreed } = await full();
-  return agreed(await hostBy(options.relay), options);
+  return (await import("../common/client/survey.ts")).now(await lendHost(options), options);
 }
 
 /** Ask one server once through a relay: `nts:`, `ntp:` or `roughtime:`. Use {@link now} if you only want the time. */
 export async function query(source: string | URL, options: QueryOptions & ByRelay = {}): Promise<Sample> {
-  const { hostBy, query: ask } = await full();
-  return ask(await hostBy(options.relay), source, options);
+  const [host, { query: ask }] = await Promise.all([lendHost(options), import("../common/client/query.ts")]);
+  return ask(host, source, options);
 }
 
 /** Ask several servers through a relay, and find what a majority agrees on. */
 export async function survey(sources: readonly (string | URL)[] | undefined, options: SurveyOptions & ByRelay = {}): Promise<Survey> {
-  const { hostBy, survey: ask } = await full();
-  return ask(await hostBy(options.relay), sources, options);
+  return (await import("../common/client/survey.ts")).survey(await lendHost(options), sources, options);
 }
 
 /**
@@ -73,17 +70,15 @@ export async function startClock(options: ClockOptions & ByRelay): Promise<Clock
 export async function startClock(options: (PageClockOptions | ClockOptions) & ByRelay): Promise<PageClock | Clock> {
   const sources = plain(options);
   if (sources) return (await import("./pageclock.ts")).startPageClock(sources, options as PageClockOptions);
-  const { hostBy, startClock: start } = await full();
-  return start(await hostBy(options.relay), options as ClockOptions);
+  return (await import("../common/client/start.ts")).startClock(await lendHost(options), options as ClockOptions);
 }
 
 /** The states of a disciplined clock over `nts:` or `ntp:` sources, as they change. */
 export async function* watch(options: ClockOptions & ByRelay): AsyncGenerator<ClockState, void, void> {
-  const { hostBy, watch: states } = await full();
-  yield* states(await hostBy(options.relay), options);
+  yield* (await import("../common/client/start.ts")).watch(await lendHost(options), options);
 }
 
 /** What this page lends with a relay: for the functions of `escapement/roughtime`. */
 export async function lendHost(options: ByRelay): Promise<RelayHost> {
-  return (await full()).hostBy(options.relay);
+  return (await import("./full.ts")).hostBy(options.relay);
 }

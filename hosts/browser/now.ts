@@ -13,6 +13,8 @@ import { NtpError } from "../common/errors.ts";
 import { timerStep } from "./timer.ts";
 import { openTimeSource } from "./timesource.ts";
 
+export { NtpError };
+
 export interface MeasureOptions {
   /** A relay, which is asked for its own time: `wss://relay.example.org/`. */
   readonly relay?: string | URL;
@@ -47,8 +49,13 @@ export async function measure({ relay, sources = relay ? [String(relay).replace(
   if (told.length === 0) throw (all[0] as PromiseRejectedResult).reason;
   const agrees = (a: Measurement) => told.filter((b) => Math.abs(a.offset - b.offset) <= a.bound + b.bound).length * 2 > told.length;
   const choice = told.find(agrees);
-  if (!choice) throw new NtpError("NO_AGREEMENT", `expected sources that agree, got ${told.map(({ source, offset, bound }) => `${source}: ${offset} s ± ${bound} s`).join("; ")}`);
+  if (!choice) throw new NtpError("NO_AGREEMENT", `expected sources that agree, got ${told.map((one) => `${one.source}: ${one.offset} ± ${one.bound} s`).join("; ")}`);
   return choice;
+}
+
+/** The time, in milliseconds. For scripts that want nothing else: `escapement/browser/now` is one file of 2 KB. */
+export async function now(options?: MeasureOptions): Promise<Date> {
+  return (await measure(options)).date;
 }
 
 /** A page cannot send a datagram; what it can do instead. */
@@ -88,7 +95,7 @@ async function once(url: string, step: number, source: ReturnType<typeof openTim
   const short = (at: number) => view.getUint32(at) / 65536;
   const stratum = packet[1]!;
   if ((packet[0]! & 7) !== 4 || packet[0]! >> 6 === 3 || stratum < 1 || stratum > 15 || request.some((octet, i) => i >= 40 && octet !== packet[i - 16])) {
-    throw new NtpError("NO_AGREEMENT", `expected a reply of a synchronised clock from ${url}, got stratum ${stratum}, leap ${packet[0]! >> 6}`, { source: url });
+    throw new NtpError("NO_AGREEMENT", `expected a synchronised clock at ${url}, got stratum ${stratum}, leap ${packet[0]! >> 6}`, { source: url });
   }
   const [t2, t3] = [seconds(32), seconds(40)];
   const delay = Math.max(step, came - sent - (t3 - t2));

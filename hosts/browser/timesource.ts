@@ -69,7 +69,7 @@ function socketSource(url: string): TimeSource {
         if (socket !== fresh) return;
         opened = undefined;
         for (const lose of [...waiting.values()]) lose(undefined);
-        reject(new NtpError("UNREACHABLE", `expected a relay at ${url}, got no connection; check the URL, its allowed origins, this page's connect-src`, { source: url }));
+        reject(new NtpError("UNREACHABLE", `expected a relay at ${url}, got no connection; check the URL, its origins, this page's connect-src`, { source: url }));
       };
     }));
   return {

@@ -27,7 +27,6 @@ describe.skipIf(missing)("escapement/browser in Chromium", () => {
     expect(Math.abs((await page.run("now", { relay: relay.url })) - 5000)).toBeLessThan(100);
     expect(page.complaints).toEqual([]);
     expect([...stage.sent.keys()].filter((path) => path.endsWith(".wasm"))).toEqual([]);
-    console.log(`now(): ${octets(stage)} octets gzipped`);
   });
 
   test("without a relay it says what to do", async () => {

@@ -7,6 +7,8 @@
  */
 
 import { lendHost, measure, now, query, startClock } from "escapement/browser";
+import { Core } from "../../hosts/common/core/core.ts";
+import { pageSessionHash } from "../contract/page-session.ts";
 
 const message = (promise: Promise<unknown>): Promise<string> =>
   promise.then((value) => `no error, but ${String(value)}`, (error: { code?: string; message: string }) => `${error.code}: ${error.message}`);
@@ -47,6 +49,10 @@ async function readClock({ relay, reads = 200 }: { relay: string; reads?: number
   return { errors, uncertainty, step, settled, backwards };
 }
 
+async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
+  return Array.from(new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)), (octet) => octet.toString(16).padStart(2, "0")).join("");
+}
+
 export const tasks = {
   async measure({ relay, sources }: { relay?: string; sources?: string[] }) {
     const { offset, bound, source } = await measure({ ...(relay ? { relay } : {}), ...(sources ? { sources } : {}) });
@@ -66,6 +72,13 @@ export const tasks = {
     return { offset, delay, rootDistance, authenticated, stratum, problems: sample.problems().length, took: performance.now() - began };
   },
   failure: ({ relay, source, nts = {} }: { relay: string; source: string; nts?: object }) => message(query(source, { relay, nts, timeout: 5 })),
+  /** The builds of the core as they are served: the hash of the whole one, and what each says of the same packets. */
+  async contract(_: null) {
+    const octets = async (name: string) => new Uint8Array(await (await fetch(name)).arrayBuffer());
+    const [whole, small] = [await octets("/core.wasm"), await octets("/page.wasm")];
+    const core = async (bytes: Uint8Array<ArrayBuffer>) => new Core(await WebAssembly.compile(bytes));
+    return { whole: await sha256(whole), session: await pageSessionHash(await core(whole)), pageSession: await pageSessionHash(await core(small)) };
+  },
   async lent({ relay }: { relay: string }) {
     const { runtime, clock } = await lendHost({ relay });
     return { runtime, precision: clock.precision, description: clock.description };
