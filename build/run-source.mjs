@@ -13,7 +13,7 @@ export async function bundle(source) {
     format: "esm",
     platform: "neutral",
     target: "es2022",
-    external: ["node:*", "bun:*", "koffi"],
+    external: ["node:*", "bun:*", "koffi", "ws"],
     alias: { "#wasm": "./dist/wasm/base64.js", "#as-bind": "./dist/wasm/as-bind.js", "#host": "./hosts/node/index.ts" },
     logLevel: "warning",
   });
