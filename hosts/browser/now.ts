@@ -95,7 +95,7 @@ async function once(url: string, step: number, source: ReturnType<typeof openTim
   const short = (at: number) => view.getUint32(at) / 65536;
   const stratum = packet[1]!;
   if ((packet[0]! & 7) !== 4 || packet[0]! >> 6 === 3 || stratum < 1 || stratum > 15 || request.some((octet, i) => i >= 40 && octet !== packet[i - 16])) {
-    throw new NtpError("NO_AGREEMENT", `expected a synchronised clock at ${url}, got stratum ${stratum}, leap ${packet[0]! >> 6}`, { source: url });
+    throw new NtpError("NO_AGREEMENT", `expected a synchronised clock at ${url}, got stratum ${stratum}`, { source: url });
   }
   const [t2, t3] = [seconds(32), seconds(40)];
   const delay = Math.max(step, came - sent - (t3 - t2));

@@ -9,18 +9,21 @@ import type { HostClock } from "../common/host.ts";
 
 /** Watched for so long, ms: three steps of the coarsest timers in use. */
 const WATCHED_MS = 3;
+/** A timer that does not move at all is taken for one of 1 ms. */
+const READINGS = 1_000_000;
+const UNMOVED_MS = 1;
 
 /** The least step of `performance.now()`, s; as long as a reading takes, if that is more. */
 export function timerStep(timer: { now(): number } = performance): number {
   let least = Infinity;
   let last = timer.now();
   const end = last + WATCHED_MS;
-  while (last < end) {
+  for (let i = 0; i < READINGS && last < end; i++) {
     const next = timer.now();
     if (next > last) least = Math.min(least, next - last);
     last = next;
   }
-  return least / 1000;
+  return (least < Infinity ? least : UNMOVED_MS) / 1000;
 }
 
 /** Monotonic ns. */

@@ -38,7 +38,7 @@ export const isTimeUrl = (source: string): boolean => /^(ws|http)s?:/i.test(sour
 
 /** @throws {NtpError} `INVALID_ARGUMENT` */
 export function openTimeSource(url: string): TimeSource {
-  if (!isTimeUrl(url) || !URL.canParse(url)) throw new NtpError("INVALID_ARGUMENT", `expected a URL like "wss://relay.example.org/" or "https://time.example.org/", got "${url}"`);
+  if (!isTimeUrl(url) || !URL.canParse(url)) throw new NtpError("INVALID_ARGUMENT", `expected a URL like "wss://relay.example.org/" or "https://…", got "${url}"`);
   return /^ws/i.test(url) ? socketSource(url) : httpSource(url);
 }
 
@@ -56,6 +56,11 @@ function socketSource(url: string): TimeSource {
   let socket: WebSocket | undefined;
   let count = 0;
   const waiting = new Map<number, (frame: Uint8Array | undefined) => void>();
+  /** What was asked gets no answer; the next question connects anew. */
+  const lose = () => {
+    socket = opened = undefined;
+    for (const end of [...waiting.values()]) end(undefined);
+  };
   const open = () =>
     (opened ??= new Promise((resolve, reject) => {
       const fresh = (socket = new WebSocket(url, [SUBPROTOCOL]));
@@ -66,9 +71,7 @@ function socketSource(url: string): TimeSource {
         waiting.get(new DataView(data).getUint32(4))?.(new Uint8Array(data));
       };
       fresh.onclose = () => {
-        if (socket !== fresh) return;
-        opened = undefined;
-        for (const lose of [...waiting.values()]) lose(undefined);
+        if (socket === fresh) lose();
         reject(new NtpError("UNREACHABLE", `expected a relay at ${url}, got no connection; check the URL, its origins, this page's connect-src`, { source: url }));
       };
     }));
@@ -94,8 +97,7 @@ function socketSource(url: string): TimeSource {
     },
     close() {
       const last = socket;
-      socket = opened = undefined;
-      for (const lose of [...waiting.values()]) lose(undefined);
+      lose();
       last?.close();
     },
   };

@@ -21,7 +21,7 @@ describe.skipIf(missing)("the demo page", () => {
     await peer?.stop();
   });
 
-  test.for(["light", "dark"] as const)("tells how slow this computer is, %s", async (colorScheme) => {
+  test.for(["light", "dark"] as const)("tells how slow this computer is, %s", { timeout: 90_000 }, async (colorScheme) => {
     const url = await untilReady("the demo to serve", () => /http:\S+/.exec(peer.stdout)?.[0], peer);
     const page = await browser.newPage({ colorScheme, viewport: { width: 1100, height: 1150 } });
     const complaints: string[] = [];
@@ -42,5 +42,5 @@ describe.skipIf(missing)("the demo page", () => {
     mkdirSync(".cache/screenshots", { recursive: true });
     await page.screenshot({ path: `.cache/screenshots/demo-${colorScheme}.png` });
     await page.close();
-  }, 90_000);
+  });
 });
