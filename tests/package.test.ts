@@ -62,7 +62,7 @@ describe.skipIf(!built)("the package", { timeout: PATIENCE_MS }, () => {
   afterAll(() => (folder ? rm(folder, { recursive: true, force: true }) : undefined));
 
   it("has what is built, what is to be read, and nothing else: no sources, no tests", () => {
-    const WANTED = /^(dist\/.+\.(js|d\.ts|wasm)|package\.json|README\.md|CHANGELOG\.md|LICENSE-(MIT|APACHE))$/;
+    const WANTED = /^(dist\/.+\.(js|js\.LEGAL\.txt|d\.ts|wasm)|package\.json|README\.md|CHANGELOG\.md|LICENSE-(MIT|APACHE))$/;
     const UNWANTED = /\.test\.|(^|\/)(tests|bench|examples|node_modules)\//;
     const names = packed.files.map((file) => file.path);
     expect(names.filter((name) => !WANTED.test(name) || UNWANTED.test(name))).toEqual([]);

@@ -193,7 +193,7 @@ export function associationTimer(index: i32, now: u64, random: u64): i32 {
   const association = associationAt(index);
   if (!association.active) return 0;
   if (association.awaiting) association.silent += 1;
-  version5Request(association, association.awaiting != 0 && association.t1 != 0);
+  if (!isDefined(PAGE)) version5Request(association, association.awaiting != 0 && association.t1 != 0);
   association.reach = association.reach << 1;
   const lost = loseSource(association, index);
   if (association.auth == AUTH_NTS && ntsNeedsKeys(association.authIndex)) return lack(association) | lost;
@@ -274,7 +274,7 @@ export function associationReply(index: i32, length: i32, now: u64): i32 {
   association.lastProblems = lastSample.problems;
   association.previousTransmit = lastSample.transmitTime;
   // The cookie is as random as anything, and used up.
-  version5Answered(association, lastSample, association.origin * 0x9e3779b97f4a7c15);
+  if (!isDefined(PAGE)) version5Answered(association, lastSample, association.origin * 0x9e3779b97f4a7c15);
   if (verdict == VERDICT_KISS) return obeyKiss(association, index);
   if (lastSample.problems != 0) {
     association.unfit += 1;
@@ -337,7 +337,7 @@ function useSample(association: Association, index: i32, now: u64): i32 {
   const fresh = interleaveFresh(association, index, lastSample);
   const when = association.keptWhen;
   interleaveKeep(association, index, association.came, lastSample);
-  const followed = fresh && isFollowed5(association);
+  const followed = fresh && (isDefined(PAGE) || isFollowed5(association));
   if (followed) {
     association.used += 1;
     association.interleaved += late ? 1 : 0;

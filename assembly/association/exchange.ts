@@ -79,7 +79,7 @@ const trailer = changetype<Trailer>(memory.data(offsetof<Trailer>(), 8));
 
 /** Write the request at `packet`. Returns its length; 0 when it cannot be authenticated. */
 export function requestWrite(packet: usize, exchange: Exchange): i32 {
-  if (<i32>exchange.version == VERSION_5) return requestWrite5(packet, exchange);
+  if (!isDefined(PAGE) && <i32>exchange.version == VERSION_5) return requestWrite5(packet, exchange);
   memory.fill(packet, 0, HEADER_LENGTH);
   store<u8>(packet, flagsOf(0, exchange.version, exchange.mode));
   store<i8>(packet + AT_POLL, exchange.poll);
@@ -108,7 +108,7 @@ export function replyRead(packet: usize, length: i32, exchange: Exchange, sample
   sample.authenticated = 0;
   sample.markReturned = 0;
   if (length < HEADER_LENGTH) return VERDICT_IGNORE;
-  if (<i32>exchange.version == VERSION_5) return replyRead5(packet, length, exchange, sample, trailer);
+  if (!isDefined(PAGE) && <i32>exchange.version == VERSION_5) return replyRead5(packet, length, exchange, sample, trailer);
   readHeader(packet, sample);
   sample.problems = readTrailerOf(packet, length, sample);
   sample.problems |= checkMode(sample, exchange.mode, exchange.version);
