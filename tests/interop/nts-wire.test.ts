@@ -61,7 +61,8 @@ async function read(file: string, keys: string, { port, kePort }: Pick<NtsChrony
 }
 
 describe.skipIf(skipped)(titled("Wireshark, which has the secrets, reads escapement query nts:", skipped), () => {
-  it.each([15, 30])("AEAD %i: it verifies each packet, finds nothing malformed, and no cookie twice", { timeout: 90_000 }, async (aead) => {
+  // Once in some dozens of runs this tshark leaves a packet undecrypted that the server itself has verified.
+  it.each([15, 30])("AEAD %i: it verifies each packet, finds nothing malformed, and no cookie twice", { timeout: 90_000, retry: 2 }, async (aead) => {
     await using server = await chronyNtsServer({ pki, program: "chronyd-new" });
     const keys = join(directory, `keys-${aead}`);
     const file = await capture(server, async () => {
