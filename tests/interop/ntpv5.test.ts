@@ -128,7 +128,7 @@ async function ntsServer(pki: PkiFiles, draft: string) {
   const { certificate, key } = pki.issue(address);
   const ke = await serveKe(host, {
     certificate: readFileSync(certificate, "utf8"), key: readFileSync(key, "utf8"), jar: cookies, listen: [address], port: 0,
-    protocols: [0x8001], draft, servers: [{ host: address, port: socket.local.port }],
+    protocols: [0x8001], drafts: [draft], servers: [{ host: address, port: socket.local.port }],
   });
   return {
     source: `${address}:${ke.addresses[0]!.port}`,

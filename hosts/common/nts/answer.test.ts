@@ -66,7 +66,7 @@ describe("a request that keeps the rules", () => {
   });
 
   it("gets the one protocol that the server prefers, NTPv5 unless another draft is meant", async () => {
-    const both = { protocols: [NTPV5_DRAFT, 0], draft: "draft-08" };
+    const both = { protocols: [NTPV5_DRAFT, 0], drafts: ["draft-07b", "draft-08"] };
     const chosen = (...records: KeRecord[]) => said(RECORD.nextProtocol, [...records, aeads(15), endRecord], both);
     expect(await chosen(protocols(0, NTPV5_DRAFT), draftRecord("draft-08"))).toEqual([NTPV5_DRAFT]);
     expect(await chosen(protocols(0, NTPV5_DRAFT), draftRecord("draft-07"))).toEqual([0]);

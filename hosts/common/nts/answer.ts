@@ -24,8 +24,8 @@ export interface AnswerOptions {
   /** Protocols and AEAD algorithms, the preferred ones first. */
   readonly protocols: readonly number[];
   readonly aeads: readonly number[];
-  /** The draft of NTPv5 that protocol 0x8001 means here. */
-  readonly draft?: string | undefined;
+  /** The drafts of NTPv5 that protocol 0x8001 may mean here, the preferred one first. */
+  readonly drafts?: readonly string[] | undefined;
   readonly jar: CookieJar;
   readonly servers: readonly NtpServer[];
   /** From 0 up to 1. */
@@ -56,10 +56,10 @@ export async function answerTo(request: Request, session: Session, from: string,
   const protocols = numbersOf(body(RECORD.nextProtocol) ?? new Uint8Array(0));
   const aeads = numbersOf(body(RECORD.aead) ?? new Uint8Array(0));
   if (protocols.length === 0 || aeads.length === 0 || records.some(({ type }) => SERVERS_ONLY.includes(type))) return badRequest;
-  const { draft } = options;
-  const theirs = body(RECORD.draft);
+  const named = body(RECORD.draft);
   // Drafts differ on the wire. Who does not say which is meant may still mean ours: NTPv5's packets say it, too.
-  const otherDraft = theirs !== undefined && nameOf(theirs) !== draft;
+  const draft = named ? options.drafts?.find((one) => one === nameOf(named)) : options.drafts?.[0];
+  const otherDraft = named !== undefined && draft === undefined;
   const protocol = options.protocols.find((one) => protocols.includes(one) && (one !== NTPV5_DRAFT || !otherDraft));
   // Nothing in common is not an error but an empty list.
   if (protocol === undefined) return nothingInCommon(numbersRecord(RECORD.nextProtocol, true, []));

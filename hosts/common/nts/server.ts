@@ -32,8 +32,8 @@ export interface KeServerOptions {
   readonly port?: number | undefined;
   /** Protocols, the preferred one first. Default NTPv4 alone. */
   readonly protocols?: readonly number[] | undefined;
-  /** The draft of NTPv5 that protocol 0x8001 means, "draft-ietf-ntp-ntpv5-08"; clients of another one get another protocol. */
-  readonly draft?: string | undefined;
+  /** The drafts of NTPv5 that protocol 0x8001 may mean, "draft-ietf-ntp-ntpv5-08"; clients of another one get another protocol. */
+  readonly drafts?: readonly string[] | undefined;
   /** AEAD algorithms, the preferred one first. Default 30, 15, 17, 16. */
   readonly aeads?: readonly number[] | undefined;
   /** NTP servers to send clients to, by weight. Default: the address that they came to, port 123. */
@@ -111,10 +111,10 @@ class RunningKeServer implements KeServer {
   #certificate: readonly [certificate: string, key: string];
 
   constructor(host: Host, options: KeServerOptions) {
-    const { protocols = [NTPV4], aeads = DEFAULT_AEADS, servers = [{}], draft, jar, random = Math.random, certificate, key } = options;
+    const { protocols = [NTPV4], aeads = DEFAULT_AEADS, servers = [{}], drafts, jar, random = Math.random, certificate, key } = options;
     this.#host = host;
     this.#options = options;
-    this.#answers = { protocols, draft, aeads: checkedAeads(aeads), servers: checkedServers(servers), jar, random };
+    this.#answers = { protocols, drafts, aeads: checkedAeads(aeads), servers: checkedServers(servers), jar, random };
     this.#limits = { ...LIMITS, ...options.limits };
     this.#buckets = new AddressBuckets(this.#limits.rate, () => Number(host.clock.monotonic() / 1_000_000n));
     this.#certificate = [certificate, key];

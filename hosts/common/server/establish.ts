@@ -6,12 +6,13 @@
  *   key store ─▶ ring ─▶ threads hold the keys ─▶ the jar of key establishment seals with them
  *
  * A store that fails later changes nothing but is told of; a certificate that does not fit its key is passed over. Without
- * keys, or where the runtime has no TLS server, nothing starts. Tested in tests/server/features.test.ts, with other programs as clients in
+ * keys, or where the runtime has no TLS server, nothing starts. Tested in tests/server/features.test.ts, with other programs in
  * tests/interop/nts-server.test.ts.
  *
  * @module
  */
 
+import { drafts } from "../client/version.ts";
 import { Core } from "../core/core.ts";
 import { NtpError } from "../errors.ts";
 import type { Endpoint, Host } from "../host.ts";
@@ -19,6 +20,7 @@ import { readCertificate, watchCertificate, type CertificateFiles } from "../nts
 import type { NtpServer } from "../nts/direct.ts";
 import { checkedRotation, type Rotation } from "../nts/generations.ts";
 import { CookieKeyRing, type CookieKeys } from "../nts/keys.ts";
+import { NTPV4, NTPV5_DRAFT } from "../nts/records.ts";
 import { serveKe, type KeServer, type KeServerLimits, type KeServerStats } from "../nts/server.ts";
 import { derivedKeys, fileKeys, memoryKeys, type KeyStore } from "../nts/stores.ts";
 import { NtsCookies, type CookieKeySet } from "./ntscookies.ts";
@@ -117,7 +119,8 @@ export class NtsKeeper {
     // Once more: they may have changed since the server was given them.
     this.#pass(this.keys);
     await this.#held;
-    this.#ke = await serveKe(this.#host, { ...pair, jar: this.#jar, listen: options.listen ?? listen, port: options.port, servers: options.servers ?? [{ port }], aeads, limits, keyLog });
+    const protocols = { protocols: [NTPV5_DRAFT, NTPV4], drafts: drafts() };
+    this.#ke = await serveKe(this.#host, { ...pair, ...protocols, jar: this.#jar, listen: options.listen ?? listen, port: options.port, servers: options.servers ?? [{ port }], aeads, limits, keyLog });
     if (certificateFiles) this.#watch(certificateFiles, this.#ke);
     const ke = this.#ke;
     return {
