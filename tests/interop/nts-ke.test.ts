@@ -141,10 +141,12 @@ async function childFor(name: string): Promise<string> {
   const kind = name.startsWith("Bun") ? "bun" : name.startsWith("Deno") ? "deno" : "node";
   const known = bundles.get(kind);
   if (known) return known;
-  const outfile = path.join(folder, `child-${kind}.mjs`);
+  const outdir = path.join(folder, kind);
+  const outfile = path.join(outdir, "nts-ke-child.mjs");
   await build({
-    entryPoints: ["tests/interop/nts-ke-child.ts"], outfile, bundle: true, format: "esm", platform: "neutral", target: "es2022",
-    external: ["node:*", "bun:*", "koffi"], logLevel: "warning",
+    // In pieces, so that packages which only a relay needs are not asked for.
+    entryPoints: ["tests/interop/nts-ke-child.ts"], outdir, splitting: true, outExtension: { ".js": ".mjs" }, bundle: true, format: "esm", platform: "neutral", target: "es2022",
+    external: ["node:*", "bun:*", "koffi", "ws"], logLevel: "warning",
     alias: { "#wasm": "./dist/wasm/base64.js", "#as-bind": "./dist/wasm/as-bind.js", "#host": `./hosts/${kind}/index.ts` },
   });
   bundles.set(kind, outfile);
