@@ -3,7 +3,7 @@
  * What an answer costs: servers in alternating turns on one core under a load on the other, and the median of the turns.
  *
  *   npm run bench -- server                     all parts, about two minutes
- *   --parts=plain,interleaved,portable,open,offset,memory   some of them
+ *   --parts=plain,interleaved,nts,portable,open,offset,memory   some of them
  *   --turns=N --seconds=S                       so many turns of so long
  *   --requests=N --sources=N                    of the part "memory"
  *
@@ -11,7 +11,7 @@
  */
 
 import process from "node:process";
-import { available, chronyd, cpuSeconds, memoryMiB, ours, runLoad, type Contender } from "./server/contenders.ts";
+import { available, certify, chronyd, cpuSeconds, memoryMiB, ours, runLoad, type Contender } from "./server/contenders.ts";
 import { loadMain, type LoadPlan, type LoadResult } from "./server/load.ts";
 
 const given = new Map(process.argv.slice(2).map((word) => /^--([a-z]+)=(.*)$/s.exec(word)).filter((match) => match !== null).map(([, name, value]) => [name!, value!]));
@@ -21,16 +21,16 @@ const SECONDS = number("seconds", 1);
 /** Requests in flight: enough for full batches. */
 const WINDOW = 128;
 const SOURCES = 1000;
-const PARTS = ["plain", "interleaved", "portable", "open", "offset", "memory"] as const;
+const PARTS = ["plain", "interleaved", "nts", "portable", "open", "offset", "memory"] as const;
 
 interface Turn extends LoadResult {
   /** Answers for each second of processor time. */
   readonly perCpuSecond: number;
 }
 
-async function turn({ pid, port }: Contender, plan: Omit<LoadPlan, "port">): Promise<Turn> {
+async function turn({ pid, port, kePort = 0 }: Contender, plan: Omit<LoadPlan, "port">): Promise<Turn> {
   const before = cpuSeconds(pid);
-  const result = await runLoad({ port, ...plan });
+  const result = await runLoad({ port, ...plan, ...(plan.nts ? { nts: { ...plan.nts, kePort } } : {}) });
   return { ...result, perCpuSecond: result.answered / (cpuSeconds(pid) - before) };
 }
 
@@ -95,6 +95,10 @@ async function part(name: (typeof PARTS)[number], fast: Contender, reference: Co
   const plan = { seconds: SECONDS, sources: SOURCES, window: WINDOW };
   if (name === "plain") return compare("Plain requests, closed loop", pair, plan);
   if (name === "interleaved") return compare("Interleaved requests, closed loop", pair, { ...plan, interleaved: true, sources: WINDOW });
+  if (name === "nts") {
+    for (const placeholders of [0, 7]) await compare(`NTS requests (AEAD 15), ${placeholders} placeholders, closed loop`, pair, { ...plan, sources: 1, nts: { kePort: 0, ca: files.ca, placeholders } });
+    return;
+  }
   if (name === "offset") return offsets(pair);
   if (name === "memory") return memory(fast);
   if (name === "open") return openLoop(pair);
@@ -115,16 +119,19 @@ async function offsets(contenders: readonly Contender[]): Promise<void> {
 }
 
 const plan = given.get("load");
+const files = plan === undefined ? certify() : { ca: "", certificate: "", key: "", remove() {} };
 if (plan !== undefined) await loadMain(plan);
 else {
   const wanted = (given.get("parts")?.split(",") ?? PARTS) as (typeof PARTS)[number][];
-  const reference = available("chronyd") ? await chronyd() : undefined;
+  const reference = available("chronyd") ? await chronyd(files) : undefined;
   if (!reference) console.log("left out: chronyd is not installed (npm run peers)");
-  const fast = await ours("escapement", ["--interleaved", "--client-log"]);
+  const nts = ["--nts-cert", files.certificate, "--nts-key", files.key, "--nts-listen", "127.0.0.1:0"];
+  const fast = await ours("escapement", ["--interleaved", "--client-log", ...nts]);
   try {
     for (const name of wanted) await part(name, fast, reference);
   } finally {
     await fast.stop();
     await reference?.stop();
+    files.remove();
   }
 }

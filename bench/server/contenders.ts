@@ -11,6 +11,7 @@ import dgram from "node:dgram";
 import { tmpdir, userInfo } from "node:os";
 import path from "node:path";
 import process from "node:process";
+import { issue, makeCa } from "../../tests/support/pki.ts";
 import type { LoadPlan, LoadResult } from "./load.ts";
 
 /** The core of the servers, and that of the load. */
@@ -19,6 +20,8 @@ const LOAD_CORE = "1";
 
 export interface Contender {
   readonly name: string;
+  /** Where it establishes NTS keys. */
+  readonly kePort?: number;
   readonly port: number;
   readonly pid: number;
   stop(): Promise<void>;
@@ -54,18 +57,39 @@ export async function ours(name: string, options: readonly string[] = []): Promi
     child.stdout!.once("data", (data: Buffer) => resolve(String(data)));
     child.once("exit", (status) => reject(new Error(`${name} ended with status ${status}`)));
   });
-  const { addresses } = JSON.parse(line) as { addresses: { port: number }[] };
-  return { name, port: addresses[0]!.port, pid: child.pid!, stop: () => stop(child) };
+  const { addresses, nts } = JSON.parse(line) as { addresses: { port: number }[]; nts?: { port: number }[] };
+  return { name, ...(nts ? { kePort: nts[0]!.port } : {}), port: addresses[0]!.port, pid: child.pid!, stop: () => stop(child) };
+}
+
+/** PEM files. */
+export interface CertificateFiles {
+  readonly ca: string;
+  readonly certificate: string;
+  readonly key: string;
+}
+
+/** A certificate for 127.0.0.1 and who vouches for it. */
+export function certify(): CertificateFiles & { remove(): void } {
+  const folder = mkdtempSync(path.join(tmpdir(), "bench-pki-"));
+  const ca = makeCa();
+  const leaf = issue(ca, { dns: ["localhost"], ips: ["127.0.0.1"] });
+  const write = (name: string, text: string) => {
+    writeFileSync(path.join(folder, name), text, { mode: 0o600 });
+    return path.join(folder, name);
+  };
+  return { ca: write("ca.pem", ca.certificate), certificate: write("server.pem", leaf.certificate), key: write("server.key", leaf.key), remove: () => rmSync(folder, { recursive: true }) };
 }
 
 /** chronyd with its usual features for clients: access list, client log, interleaved mode. */
-export async function chronyd(): Promise<Contender> {
+export async function chronyd(certificate?: CertificateFiles): Promise<Contender> {
   const port = await freePort();
+  const kePort = await freePort();
   const folder = mkdtempSync(path.join(tmpdir(), "bench-chrony-"));
   const file = path.join(folder, "chrony.conf");
-  writeFileSync(file, [`port ${port}`, "local stratum 3", "allow", "allow ::/0", "cmdport 0", `bindcmdaddress ${folder}/socket`, `pidfile ${folder}/pid`, ""].join("\n"));
+  writeFileSync(file, [`port ${port}`, "local stratum 3", "allow", "allow ::/0", "cmdport 0", `bindcmdaddress ${folder}/socket`, `pidfile ${folder}/pid`,
+    ...(certificate ? [`ntsserverkey ${certificate.key}`, `ntsservercert ${certificate.certificate}`, `ntsport ${kePort}`, `ntsdumpdir ${folder}`] : []), ""].join("\n"));
   const child = pinned("chronyd", ["-x", "-d", "-U", "-u", userInfo().username, "-f", file]);
-  const contender = { name: "chronyd", port, pid: child.pid!, stop: () => stop(child).then(() => rmSync(folder, { recursive: true })) };
+  const contender = { name: "chronyd", kePort, port, pid: child.pid!, stop: () => stop(child).then(() => rmSync(folder, { recursive: true })) };
   for (let tries = 0; (await runLoad({ port, seconds: 0.05, sources: 1, window: 1 })).answered === 0; tries++) {
     if (tries > 40) throw new Error("chronyd does not answer");
   }

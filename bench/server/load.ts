@@ -10,6 +10,7 @@
 import process from "node:process";
 import { load as loadKoffi } from "../../hosts/native/ffi-koffi.ts";
 import { bindServerLibc } from "../../hosts/native/server-libc.ts";
+import { ntsRequests, type NtsPlan, type NtsRequests } from "./nts-requests.ts";
 import { BATCH, Wire, timestampUs } from "./wire.ts";
 
 export interface LoadPlan {
@@ -22,6 +23,8 @@ export interface LoadPlan {
   /** Or requests a second. */
   readonly rate?: number;
   readonly interleaved?: boolean;
+  /** NTS requests, their keys established first. */
+  readonly nts?: NtsPlan;
   /** Stop after so many requests. */
   readonly requests?: number;
 }
@@ -49,6 +52,10 @@ const MAGIC = 0x5ca9e3e7;
 
 /** Requests in flight by number; a slot is used again after so many. */
 const SLOTS = 1 << 20;
+/** NTS requests written beforehand: many more than are in flight. */
+const NTS_REQUESTS = 1 << 10;
+/** One reply of so many is opened. */
+const OPENED = 1 << 10;
 
 class Load {
   readonly #wire: Wire;
@@ -65,7 +72,10 @@ class Load {
   wrong = 0;
   interleaved = 0;
 
-  constructor(wire: Wire, plan: LoadPlan) {
+  readonly #nts: NtsRequests | undefined;
+
+  constructor(wire: Wire, plan: LoadPlan, nts?: NtsRequests) {
+    this.#nts = nts;
     this.#wire = wire;
     this.#plan = plan;
     this.#known = new Uint32Array(plan.interleaved ? plan.sources * 2 : 0);
@@ -75,7 +85,8 @@ class Load {
     const { sources, interleaved } = this.#plan;
     const now = this.#wire.nowUs();
     for (let i = 0; i < count; i++) {
-      const number = (this.#next + i) >>> 0;
+      const number = this.#nts ? (this.#next + i) % NTS_REQUESTS : (this.#next + i) >>> 0;
+      if (this.#nts) this.#wire.put(i, this.#nts.packets[number]!);
       const { view, at } = this.#wire.request(i);
       const source = number % sources;
       this.#wire.setSource(i, source);
@@ -107,7 +118,12 @@ class Load {
     const isInterleaved = name === ~MAGIC >>> 0;
     const slot = view.getUint32(at + 28) & (SLOTS - 1);
     const sentAt = this.#sentAt[slot]!;
-    if (length !== 48 || (view.getUint8(at) & 7) !== 4 || view.getUint8(at + 1) === 0 || (name !== MAGIC && !isInterleaved) || sentAt === 0) {
+    const due = this.#nts?.packets[slot]?.length ?? 48;
+    if (this.#nts && this.answered % OPENED === 0 && !this.#nts.opens(new Uint8Array(view.buffer, view.byteOffset + at, length).slice())) {
+      this.wrong += 1;
+      return;
+    }
+    if (length !== due || (view.getUint8(at) & 7) !== 4 || view.getUint8(at + 1) === 0 || (name !== MAGIC && !isInterleaved) || sentAt === 0) {
       this.wrong += 1;
       return;
     }
@@ -180,7 +196,11 @@ export async function runLoad(plan: LoadPlan): Promise<LoadResult> {
   const libc = ffi && bindServerLibc(ffi);
   if (!libc) throw new Error("the load needs Linux and koffi");
   const wire = new Wire(libc, plan.port);
-  const load = new Load(wire, plan);
+  const nts = plan.nts && (await ntsRequests(plan.nts, NTS_REQUESTS, (view, index) => {
+    view.setUint32(40, MAGIC);
+    view.setUint32(44, index);
+  }));
+  const load = new Load(wire, plan, nts);
   const seconds = plan.rate === undefined ? closed(load, wire, plan) : open(load, wire, plan);
   for (const end = wire.nowUs() + LOST_US; wire.nowUs() < end && load.answered + load.wrong < load.sent; ) load.receive(20);
   wire.close();

@@ -12,7 +12,8 @@ import * as linux from "../../hosts/native/linux.ts";
 import { setOption } from "../../hosts/native/open.ts";
 
 export const BATCH = 64;
-const PACKET = 128;
+/** Room for an NTS request with seven placeholders. */
+const PACKET = 1280;
 const HEADER = 64;
 const CONTROL_IN = 128;
 const CONTROL_OUT = 32;
@@ -88,6 +89,13 @@ export class Wire {
   /** Where request `index` of the next batch lies, to be filled in. */
   request(index: number): { view: DataView; at: number } {
     return { view: this.#out.view, at: this.#out.packets + index * PACKET };
+  }
+
+  /** Fill request `index` of the next batch with a whole packet. */
+  put(index: number, packet: Uint8Array): void {
+    const { view, packets } = this.#out;
+    new Uint8Array(view.buffer, view.byteOffset + packets + index * PACKET, packet.length).set(packet);
+    view.setUint32(BATCH * HEADER + index * 16 + 8, packet.length, true);
   }
 
   setSource(index: number, source: number): void {
