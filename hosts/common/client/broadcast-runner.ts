@@ -10,7 +10,7 @@ import type { Datagram, Endpoint, UdpSocket } from "../host.ts";
 import { sameAddress } from "./address.ts";
 import type { Actions } from "./discipline.ts";
 import { endpointsOf } from "./resolve.ts";
-import type { RunnerContext, RunnerOptions } from "./runner.ts";
+import { steerOrStop, type RunnerContext, type RunnerOptions } from "./runner.ts";
 import { NTP_PORT } from "./source.ts";
 import { timerAt } from "./timer.ts";
 
@@ -143,15 +143,11 @@ export class BroadcastRunner {
   }
 
   #obey(actions: Actions, nowNs: bigint): void {
-    const { clock, steer, stopped } = this.#context;
     if (actions.send && this.#server) void this.#ask(actions.send, this.#server);
     if (actions.timerNs !== undefined) {
       clearTimeout(this.#timer);
-      this.#timer = timerAt(clock, actions.timerNs, () => this.#due());
+      this.#timer = timerAt(this.#context.clock, actions.timerNs, () => this.#due());
     }
-    if (actions.steer) steer(nowNs);
-    if (!actions.stop) return;
-    this.close();
-    stopped(this);
+    steerOrStop(this, this.#context, actions, nowNs);
   }
 }

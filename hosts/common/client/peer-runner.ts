@@ -9,7 +9,7 @@ import type { Datagram, Endpoint } from "../host.ts";
 import type { Actions } from "./discipline.ts";
 import type { PeerPort } from "./peering.ts";
 import { endpointsOf } from "./resolve.ts";
-import type { RunnerContext, RunnerOptions } from "./runner.ts";
+import { steerOrStop, type RunnerContext, type RunnerOptions } from "./runner.ts";
 import { timerAt } from "./timer.ts";
 
 export interface PeerRunnerOptions extends RunnerOptions {
@@ -126,15 +126,11 @@ export class PeerRunner {
   }
 
   #obey(actions: Actions, nowNs: bigint): void {
-    const { clock, steer, stopped } = this.#context;
     if (actions.send && this.#endpoint) void this.#send(actions.send, this.#endpoint);
     if (actions.timerNs !== undefined) {
       clearTimeout(this.#timer);
-      this.#timer = timerAt(clock, actions.timerNs, () => this.#due());
+      this.#timer = timerAt(this.#context.clock, actions.timerNs, () => this.#due());
     }
-    if (actions.steer) steer(nowNs);
-    if (!actions.stop) return;
-    this.close();
-    stopped(this);
+    steerOrStop(this, this.#context, actions, nowNs);
   }
 }

@@ -62,6 +62,14 @@ const ANSWER_LIMIT_MS = 5000;
 /** Datagrams before the send stamp is known; more are dropped. */
 const EARLY_LIMIT = 16;
 
+/** What every runner does last: pass steering on, and end when the server does not want us. */
+export function steerOrStop(runner: { readonly options: RunnerOptions; close(): void }, { steer, stopped }: RunnerContext, actions: Actions, nowNs: bigint): void {
+  if (actions.steer) steer(nowNs);
+  if (!actions.stop) return;
+  runner.close();
+  stopped(runner);
+}
+
 export class SourceRunner {
   readonly options: RunnerOptions;
   readonly #context: RunnerContext;
@@ -280,10 +288,6 @@ export class SourceRunner {
       this.#link?.proven();
       this.lastError = undefined;
     }
-    if (actions.steer) this.#context.steer(nowNs);
-    if (actions.stop) {
-      this.close();
-      this.#context.stopped(this);
-    }
+    steerOrStop(this, this.#context, actions, nowNs);
   }
 }
