@@ -89,7 +89,6 @@ export {
   associationsDrop,
   associationsRestart,
   associationOut,
-  associationSample,
   actionOut,
 } from "./association/association";
 export { symmetricOpen, symmetricTimer, symmetricSent, symmetricPacket } from "./association/symmetric";

@@ -115,17 +115,13 @@ export const lastSample = changetype<Sample>(sampleAt);
 export const action = changetype<Action>(actionAt);
 let precision: Interval = 0;
 
-/** Address of association `index` (0..63), of the one Action and of the last Sample. */
+/** Address of association `index` (0..63), and of the one Action. */
 export function associationOut(index: i32): usize {
   return associationsAt + <usize>(index & (SOURCES - 1)) * offsetof<Association>();
 }
 
 export function actionOut(): usize {
   return actionAt;
-}
-
-export function associationSample(): usize {
-  return sampleAt;
 }
 
 export function associationAt(index: i32): Association {

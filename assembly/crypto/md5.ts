@@ -7,7 +7,8 @@
  * split of 0 to 3 blocks.
  */
 
-const BLOCK: i32 = 64;
+import { BLOCKS_SIZE, Blocks } from "./blocks";
+
 export const MD5_LENGTH: i32 = 16;
 
 /** floor(2^32 · |sin(i + 1)|), i = 0..63 */
@@ -25,43 +26,24 @@ const SINES: usize = memory.data<u32>([
 const ROTATIONS: usize = memory.data<u8>([7, 12, 17, 22, 5, 9, 14, 20, 4, 11, 16, 23, 6, 10, 15, 21]);
 
 const state: usize = memory.data(16, 8);
-const block: usize = memory.data(BLOCK, 8);
-let filled: i32 = 0;
-let total: u64 = 0;
+const blocks = changetype<Blocks>(memory.data(BLOCKS_SIZE, 8));
+const block: usize = blocks.octets;
 
 export function md5Start(): void {
   store<u32>(state, 0x67452301, 0);
   store<u32>(state, 0xefcdab89, 4);
   store<u32>(state, 0x98badcfe, 8);
   store<u32>(state, 0x10325476, 12);
-  filled = 0;
-  total = 0;
+  blocks.start();
 }
 
 export function md5Update(data: usize, length: i32): void {
-  total += <u64>length;
-  while (length > 0) {
-    const take = min(BLOCK - filled, length);
-    memory.copy(block + <usize>filled, data, take);
-    filled += take;
-    data += take;
-    length -= take;
-    if (filled == BLOCK) compress();
-  }
+  blocks.update(data, length, compress);
 }
 
 /** Write the digest, 16 octets, at `out`. */
 export function md5Finish(out: usize): void {
-  const bits = total << 3;
-  store<u8>(block + <usize>filled, 0x80);
-  filled += 1;
-  memory.fill(block + <usize>filled, 0, BLOCK - filled);
-  if (filled > BLOCK - 8) {
-    compress();
-    memory.fill(block, 0, BLOCK);
-  }
-  store<u64>(block, bits, 56);
-  compress();
+  blocks.finish(false, compress);
   memory.copy(out, state, MD5_LENGTH);
 }
 
@@ -90,5 +72,4 @@ function compress(): void {
   store<u32>(state, load<u32>(state, 4) + b, 4);
   store<u32>(state, load<u32>(state, 8) + c, 8);
   store<u32>(state, load<u32>(state, 12) + d, 12);
-  filled = 0;
 }

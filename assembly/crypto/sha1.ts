@@ -6,15 +6,15 @@
  * split of 0 to 3 blocks.
  */
 
-const BLOCK: i32 = 64;
+import { BLOCKS_SIZE, Blocks } from "./blocks";
+
 export const SHA1_LENGTH: i32 = 20;
 
 const state: usize = memory.data(20, 8);
-const block: usize = memory.data(BLOCK, 8);
+const blocks = changetype<Blocks>(memory.data(BLOCKS_SIZE, 8));
+const block: usize = blocks.octets;
 /** The message schedule: 80 words. */
 const schedule: usize = memory.data(320, 8);
-let filled: i32 = 0;
-let total: u64 = 0;
 
 export function sha1Start(): void {
   store<u32>(state, 0x67452301, 0);
@@ -22,34 +22,16 @@ export function sha1Start(): void {
   store<u32>(state, 0x98badcfe, 8);
   store<u32>(state, 0x10325476, 12);
   store<u32>(state, 0xc3d2e1f0, 16);
-  filled = 0;
-  total = 0;
+  blocks.start();
 }
 
 export function sha1Update(data: usize, length: i32): void {
-  total += <u64>length;
-  while (length > 0) {
-    const take = min(BLOCK - filled, length);
-    memory.copy(block + <usize>filled, data, take);
-    filled += take;
-    data += take;
-    length -= take;
-    if (filled == BLOCK) compress();
-  }
+  blocks.update(data, length, compress);
 }
 
 /** Write the digest, 20 octets, at `out`. */
 export function sha1Finish(out: usize): void {
-  const bits = total << 3;
-  store<u8>(block + <usize>filled, 0x80);
-  filled += 1;
-  memory.fill(block + <usize>filled, 0, BLOCK - filled);
-  if (filled > BLOCK - 8) {
-    compress();
-    memory.fill(block, 0, BLOCK);
-  }
-  store<u64>(block, bswap<u64>(bits), 56);
-  compress();
+  blocks.finish(true, compress);
   for (let at: usize = 0; at < <usize>SHA1_LENGTH; at += 4) store<u32>(out + at, bswap<u32>(load<u32>(state + at)));
 }
 
@@ -81,5 +63,4 @@ function compress(): void {
   store<u32>(state, load<u32>(state, 8) + c, 8);
   store<u32>(state, load<u32>(state, 12) + d, 12);
   store<u32>(state, load<u32>(state, 16) + e, 16);
-  filled = 0;
 }

@@ -6,7 +6,8 @@
  * every split of 0 to 3 blocks.
  */
 
-const BLOCK: i32 = 64;
+import { BLOCKS_SIZE, Blocks } from "./blocks";
+
 export const SHA256_LENGTH: i32 = 32;
 
 /** The first 32 bits of the fractions of the cube roots of the first 64 primes. */
@@ -26,42 +27,23 @@ const START: usize = memory.data<u32>([
 ]);
 
 const state: usize = memory.data(SHA256_LENGTH, 8);
-const block: usize = memory.data(BLOCK, 8);
+const blocks = changetype<Blocks>(memory.data(BLOCKS_SIZE, 8));
+const block: usize = blocks.octets;
 /** The message schedule: 64 words. */
 const schedule: usize = memory.data(256, 8);
-let filled: i32 = 0;
-let total: u64 = 0;
 
 export function sha256Start(): void {
   memory.copy(state, START, SHA256_LENGTH);
-  filled = 0;
-  total = 0;
+  blocks.start();
 }
 
 export function sha256Update(data: usize, length: i32): void {
-  total += <u64>length;
-  while (length > 0) {
-    const take = min(BLOCK - filled, length);
-    memory.copy(block + <usize>filled, data, take);
-    filled += take;
-    data += take;
-    length -= take;
-    if (filled == BLOCK) compress();
-  }
+  blocks.update(data, length, compress);
 }
 
 /** Write the digest, 32 octets, at `out`. */
 export function sha256Finish(out: usize): void {
-  const bits = total << 3;
-  store<u8>(block + <usize>filled, 0x80);
-  filled += 1;
-  memory.fill(block + <usize>filled, 0, BLOCK - filled);
-  if (filled > BLOCK - 8) {
-    compress();
-    memory.fill(block, 0, BLOCK);
-  }
-  store<u64>(block, bswap<u64>(bits), 56);
-  compress();
+  blocks.finish(true, compress);
   for (let at: usize = 0; at < <usize>SHA256_LENGTH; at += 4) store<u32>(out + at, bswap<u32>(load<u32>(state + at)));
 }
 
@@ -108,5 +90,4 @@ function compress(): void {
   store<u32>(state, load<u32>(state, 20) + f, 20);
   store<u32>(state, load<u32>(state, 24) + g, 24);
   store<u32>(state, load<u32>(state, 28) + h, 28);
-  filled = 0;
 }

@@ -142,7 +142,6 @@ export interface CoreExports {
   associationsDrop(): void;
   associationsRestart(): void;
   associationOut(index: number): number;
-  associationSample(): number;
   actionOut(): number;
   systemOut(): number;
   systemUpdate(now: bigint): void;
