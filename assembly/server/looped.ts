@@ -13,7 +13,7 @@ import { AT_RECEIVE, read64 } from "../proto/header";
 import { ownTime } from "./clockline";
 import { stampTransmitted } from "./answer";
 import { Server } from "./respond";
-import { CONTROL_IN, MMSG_SIZE, Controls, readControls } from "./control";
+import { CONTROL_IN, MMSG_SIZE, Controls, readControls } from "./ancillary";
 import { Timestamp } from "../proto/timestamp";
 
 /** Messages read from the error queue at a time. */

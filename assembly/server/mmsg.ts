@@ -29,8 +29,8 @@ import { SLOT_SIZE, SLOT_STRIDE, beginBatch, slotPackets, slotTable } from "./ba
 import { HEADER_LENGTH, read32, read64 } from "../proto/header";
 import { Interval, Timestamp } from "../proto/timestamp";
 import { resetLooped, stampAwaited } from "./looped";
-import { CONTROL_HEADER, CONTROL_IN, LEVEL_IP, LEVEL_IPV6, LEVEL_SOCKET, MMSG_SIZE, TYPE_IPV6_PKTINFO, TYPE_IP_PKTINFO, TYPE_STAMPS } from "./control";
-import { STAMP_TRANSMIT, Controls, readControls, timespecAt } from "./control";
+import { CONTROL_HEADER, CONTROL_IN, LEVEL_IP, LEVEL_IPV6, LEVEL_SOCKET, MMSG_SIZE, TYPE_IPV6_PKTINFO, TYPE_IP_PKTINFO, TYPE_STAMPS } from "./ancillary";
+import { STAMP_TRANSMIT, Controls, readControls, timespecAt } from "./ancillary";
 
 /** The most messages of a call. More do not pay: the transmit stamps of a batch are made from one reading of the clock. */
 export const MMSG_BATCH: i32 = 32;
