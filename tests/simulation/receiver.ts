@@ -2,6 +2,7 @@
 // A computer with a GPS receiver: sentences, pulses or both, into the real core. Test: refclock.test.ts.
 
 import { Core } from "../../hosts/common/core/core.ts";
+import { CoreEvents } from "../../hosts/common/client/events.ts";
 import { RefclockCore, type SampleVerdict } from "../../hosts/common/client/refclock-core.ts";
 import { SimulatedClock } from "./node.ts";
 import { Random } from "./rng.ts";
@@ -45,7 +46,7 @@ export class Receiver implements Process {
   readonly clock = new SimulatedClock();
   readonly world: World;
   readonly core = new Core();
-  readonly refclocks = new RefclockCore(this.core);
+  readonly refclocks = new RefclockCore(new CoreEvents(this.core));
   readonly verdicts: Record<SampleVerdict, number> = { taken: 0, unfit: 0, unnumbered: 0, ambiguous: 0, disputed: 0 };
   /** Errors of the wall clock at each second, s. */
   readonly errors: number[] = [];

@@ -8,7 +8,8 @@
  * @module
  */
 
-import { DisciplineCore, type Actions } from "../../hosts/common/client/discipline.ts";
+import { DisciplineCore } from "../../hosts/common/client/discipline.ts";
+import type { Actions } from "../../hosts/common/client/events.ts";
 import type { SourceVersion } from "../../hosts/common/client/version.ts";
 import { ascii, packet, type HeaderFields } from "./core.ts";
 

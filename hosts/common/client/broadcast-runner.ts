@@ -8,7 +8,7 @@
 
 import type { Datagram, Endpoint, UdpSocket } from "../host.ts";
 import { sameAddress } from "./address.ts";
-import type { Actions } from "./discipline.ts";
+import type { Actions } from "./events.ts";
 import { endpointsOf } from "./resolve.ts";
 import { steerOrStop, type RunnerContext, type RunnerOptions } from "./runner.ts";
 import { NTP_PORT } from "./source.ts";
@@ -43,7 +43,7 @@ export class BroadcastRunner {
     this.#context = context;
     this.#listen = listen;
     this.options = options;
-    context.core.openBroadcast(options.index, options);
+    context.core.broadcasts.open(options.index, options);
   }
 
   get endpoint(): Endpoint | undefined {
@@ -95,7 +95,7 @@ export class BroadcastRunner {
     watch();
     const came = clock.carry(datagram.receivedNs);
     const now = clock.monotonic();
-    this.#obey(core.broadcastPacket(this.options.index, datagram.data, came, now, this.#random()), now);
+    this.#obey(core.broadcasts.packet(this.options.index, datagram.data, came, { monotonic: now, random: this.#random() }), now);
   }
 
   #random(): bigint {
@@ -105,7 +105,7 @@ export class BroadcastRunner {
   #due(): void {
     if (this.#closed) return;
     const now = this.#context.clock.monotonic();
-    this.#obey(this.#context.core.broadcastTimer(this.options.index, now, this.#random()), now);
+    this.#obey(this.#context.core.broadcasts.timer(this.options.index, now, this.#random()), now);
   }
 
   /** One request of the volley, from a port of its own. Never rejects. */
@@ -139,7 +139,7 @@ export class BroadcastRunner {
     const { core, clock } = this.#context;
     const came = clock.carry(datagram.receivedNs);
     const now = clock.monotonic();
-    this.#obey(core.broadcastReply(this.options.index, datagram.data, came, now), now);
+    this.#obey(core.broadcasts.reply(this.options.index, datagram.data, came, now), now);
   }
 
   #obey(actions: Actions, nowNs: bigint): void {

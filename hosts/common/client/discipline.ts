@@ -2,42 +2,26 @@
 /**
  * The typed face of the core's associations and discipline: events in, actions out. Decides nothing.
  *
- * Monotonic times cross as unsigned 32.32 s of the steered clock's own monotonic scale; outside they are bigint ns.
+ * How they cross is in events.ts; what only peers, broadcasts, a search for servers or reference clocks need has a file each.
  *
  * @module
  */
 
-import { Core, unsigned } from "../core/core.ts";
+import { Core } from "../core/core.ts";
 import { refidFromText } from "../core/cold.ts";
-import { putKey, putNts, putRandom, type NtsKeys } from "./authentication.ts";
-import type { SymmetricKey } from "./keys.ts";
+import { putNts, putRandom, type NtsKeys } from "./authentication.ts";
+import { BroadcastCore } from "./broadcast-core.ts";
+import { CoreEvents, oldVersion, type Actions, type Moment, type OpenOptions } from "./events.ts";
+import { ManycastCore } from "./manycast-core.ts";
 import { addressOctets, refidOf } from "./refid.ts";
 import { RefclockCore } from "./refclock-core.ts";
-import type { SourceVersion } from "./version.ts";
+import { SymmetricCore } from "./symmetric-core.ts";
 import { readSource, type SourceVariables } from "./source-variables.ts";
 
 export type { SourceVariables } from "./source-variables.ts";
 
 /** How the core corrects the clock. */
 export type Algorithm = "estimator" | "pll-fll";
-
-/** What the core asks the host to do after an event. */
-export interface Actions {
-  /** The packet to send; a copy. */
-  readonly send?: Uint8Array;
-  /** When to call {@link DisciplineCore.timer} for this source again, monotonic ns. */
-  readonly timerNs?: bigint;
-  /** The steering may have changed: obey it. */
-  readonly steer: boolean;
-  /** The source's name may have moved. */
-  readonly resolve: boolean;
-  /** The server does not want to be asked. */
-  readonly stop: boolean;
-  /** A usable answer came, also where its time is not followed. */
-  readonly heard?: true;
-  /** NTS keys are missing: establish them, then call {@link DisciplineCore.timer}. */
-  readonly establish?: true;
-}
 
 /** What the clock is to do. */
 export interface Steering {
@@ -75,44 +59,22 @@ export interface SystemVariables {
   readonly local: boolean;
 }
 
-const ACTION_SEND = 1 << 0;
-const ACTION_TIMER = 1 << 1;
-const ACTION_STEER = 1 << 2;
-const ACTION_RESOLVE = 1 << 3;
-const ACTION_STOP = 1 << 4;
-const ACTION_ESTABLISH = 1 << 5;
-const ACTION_HEARD = 1 << 6;
 /** Octets that a reference identifier is chosen from, and of the filter of them. */
 const REFERENCE_ID_RANDOM = 64;
 const REFERENCE_IDS_OCTETS = 512;
-
-/** Modes that NTPv5 does not have. */
-function oldVersion(version: SourceVersion): 3 | 4 {
-  return version === 3 ? 3 : 4;
-}
 /** Cookies that a session is to have (RFC 8915 §5.7). */
 const COOKIES = 8;
-
-/** What a source is opened with, whatever its mode. */
-export interface OpenOptions {
-  readonly version: SourceVersion;
-  readonly minPoll: number;
-  readonly maxPoll: number;
-  readonly interleaved?: boolean;
-  /** We are a server ourselves, and must not follow who follows us. */
-  readonly serving?: boolean;
-  /** Believe only what this key vouches for. */
-  readonly key?: SymmetricKey | undefined;
-}
 
 /** One discipline over an instance of the core of its own. */
 export class DisciplineCore {
   readonly #core = new Core();
-  readonly #slot = this.#core.constant("SLOTS");
-  readonly #slotSize = this.#core.constant("SLOT_STRIDE_OCTETS");
+  readonly #events = new CoreEvents(this.#core);
   /** Of the sources with NTS. */
   readonly #random = new Map<number, (bytes: Uint8Array<ArrayBuffer>) => Uint8Array<ArrayBuffer>>();
-  readonly refclocks = new RefclockCore(this.#core);
+  readonly refclocks = new RefclockCore(this.#events);
+  readonly peers = new SymmetricCore(this.#events);
+  readonly broadcasts = new BroadcastCore(this.#events);
+  readonly manycast = new ManycastCore(this.#events);
 
   /** Begin. `frequency` and `skew` are what a drift file says; a skew of 0 means that nothing is known. */
   reset({ algorithm, frequency, skew, precision }: { algorithm: Algorithm; frequency: number; skew: number; precision: number }): void {
@@ -140,16 +102,10 @@ export class DisciplineCore {
 
   open(index: number, options: OpenOptions): void {
     const { version, serving = false } = options;
-    this.#core.exports.associationOpen(index, version === 3 ? 3 : 4, options.minPoll, options.maxPoll);
+    this.#core.exports.associationOpen(index, oldVersion(version), options.minPoll, options.maxPoll);
     if (version === 5 || version === "auto") this.useVersion(index, version, serving);
     if (options.interleaved) this.#core.exports.associationInterleave(index);
-    this.#useKey(index, options.key);
-  }
-
-  #useKey(index: number, key: SymmetricKey | undefined): void {
-    if (!key) return;
-    putKey(this.#core, index, key);
-    this.#core.exports.associationKey(index);
+    this.#events.useKey(index, options.key);
   }
 
   /** Ask with NTS, and believe nothing without it. `random` makes each request unlike any other. */
@@ -188,13 +144,6 @@ export class DisciplineCore {
     return this.#core.bytes.slice(at, at + REFERENCE_IDS_OCTETS);
   }
 
-  /** Peer with somebody. `ourAddress`: the address that the peer knows us by. */
-  openSymmetric(index: number, options: OpenOptions & { passive: boolean; ourAddress?: string | undefined }): void {
-    const { version, minPoll, maxPoll, passive, ourAddress } = options;
-    this.#core.exports.symmetricOpen(index, oldVersion(version), minPoll, maxPoll, passive ? 1 : 0, ourAddress ? refidOf(this.#core, ourAddress) : 0);
-    this.#useKey(index, options.key);
-  }
-
   /** A reference clock's identifier: what our peers are told that we follow. */
   reference(index: number, refid: string): void {
     this.#core.exports.sourceRefid(index, refidFromText(refid));
@@ -209,92 +158,6 @@ export class DisciplineCore {
     this.#core.exports.associationAddress(index, at, octets.length);
   }
 
-  symmetricTimer(index: number, monotonicNs: bigint, random: bigint, timeNs: bigint): Actions {
-    const { exports } = this.#core;
-    return this.#actions(exports.symmetricTimer(index, this.#time(monotonicNs), random, exports.timestampFromUnixNs(timeNs)));
-  }
-
-  /** When the packet to a peer left, on the steered clock. */
-  symmetricSent(index: number, timeNs: bigint): void {
-    this.#core.exports.symmetricSent(index, this.#core.exports.timestampFromUnixNs(timeNs));
-  }
-
-  /** A datagram from a peer. */
-  symmetricPacket(index: number, data: Uint8Array, came: { time: bigint; monotonic: bigint }, now: { time: bigint; monotonic: bigint; random: bigint }): Actions {
-    const { exports, bytes } = this.#core;
-    const length = data.length > this.#slotSize ? 0 : data.length;
-    bytes.set(data.subarray(0, length), this.#slot);
-    exports.associationCame(index, exports.timestampFromUnixNs(came.time), this.#time(came.monotonic));
-    return this.#actions(exports.symmetricPacket(index, length, this.#time(now.monotonic), now.random, exports.timestampFromUnixNs(now.time)));
-  }
-
-  openBroadcast(index: number, options: Pick<OpenOptions, "version" | "key">): void {
-    this.#core.exports.broadcastOpen(index, oldVersion(options.version));
-    this.#useKey(index, options.key);
-  }
-
-  broadcastTimer(index: number, monotonicNs: bigint, random: bigint): Actions {
-    return this.#actions(this.#core.exports.broadcastTimer(index, this.#time(monotonicNs), random));
-  }
-
-  /** A broadcast of the server's. */
-  broadcastPacket(index: number, data: Uint8Array, came: { time: bigint; monotonic: bigint }, nowNs: bigint, random: bigint): Actions {
-    const length = this.#put(index, data, came);
-    return this.#actions(this.#core.exports.broadcastPacket(index, length, this.#time(nowNs), random));
-  }
-
-  /** What may be the answer to a request of the volley. */
-  broadcastReply(index: number, data: Uint8Array, came: { time: bigint; monotonic: bigint }, nowNs: bigint): Actions {
-    const length = this.#put(index, data, came);
-    return this.#actions(this.#core.exports.broadcastReply(index, length, this.#time(nowNs)));
-  }
-
-  openManycast(which: number, version: number, limit: number): void {
-    this.#core.exports.manycastOpen(which, version, limit);
-  }
-
-  closeManycast(which: number): void {
-    this.#core.exports.manycastClose(which);
-  }
-
-  manycastTimer(which: number, monotonicNs: bigint, random: bigint): Actions {
-    return this.#actions(this.#core.exports.manycastTimer(which, this.#time(monotonicNs), random));
-  }
-
-  /** When the request to everybody left, on the steered clock. */
-  manycastSent(which: number, timeNs: bigint): void {
-    this.#core.exports.manycastSent(which, this.#core.exports.timestampFromUnixNs(timeNs));
-  }
-
-  /** Whether a datagram is the answer of a server that may be followed. */
-  manycastReply(which: number, data: Uint8Array, came: { time: bigint; monotonic: bigint }): boolean {
-    const { exports, bytes } = this.#core;
-    if (data.length > this.#slotSize) return false;
-    bytes.set(data, this.#slot);
-    return exports.manycastReply(which, data.length, exports.timestampFromUnixNs(came.time), this.#time(came.monotonic)) !== 0;
-  }
-
-  /** Source `index` follows a server that was found. */
-  manycastFollow(which: number, index: number): void {
-    this.#core.exports.manycastFollow(which, index);
-  }
-
-  /** The sources whose servers were found and are gone: they are to be closed. */
-  manycastLost(which: number): number[] {
-    const lost: number[] = [];
-    for (let index = this.#core.exports.manycastLost(which); index >= 0; index = this.#core.exports.manycastLost(which)) lost.push(index);
-    return lost;
-  }
-
-  /** A datagram into the core's slot. Longer than any NTP packet: an empty one is passed over and counted alike. */
-  #put(index: number, data: Uint8Array, came: { time: bigint; monotonic: bigint }): number {
-    const { exports, bytes } = this.#core;
-    const length = data.length > this.#slotSize ? 0 : data.length;
-    bytes.set(data.subarray(0, length), this.#slot);
-    exports.associationCame(index, exports.timestampFromUnixNs(came.time), this.#time(came.monotonic));
-    return length;
-  }
-
   close(index: number): void {
     this.#random.delete(index);
     this.#core.exports.associationClose(index);
@@ -305,23 +168,19 @@ export class DisciplineCore {
     const { exports } = this.#core;
     const octets = this.#random.get(index);
     if (octets) putRandom(this.#core, octets);
-    return this.#actions(exports.associationTimer(index, this.#time(monotonicNs), random));
+    return this.#events.actions(exports.associationTimer(index, this.#events.monotonic(monotonicNs), random));
   }
 
   /** When its request left, on the steered clock. */
   sent(index: number, timeNs: bigint): void {
     const { exports } = this.#core;
-    exports.associationSent(index, exports.timestampFromUnixNs(timeNs));
+    exports.associationSent(index, this.#events.timestamp(timeNs));
   }
 
   /** A datagram from its address; when it came, on the steered clock and its monotonic scale, and the latter now. */
-  reply(index: number, data: Uint8Array, came: { time: bigint; monotonic: bigint }, nowNs: bigint): Actions {
-    const { exports, bytes } = this.#core;
-    // Longer than any NTP packet: an empty one is passed over and counted alike.
-    const length = data.length > this.#slotSize ? 0 : data.length;
-    bytes.set(data.subarray(0, length), this.#slot);
-    exports.associationCame(index, exports.timestampFromUnixNs(came.time), this.#time(came.monotonic));
-    return this.#actions(exports.associationReply(index, length, this.#time(nowNs)));
+  reply(index: number, data: Uint8Array, came: Moment, nowNs: bigint): Actions {
+    const length = this.#events.take(index, data, came);
+    return this.#events.actions(this.#core.exports.associationReply(index, length, this.#events.monotonic(nowNs)));
   }
 
   /** Whether a source's request is still without an answer. */
@@ -331,7 +190,7 @@ export class DisciplineCore {
   }
 
   steeringTimer(monotonicNs: bigint): void {
-    this.#core.exports.disciplineTimer(this.#time(monotonicNs));
+    this.#core.exports.disciplineTimer(this.#events.monotonic(monotonicNs));
   }
 
   /** Forget requests under way: the clock has just been stepped by us. */
@@ -343,13 +202,13 @@ export class DisciplineCore {
   /** A leap second (1 insert, 2 delete, 0 none) that the clock will make by itself at `atNs`. */
   expectLeap(leap: number, atNs: bigint): void {
     const { exports } = this.#core;
-    exports.clockWatchLeap(leap, exports.timestampFromUnixNs(atNs));
+    exports.clockWatchLeap(leap, this.#events.timestamp(atNs));
   }
 
   /** Compare wall and monotonic time, read together: 0 undisturbed, 1 stepped back, 2 stepped ahead or slept, 3 leapt. */
   watchClock(timeNs: bigint, monotonicNs: bigint): number {
     const { exports } = this.#core;
-    return exports.clockWatch(exports.timestampFromUnixNs(timeNs), this.#time(monotonicNs));
+    return exports.clockWatch(this.#events.timestamp(timeNs), this.#events.monotonic(monotonicNs));
   }
 
   steering(): Steering {
@@ -362,7 +221,7 @@ export class DisciplineCore {
       frequency: view.getFloat64(at("FREQUENCY"), true),
       skew: view.getFloat64(at("SD_FREQUENCY"), true),
       remaining: view.getFloat64(at("REMAINING"), true),
-      ...(until === 0n ? {} : { untilNs: this.#nanoseconds(until) }),
+      ...(until === 0n ? {} : { untilNs: this.#events.nanoseconds(until) }),
       stepNs: exports.intervalToNs(step),
       poll: view.getInt32(at("POLL"), true),
       synchronised: view.getInt32(at("SYNCHRONISED"), true) !== 0,
@@ -372,7 +231,7 @@ export class DisciplineCore {
 
   system(monotonicNs: bigint): SystemVariables {
     const { view, exports } = this.#core;
-    exports.systemUpdate(this.#time(monotonicNs));
+    exports.systemUpdate(this.#events.monotonic(monotonicNs));
     const at = (name: string) => exports.systemOut() + this.#core.constant(`SYSTEM_${name}`);
     return {
       peer: view.getInt32(at("PEER"), true),
@@ -387,33 +246,6 @@ export class DisciplineCore {
   }
 
   source(index: number): SourceVariables {
-    return readSource(this.#core, index, (time) => this.#nanoseconds(time));
+    return readSource(this.#core, index, (time) => this.#events.nanoseconds(time));
   }
-
-  #actions(bits: number): Actions {
-    const { view, exports, bytes } = this.#core;
-    const at = exports.actionOut();
-    const length = view.getInt32(at + this.#core.constant("ACTION_LENGTH"), true);
-    return {
-      ...(bits & ACTION_SEND ? { send: bytes.slice(this.#slot, this.#slot + length) } : {}),
-      ...(bits & ACTION_TIMER ? { timerNs: this.#nanoseconds(view.getBigUint64(at + this.#core.constant("ACTION_TIMER"), true)) } : {}),
-      steer: (bits & ACTION_STEER) !== 0,
-      resolve: (bits & ACTION_RESOLVE) !== 0,
-      stop: (bits & ACTION_STOP) !== 0,
-      ...(bits & ACTION_HEARD ? { heard: true as const } : {}),
-      ...(bits & ACTION_ESTABLISH ? { establish: true as const } : {}),
-    };
-  }
-
-  /** Monotonic ns to 32.32 s. The origin does not matter and era wraps are harmless, as only differences count. */
-  #time(ns: bigint): bigint {
-    return this.#core.exports.timestampFromUnixNs(ns);
-  }
-
-  #nanoseconds(time: bigint): bigint {
-    return this.#core.exports.timestampToUnixNs(unsigned(time), this.#pivotNs);
-  }
-
-  /** Monotonic clocks start near zero and live for less than 68 years. */
-  readonly #pivotNs = 0n;
 }

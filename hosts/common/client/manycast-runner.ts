@@ -9,7 +9,7 @@
 import { NtpError } from "../errors.ts";
 import type { Datagram, Endpoint, UdpSocket } from "../host.ts";
 import { sameAddress } from "./address.ts";
-import type { Actions } from "./discipline.ts";
+import type { Actions } from "./events.ts";
 import { endpointsOf } from "./resolve.ts";
 import type { RunnerContext, SourceRunner } from "./runner.ts";
 import type { Source } from "./source.ts";
@@ -42,7 +42,7 @@ export const MANYCAST_SERVERS = 4;
 
 /** Answers count for so long, ms; the core has the same. */
 const WINDOW_MS = 5000;
-/** Datagrams before the send stamp is known; more are dropped. */
+/** Of these answers so many may come before the send stamp is known: the whole network answers. */
 const EARLY_LIMIT = 64;
 /** Servers remembered; answers of further ones are passed over. */
 const KNOWN_LIMIT = 256;
@@ -61,7 +61,7 @@ export class ManycastRunner {
   constructor(context: ManycastContext, options: ManycastRunnerOptions) {
     this.#context = context;
     this.#options = options;
-    context.core.openManycast(options.which, options.version, options.limit);
+    context.core.manycast.open(options.which, options.version, options.limit);
   }
 
   /** Ask for the first time. @throws {NtpError} `UNSUPPORTED` where groups cannot be asked */
@@ -75,7 +75,7 @@ export class ManycastRunner {
     this.#closed = true;
     clearTimeout(this.#timer);
     this.#endWindow();
-    this.#context.core.closeManycast(this.#options.which);
+    this.#context.core.manycast.close(this.#options.which);
   }
 
   /** The timer's time has come. Never rejects. */
@@ -84,7 +84,7 @@ export class ManycastRunner {
     const { core, clock, host } = this.#context;
     this.#forgetLost();
     const random = new DataView(host.random(new Uint8Array(8)).buffer).getBigUint64(0);
-    const actions = core.manycastTimer(this.#options.which, clock.monotonic(), random);
+    const actions = core.manycast.timer(this.#options.which, clock.monotonic(), random);
     this.#schedule(actions);
     this.#endWindow();
     if (!actions.send) return;
@@ -103,7 +103,7 @@ export class ManycastRunner {
 
   /** A server that is gone may be found again, but for one that does not want us. */
   #forgetLost(): void {
-    const lost = new Set(this.#context.core.manycastLost(this.#options.which));
+    const lost = new Set(this.#context.core.manycast.lost(this.#options.which));
     for (const [address, runner] of this.#known) {
       if (!lost.has(runner.options.index)) continue;
       if (!runner.closed) this.#known.delete(address);
@@ -128,7 +128,7 @@ export class ManycastRunner {
     this.#windowTimer = setTimeout(() => this.#endWindow(), WINDOW_MS);
     const { sentNs } = await socket.send(packet, group);
     if (!current()) return;
-    core.manycastSent(this.#options.which, clock.carry(sentNs).time);
+    core.manycast.sent(this.#options.which, clock.carry(sentNs).time);
     take = (datagram) => {
       if (current() && datagram.from.port === group.port) this.#take(datagram);
     };
@@ -146,11 +146,11 @@ export class ManycastRunner {
     const { core, clock, found } = this.#context;
     const { which } = this.#options;
     if (this.#known.size >= KNOWN_LIMIT || [...this.#known.keys()].some((address) => sameAddress(address, from.address))) return;
-    if (!core.manycastReply(which, data, clock.carry(receivedNs))) return;
+    if (!core.manycast.reply(which, data, clock.carry(receivedNs))) return;
     const runner = found(from);
     if (!runner) return;
     this.#known.set(from.address, runner);
-    core.manycastFollow(which, runner.options.index);
+    core.manycast.follow(which, runner.options.index);
     void this.#begin(runner, from);
   }
 

@@ -6,7 +6,7 @@
  */
 
 import type { Datagram, Endpoint } from "../host.ts";
-import type { Actions } from "./discipline.ts";
+import type { Actions } from "./events.ts";
 import type { PeerPort } from "./peering.ts";
 import { endpointsOf } from "./resolve.ts";
 import { steerOrStop, type RunnerContext, type RunnerOptions } from "./runner.ts";
@@ -80,7 +80,7 @@ export class PeerRunner {
     const { core } = this.#context;
     const { index, passive } = this.options;
     this.#endpoint = endpoint;
-    core.openSymmetric(index, { ...this.options, ourAddress });
+    core.peers.open(index, { ...this.options, ourAddress });
     core.address(index, endpoint.address);
     this.#unregister = this.#port.register(endpoint, (datagram) => this.#take(datagram), passive);
   }
@@ -89,7 +89,7 @@ export class PeerRunner {
     if (this.#closed) return;
     const { core, clock } = this.#context;
     const now = clock.monotonic();
-    this.#obey(core.symmetricTimer(this.options.index, now, this.#random(), clock.now()), now);
+    this.#obey(core.peers.timer(this.options.index, { monotonic: now, time: clock.now() }, this.#random()), now);
   }
 
   #random(): bigint {
@@ -107,7 +107,7 @@ export class PeerRunner {
     watch();
     const came = clock.carry(datagram.receivedNs);
     const now = { monotonic: clock.monotonic(), time: clock.now(), random: this.#random() };
-    this.#obey(core.symmetricPacket(this.options.index, datagram.data, came, now), now.monotonic);
+    this.#obey(core.peers.packet(this.options.index, datagram.data, came, now), now.monotonic);
   }
 
   async #send(packet: Uint8Array, endpoint: Endpoint): Promise<void> {
@@ -115,7 +115,7 @@ export class PeerRunner {
     this.#sending += 1;
     try {
       const { sentNs } = await this.#port.send(packet, endpoint);
-      if (!this.#closed) core.symmetricSent(this.options.index, clock.carry(sentNs).time);
+      if (!this.#closed) core.peers.sent(this.options.index, clock.carry(sentNs).time);
       this.lastError = undefined;
     } catch (error) {
       this.lastError = (error as Error).message;

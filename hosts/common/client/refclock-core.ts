@@ -6,8 +6,9 @@
  */
 
 import { NtpError } from "../errors.ts";
-import { Core, unsigned } from "../core/core.ts";
+import type { Core } from "../core/core.ts";
 import type { RefClockSample, RefClockTuning } from "../refclock/refclock.ts";
+import type { CoreEvents, Moment } from "./events.ts";
 
 /** What became of a sample, in the order of the core's SAMPLE_*. */
 const VERDICTS = ["taken", "unfit", "unnumbered", "ambiguous", "disputed"] as const;
@@ -22,25 +23,19 @@ export const VERDICT_MEANINGS: Readonly<Record<SampleVerdict, string>> = {
   disputed: "it jumps by whole seconds against all that it said before: not used until it agrees again, or has said so for five minutes",
 };
 
-const TIMER = 1 << 1;
-const STEER = 1 << 2;
 const NOSELECT = 1;
 const PREFER = 2;
 const NS_PER_SECOND = 1_000_000_000n;
 /** Silent for longer, no source counts (assembly/discipline/combine.ts), s. */
 const LONGEST_HOLDOVER = 8192;
 
-/** A moment on the steered clock and on its monotonic scale. */
-interface Moment {
-  readonly time: bigint;
-  readonly monotonic: bigint;
-}
-
 export class RefclockCore {
+  readonly #events: CoreEvents;
   readonly #core: Core;
 
-  constructor(core: Core) {
-    this.#core = core;
+  constructor(events: CoreEvents) {
+    this.#events = events;
+    this.#core = events.core;
   }
 
   /** @throws {NtpError} when there are too many. */
@@ -66,8 +61,8 @@ export class RefclockCore {
   sample(index: number, { timeNs, pulse, leap = 0, health }: RefClockSample, dispersion: number, taken: Moment, nowNs: bigint): SampleVerdict {
     const { exports } = this.#core;
     exports.refclockQuality(index, exports.intervalFromSeconds(dispersion), health === "bad" ? 3 : leap);
-    const monotonic = this.#time(taken.monotonic);
-    const now = this.#time(nowNs);
+    const monotonic = this.#events.monotonic(taken.monotonic);
+    const now = this.#events.monotonic(nowNs);
     const verdict = pulse
       ? exports.refclockPulse(index, exports.timestampFromUnixNs(taken.time - (((timeNs % NS_PER_SECOND) + NS_PER_SECOND) % NS_PER_SECOND)), monotonic, now)
       : exports.refclockSample(index, exports.timestampFromUnixNs(timeNs), exports.timestampFromUnixNs(taken.time), monotonic, now);
@@ -76,10 +71,8 @@ export class RefclockCore {
 
   /** The poll interval is over. */
   timer(index: number, nowNs: bigint): { timerNs?: bigint; steer: boolean; disputed: boolean } {
-    const { exports, view } = this.#core;
-    const bits = exports.refclockTimer(index, this.#time(nowNs));
-    const timer = unsigned(view.getBigUint64(exports.actionOut() + this.#core.constant("ACTION_TIMER"), true));
-    return { ...(bits & TIMER ? { timerNs: exports.timestampToUnixNs(timer, 0n) } : {}), steer: (bits & STEER) !== 0, disputed: this.#verdict(index) === "disputed" };
+    const { timerNs, steer } = this.#events.actions(this.#core.exports.refclockTimer(index, this.#events.monotonic(nowNs)));
+    return { ...(timerNs === undefined ? {} : { timerNs }), steer, disputed: this.#verdict(index) === "disputed" };
   }
 
   #verdict(index: number): SampleVerdict {
@@ -93,9 +86,5 @@ export class RefclockCore {
 
   close(index: number): void {
     this.#core.exports.refclockClose(index);
-  }
-
-  #time(ns: bigint): bigint {
-    return this.#core.exports.timestampFromUnixNs(ns);
   }
 }

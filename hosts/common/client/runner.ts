@@ -12,8 +12,9 @@
 
 import type { Datagram, Endpoint, Host, UdpSocket } from "../host.ts";
 import type { SteeredClock } from "../clock/steered.ts";
-import type { Actions, DisciplineCore } from "./discipline.ts";
 import { sameAddress } from "./address.ts";
+import type { DisciplineCore } from "./discipline.ts";
+import type { Actions } from "./events.ts";
 import type { Establish } from "./keyring.ts";
 import type { SymmetricKey } from "./keys.ts";
 import { NtsLink } from "./ntslink.ts";
@@ -59,9 +60,9 @@ const NS_PER_SECOND = 1_000_000_000n;
 const BURST_POLL = 1;
 /** A reply that takes longer measures nothing worth having, ms. */
 const ANSWER_LIMIT_MS = 5000;
+
 /** Datagrams before the send stamp is known; more are dropped. */
 const EARLY_LIMIT = 16;
-
 /** What every runner does last: pass steering on, and end when the server does not want us. */
 export function steerOrStop(runner: { readonly options: RunnerOptions; close(): void }, { steer, stopped }: RunnerContext, actions: Actions, nowNs: bigint): void {
   if (actions.steer) steer(nowNs);
