@@ -13,6 +13,7 @@ import type { Datagram, Endpoint, Host, SendStamp, UdpSocket } from "../host.ts"
 import type { Claim, Completion, ExchangeCore, Request } from "./exchange.ts";
 import { sameAddress } from "./address.ts";
 import type { Authentication } from "./authentication.ts";
+import { EarlyDatagrams } from "./early.ts";
 import { testNames } from "./problems.ts";
 import type { Sample } from "./sample.ts";
 import type { NtpVersion } from "./version.ts";
@@ -22,9 +23,6 @@ export type Outcome =
   | { readonly kind: "sample"; readonly sample: Sample; readonly completable: Completable }
   /** The address cannot be reached or asked; the error says why. */
   | { readonly kind: "failed"; readonly error: Error };
-
-/** Answers that come before the send has told its stamp wait here; a flood beyond this many is dropped. */
-const EARLY_LIMIT = 16;
 
 /** What of an exchange a later one can complete in interleaved mode. */
 export type Completable = Omit<Completion, "echo">;
@@ -52,7 +50,7 @@ export class Attempt {
   readonly ignored = new Map<string, number>();
   readonly endpoint: Endpoint;
   readonly #options: AttemptOptions;
-  readonly #early: (Datagram & { data: Uint8Array })[] = [];
+  readonly #early = new EarlyDatagrams();
   #request: Request;
   #claim: Claim | undefined;
   /** When the request was handed to the socket, by `performance.now()`. */
@@ -102,8 +100,9 @@ export class Attempt {
     this.#socket = socket;
     if (this.#closed) return socket.close();
     this.#askedAt = performance.now();
-    this.#sent = await socket.send(this.#packet(), endpoint);
-    for (const datagram of this.#early.splice(0)) this.#judge(datagram, this.#sent);
+    const sent = await socket.send(this.#packet(), endpoint);
+    this.#sent = sent;
+    this.#early.release((datagram) => this.#judge(datagram, sent));
   }
 
   /** The request, made when nothing but the send is left to do. */
@@ -117,7 +116,7 @@ export class Attempt {
   #onDatagram(datagram: Datagram): void {
     if (this.#closed) return;
     if (this.#sent) return this.#judge(datagram, this.#sent);
-    if (this.#early.length < EARLY_LIMIT) this.#early.push({ ...datagram, data: datagram.data.slice() });
+    this.#early.hold(datagram);
   }
 
   #judge(datagram: Datagram, sent: SendStamp): void {

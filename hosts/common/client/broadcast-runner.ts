@@ -8,6 +8,7 @@
 
 import type { Datagram, Endpoint, UdpSocket } from "../host.ts";
 import { sameAddress } from "./address.ts";
+import { EarlyDatagrams } from "./early.ts";
 import type { Actions } from "./events.ts";
 import { endpointsOf } from "./resolve.ts";
 import { steerOrStop, type RunnerContext, type RunnerOptions } from "./runner.ts";
@@ -23,7 +24,6 @@ export interface ListenOptions {
   readonly interface?: string;
 }
 
-const EARLY_LIMIT = 16;
 /** What a socket that could not be opened is tried again after, ms. */
 const RETRY_MS = 16_000;
 
@@ -115,8 +115,8 @@ export class BroadcastRunner {
     const { host, core, clock } = this.#context;
     this.#asking?.close();
     this.#asking = undefined;
-    const early: Datagram[] = [];
-    let take = (datagram: Datagram) => void (early.length < EARLY_LIMIT && early.push({ ...datagram, data: datagram.data.slice() }));
+    const early = new EarlyDatagrams();
+    let take = (datagram: Datagram) => early.hold(datagram);
     const handlers = { onDatagram: (datagram: Datagram) => take(datagram), onError: (error: Error) => void (this.lastError = error.message) };
     try {
       const socket = await host.openUdp!({ family: server.address.includes(":") ? 6 : 4, connect: server }, handlers, "kernel");
@@ -131,7 +131,7 @@ export class BroadcastRunner {
     take = (datagram) => {
       if (current()) this.#onReply(datagram, server);
     };
-    for (const datagram of early) take(datagram);
+    early.release(take);
   }
 
   #onReply(datagram: Datagram, server: Endpoint): void {

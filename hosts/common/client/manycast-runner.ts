@@ -9,6 +9,7 @@
 import { NtpError } from "../errors.ts";
 import type { Datagram, Endpoint, UdpSocket } from "../host.ts";
 import { sameAddress } from "./address.ts";
+import { EarlyDatagrams } from "./early.ts";
 import type { Actions } from "./events.ts";
 import { endpointsOf } from "./resolve.ts";
 import type { RunnerContext, SourceRunner } from "./runner.ts";
@@ -118,8 +119,8 @@ export class ManycastRunner {
     const current = () => !this.#closed && request === this.#request;
     const [group] = await endpointsOf(host, this.#options.source);
     if (!group || !current()) return;
-    const early: Datagram[] = [];
-    let take = (datagram: Datagram) => void (early.length < EARLY_LIMIT && early.push({ ...datagram, data: datagram.data.slice() }));
+    const early = new EarlyDatagrams(EARLY_LIMIT);
+    let take = (datagram: Datagram) => early.hold(datagram);
     const handlers = { onDatagram: (datagram: Datagram) => take(datagram), onError() {} };
     const family = group.address.includes(":") ? 6 : 4;
     const socket = await host.openUdp!({ family, broadcast: true, multicastHops: this.#options.hops }, handlers, "kernel");
@@ -132,7 +133,7 @@ export class ManycastRunner {
     take = (datagram) => {
       if (current() && datagram.from.port === group.port) this.#take(datagram);
     };
-    for (const datagram of early) take(datagram);
+    early.release(take);
   }
 
   #endWindow(): void {

@@ -6,6 +6,7 @@
  */
 
 import type { Datagram, Endpoint } from "../host.ts";
+import { EarlyDatagrams } from "./early.ts";
 import type { Actions } from "./events.ts";
 import type { PeerPort } from "./peering.ts";
 import { endpointsOf } from "./resolve.ts";
@@ -17,18 +18,15 @@ export interface PeerRunnerOptions extends RunnerOptions {
   readonly passive: boolean;
 }
 
-/** Datagrams that wait for the stamp of our packet; more are dropped. */
-const EARLY_LIMIT = 16;
-
 export class PeerRunner {
   readonly options: PeerRunnerOptions;
   readonly #context: RunnerContext;
   readonly #port: PeerPort;
+  readonly #early = new EarlyDatagrams();
   #endpoint: Endpoint | undefined;
   #unregister: (() => void) | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #sending = 0;
-  #early: Datagram[] = [];
   #closed = false;
   lastError: string | undefined;
 
@@ -99,10 +97,7 @@ export class PeerRunner {
   #take(datagram: Datagram): void {
     if (this.#closed) return;
     // What answers a packet MUST NOT be judged before its stamp is known.
-    if (this.#sending > 0) {
-      if (this.#early.length < EARLY_LIMIT) this.#early.push({ ...datagram, data: datagram.data.slice() });
-      return;
-    }
+    if (this.#sending > 0) return this.#early.hold(datagram);
     const { core, clock, watch } = this.#context;
     watch();
     const came = clock.carry(datagram.receivedNs);
@@ -122,7 +117,7 @@ export class PeerRunner {
     } finally {
       this.#sending -= 1;
     }
-    for (const datagram of this.#early.splice(0)) this.#take(datagram);
+    this.#early.release((datagram) => this.#take(datagram));
   }
 
   #obey(actions: Actions, nowNs: bigint): void {

@@ -14,6 +14,7 @@ import type { Datagram, Endpoint, Host, UdpSocket } from "../host.ts";
 import type { SteeredClock } from "../clock/steered.ts";
 import { sameAddress } from "./address.ts";
 import type { DisciplineCore } from "./discipline.ts";
+import { EarlyDatagrams } from "./early.ts";
 import type { Actions } from "./events.ts";
 import type { Establish } from "./keyring.ts";
 import type { SymmetricKey } from "./keys.ts";
@@ -61,8 +62,6 @@ const BURST_POLL = 1;
 /** A reply that takes longer measures nothing worth having, ms. */
 const ANSWER_LIMIT_MS = 5000;
 
-/** Datagrams before the send stamp is known; more are dropped. */
-const EARLY_LIMIT = 16;
 /** What every runner does last: pass steering on, and end when the server does not want us. */
 export function steerOrStop(runner: { readonly options: RunnerOptions; close(): void }, { steer, stopped }: RunnerContext, actions: Actions, nowNs: bigint): void {
   if (actions.steer) steer(nowNs);
@@ -233,10 +232,8 @@ export class SourceRunner {
 
   async #sendTo(endpoint: Endpoint, packet: Uint8Array, request: number): Promise<void> {
     const { host, core, clock } = this.#context;
-    const early: Datagram[] = [];
-    let take = (datagram: Datagram) => {
-      if (early.length < EARLY_LIMIT) early.push({ ...datagram, data: datagram.data.slice() });
-    };
+    const early = new EarlyDatagrams();
+    let take = (datagram: Datagram) => early.hold(datagram);
     const handlers = { onDatagram: (datagram: Datagram) => take(datagram), onError: (error: Error) => this.#failed(request, error) };
     const socket = await host.openUdp!({ family: endpoint.address.includes(":") ? 6 : 4, connect: endpoint }, handlers, "kernel");
     if (!this.#current(request)) return socket.close();
@@ -250,7 +247,7 @@ export class SourceRunner {
       if (this.#current(request)) this.#take(datagram, endpoint);
     };
     this.#release(request, ANSWER_LIMIT_MS);
-    for (const datagram of early) take(datagram);
+    early.release(take);
   }
 
   /** Close the socket of `request`: what is waited for is looked at again and again, which many sources would feel. */
