@@ -56,15 +56,18 @@ export class Speech {
 /** The one speech. */
 export const speak = changetype<Speech>(memory.data(offsetof<Speech>(), 8));
 
-/** Our system variables. */
+/** RFC 5905 §7.3: an uncalibrated local clock, "LOCL". */
+const REFID_LOCAL: u32 = 0x4c4f434c;
+
+/** Our system variables. A clock that is its own reference (systemLocal) vouches for itself, at the stratum that was asked for. */
 function describe(now: u64, wall: Timestamp): void {
   systemUpdate(now);
   const system = changetype<System>(systemOut());
-  const synchronised = system.peer >= 0 && system.stratum < STRATUM_UNSYNCHRONISED;
-  header.leap = <u8>(synchronised ? system.leap : LEAP_UNSYNCHRONISED);
-  header.stratum = <u8>(synchronised ? system.stratum : 0);
-  header.rootDelayShort = synchronised ? shortAbove(system.rootDelay) : 0;
-  header.rootDispersionShort = synchronised ? shortAbove(system.rootDispersion) : 0;
-  header.refid = synchronised ? load<u32>(refids + (<usize>system.peer << 2)) : 0;
-  header.referenceTime = synchronised ? wall - (now - system.updated) : 0;
+  const vouches = (system.peer >= 0 || system.local != 0) && system.stratum < STRATUM_UNSYNCHRONISED;
+  header.leap = <u8>(vouches ? system.leap : LEAP_UNSYNCHRONISED);
+  header.stratum = <u8>(vouches ? system.stratum : 0);
+  header.rootDelayShort = vouches ? shortAbove(system.rootDelay) : 0;
+  header.rootDispersionShort = vouches ? shortAbove(system.rootDispersion) : 0;
+  header.refid = !vouches ? 0 : system.peer >= 0 ? load<u32>(refids + (<usize>system.peer << 2)) : REFID_LOCAL;
+  header.referenceTime = vouches ? wall - (now - system.updated) : 0;
 }

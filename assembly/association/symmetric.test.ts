@@ -161,6 +161,35 @@ describe("a symmetric active association", () => {
     expect(core.view.getInt32(exports.systemOut() + core.constant("SYSTEM_PEER"), true)).toBe(INDEX);
   });
 
+  it("vouches for our own clock, at the stratum that was asked for, where nobody can be followed", () => {
+    const world = new World();
+    world.bench.exports.systemLocal(7);
+    const pair = new Pair(world);
+    pair.lost = () => true;
+    world.run(30);
+    const last = pair.sent.at(-1)!;
+    expect(fieldsOf(last)).toMatchObject({ leap: 0, stratum: 7 });
+    const view = new DataView(last.buffer);
+    // "LOCL", compared with itself just now, and 10 ms that nobody knows better.
+    expect(view.getUint32(12)).toBe(0x4c4f434c);
+    expect(Math.abs(Number(view.getBigUint64(40) - view.getBigUint64(16)) / 2 ** 32)).toBeLessThan(1e-3);
+    expect([view.getUint32(4), view.getUint32(8) / 65536]).toEqual([0, expect.closeTo(0.01, 4)]);
+    // A peer that is heard is followed instead.
+    pair.lost = () => false;
+    world.run(100);
+    expect(fieldsOf(pair.sent.at(-1)!)).toMatchObject({ leap: 0, stratum: 2 });
+    world.bench.exports.systemLocal(0);
+  });
+
+  it("vouches for nothing where our own clock is not to be the reference", () => {
+    const pair = new Pair(new World());
+    pair.lost = () => true;
+    pair.world.run(30);
+    const last = pair.sent.at(-1)!;
+    expect(fieldsOf(last)).toMatchObject({ leap: 3, stratum: 0 });
+    expect([12, 4, 8].map((at) => new DataView(last.buffer).getUint32(at))).toEqual([0, 0, 0]);
+  });
+
   it.each([["lost by the network", "lost"], ["ours, lost", "ourLost"]] as const)("packets %s cost samples, not truth", (_, which) => {
     const pair = new Pair(new World());
     let count = 0;

@@ -70,6 +70,17 @@ describe.skipIf(skipped)(titled("chronyd is our peer", skipped), () => {
     expect(clock!.state.refid).toBe(server.address);
   });
 
+  it("chronyd follows a clock that is its own reference, and is not followed back", { timeout: 60_000 }, async () => {
+    const ours = await place();
+    await using peer = await chronyServer({ lines: [ours.line] });
+    await peerWith([], peer, ours, { sources: [{ source: sourceOf(peer), mode: "symmetric", ...POLLS }, { source: "refclock:local?stratum=7" }] });
+    await eventually("chronyd to select us", async () => ((await peer.ask("sources")).includes(`=* ${ours.address}`) ? true : undefined), peer.peer);
+    const data = await peer.report("ntpdata", ours.address);
+    expect([numberIn(data, "Stratum"), data.get("Leap status"), data.get("Reference ID")]).toEqual([7, "Normal", expect.stringContaining("4C4F434C")]);
+    await eventually("a loop to be seen", () => (followed(0).lastProblems.some(({ test }) => test === "testG") ? true : undefined), peer.peer);
+    expect(clock!.state).toMatchObject({ synchronised: false, local: true, stratum: 7 });
+  });
+
   it("both measure each other where neither follows the other alone", { timeout: 60_000 }, async () => {
     const ours = await place();
     await using server = await chronyServer({ lines: ["local stratum 1"] });
