@@ -53,7 +53,6 @@ export async function lendHost({ native = true }: { native?: boolean } = {}): Pr
     devices: { openSerial: serialLines(lent.clock, ffi), ...devicesOf(ffi) },
     ...lent,
     listenWebSocket: async (options) => (await import("./websocket.ts")).listenWebSocket(options),
-    ...clockAndSockets(ffi, runtimeClock, openUdp),
   };
 }
 

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { byCards, type CardOptions } from "./client/cards.ts";
 import { query, type QueryOptions } from "./client/query.ts";
 import type { Sample } from "./client/sample.ts";
 import { now, survey, type Survey, type SurveyOptions } from "./client/survey.ts";
@@ -87,13 +88,14 @@ export function createApi(lend: () => Promise<Host>): Escapement {
       lent = undefined;
       throw error;
     }));
+  const stamped = async (options: CardOptions = {}) => byCards(await host(), options);
   return {
-    now: async (options) => byRelay(await host(), options?.relay, (lent) => now(lent, options)),
-    query: async (source, options) => byRelay(await host(), options?.relay, (lent) => query(lent, source, options)),
-    survey: async (sources, options) => byRelay(await host(), options?.relay, (lent) => survey(lent, sources, options)),
-    startClock: async (options) => startClock(await hostByRelay(await host(), options?.relay), options),
+    now: async (options) => byRelay(await stamped(options), options?.relay, (lent) => now(lent, options)),
+    query: async (source, options) => byRelay(await stamped(options), options?.relay, (lent) => query(lent, source, options)),
+    survey: async (sources, options) => byRelay(await stamped(options), options?.relay, (lent) => survey(lent, sources, options)),
+    startClock: async (options) => startClock(await hostByRelay(await stamped(options), options?.relay), options),
     watch: async function* (options) {
-      yield* watch(await hostByRelay(await host(), options?.relay), options);
+      yield* watch(await hostByRelay(await stamped(options), options?.relay), options);
     },
     serve: async (options) => serve(await host(), options),
   };

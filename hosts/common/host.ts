@@ -14,8 +14,11 @@ import type { RefClockDevices } from "./refclock/devices.ts";
 import type { HostStreams } from "./stream.ts";
 import type { HostWebSockets } from "./websocket.ts";
 
-/** Who took a time stamp: the kernel as the datagram passed, or this process when it got round to it. */
-export type StampSource = "kernel" | "user";
+/** Who took a time stamp: the network card, the kernel as the datagram passed, or this process when it got round to it. */
+export type StampSource = "hardware" | "kernel" | "user";
+
+/** Network cards that are to stamp: interfaces by name, or all that can. */
+export type StampingCards = true | string | readonly string[];
 
 /** An IP address and a port. IPv6 addresses carry no brackets; a zone follows a `%`. */
 export interface Endpoint {
@@ -100,6 +103,8 @@ export interface UdpSocket {
   close(): void;
 }
 
+export type OpenUdp = (options: UdpOptions, handlers: UdpHandlers, stamps?: StampSource) => Promise<UdpSocket>;
+
 /** Everything a runtime lends. */
 export interface Host extends HostStreams, HostWebSockets {
   readonly runtime: "node" | "deno" | "bun" | "browser" | "edge";
@@ -115,7 +120,13 @@ export interface Host extends HostStreams, HostWebSockets {
    * Open a socket. Absent where there is no UDP. `stamps: "kernel"` asks for kernel time stamps where the host can;
    * the socket's own `stamps` says what it got.
    */
-  openUdp?(options: UdpOptions, handlers: UdpHandlers, stamps?: StampSource): Promise<UdpSocket>;
+  openUdp?: OpenUdp;
+  /**
+   * Switch the stamps of network cards on, for everybody on this machine, and open sockets that use them where kernel stamps
+   * are asked for. What a card cannot, and each stamp that is refused, falls back to the kernel's; `tell` is told why, once
+   * for each reason. Absent where cards cannot be asked.
+   */
+  stampByCards?(cards: StampingCards, tell: (reason: string) => void): OpenUdp;
   /** Files. Absent where there are none. */
   readonly files?: HostFiles;
   /** Threads for a server. Absent where there are none, or where the code of a thread is not at hand (not built, bundled). */

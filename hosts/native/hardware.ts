@@ -27,14 +27,12 @@
 
 import type { HardwareStamping } from "../common/refclock/devices.ts";
 import { O_RDONLY, type DeviceLayer } from "./device.ts";
+import { CLOCK_REALTIME, SOF_TIMESTAMPING_RAW_HARDWARE, SOF_TIMESTAMPING_RX_HARDWARE, SOF_TIMESTAMPING_TX_HARDWARE } from "./linux.ts";
 
 export const SIOCETHTOOL = 0x8946;
 export const SIOCSHWTSTAMP = 0x89b0;
 export const SIOCGHWTSTAMP = 0x89b1;
 export const ETHTOOL_GET_TS_INFO = 0x41;
-export const SOF_TIMESTAMPING_TX_HARDWARE = 1 << 0;
-export const SOF_TIMESTAMPING_RX_HARDWARE = 1 << 2;
-export const SOF_TIMESTAMPING_RAW_HARDWARE = 1 << 6;
 export const HWTSTAMP_TX_OFF = 0;
 export const HWTSTAMP_TX_ON = 1;
 export const HWTSTAMP_FILTER_NONE = 0;
@@ -276,18 +274,22 @@ function quickest(view: DataView, from: number, stride: number, method: PhcReadi
     const at = (place: number) => timeAt(view, from + (i * stride + place) * PTP_TIME.size);
     return between(at(0), at(1), at(2), method);
   });
-  return readings.reduce((best, reading) => (reading.window >= 0 && reading.window < best.window ? reading : best));
+  return leastDoubtful(readings);
+}
+
+/** One during which the system's clock was stepped back is none. */
+function leastDoubtful(readings: readonly PhcReading[]): PhcReading {
+  return readings.reduce((best, reading) => (best.window < 0 || (reading.window >= 0 && reading.window < best.window) ? reading : best));
 }
 
 /** No ioctl at all: three calls, with the process in between. */
 const readClock: Method = (layer, fd) => {
-  const CLOCK_REALTIME = 0;
   const readings = Array.from({ length: READINGS }, () => {
     const before = layer.clockNs(CLOCK_REALTIME);
     const phc = layer.clockNs(clockIdOf(fd));
     return between(before, phc, layer.clockNs(CLOCK_REALTIME), "clock");
   });
-  return readings.reduce((best, reading) => (reading.window >= 0 && reading.window < best.window ? reading : best));
+  return leastDoubtful(readings);
 };
 
 function between(before: bigint, phcNs: bigint, after: bigint, method: PhcReading["method"]): PhcReading {

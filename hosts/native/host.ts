@@ -1,32 +1,51 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
- * What FFI betters in a host: `clock_gettime`, and sockets with kernel time stamps for who asks.
+ * What FFI betters in a host: `clock_gettime`, and sockets with time stamps of the kernel, or of network cards, for who asks.
  *
  * @module
  */
 
-import type { Host, HostClock } from "../common/host.ts";
+import { networkInterfaces } from "node:os";
+import type { Host, HostClock, OpenUdp } from "../common/host.ts";
+import { Cards, type CardMeans, type OpenCards } from "./cards.ts";
 import { nativeClock } from "./clock.ts";
+import { bindDevices, kernelLayer } from "./device.ts";
 import type { Ffi } from "./ffi.ts";
 import { startStamping } from "./stamping.ts";
 import { openNativeUdp } from "./udp.ts";
 
 /** The runtime's own way of opening a socket, its user stamps read from `clock`. */
-type OpenUdp = (clock: HostClock, ...args: Parameters<NonNullable<Host["openUdp"]>>) => ReturnType<NonNullable<Host["openUdp"]>>;
+type OpenRuntimeUdp = (clock: HostClock, ...args: Parameters<OpenUdp>) => ReturnType<OpenUdp>;
 
 /**
  * Clock and sockets of a host: native where `ffi` and the platform give them, the runtime's own elsewhere. All stamps of a
  * host come from one clock, whoever takes them.
  */
-export function clockAndSockets(ffi: Ffi | undefined, runtimeClock: () => HostClock, openUdp: OpenUdp): Required<Pick<Host, "clock" | "openUdp">> {
+export function clockAndSockets(ffi: Ffi | undefined, runtimeClock: () => HostClock, openUdp: OpenRuntimeUdp): Required<Pick<Host, "clock" | "openUdp">> & Pick<Host, "stampByCards"> {
   const native = ffi && nativeClock(ffi);
   const clock = native ?? runtimeClock();
+  const opening = (cards?: Cards): OpenUdp => async (options, handlers, stamps = "user") => {
+    if (!native || stamps === "user") return openUdp(clock, options, handlers);
+    await startStamping(ffi);
+    return openNativeUdp(ffi, options, handlers, cards ? { cards } : {});
+  };
+  const means = native && cardMeans(ffi);
+  const open: OpenCards = new Map();
   return {
     clock,
-    async openUdp(options, handlers, stamps = "user") {
-      if (!native || stamps !== "kernel") return openUdp(clock, options, handlers);
-      await startStamping(ffi);
-      return openNativeUdp(ffi, options, handlers);
-    },
+    openUdp: opening(),
+    ...(means && { stampByCards: (wanted, tell) => opening(new Cards(means, wanted, { open, tell })) }),
+  };
+}
+
+function cardMeans(ffi: Ffi): CardMeans | undefined {
+  const libc = bindDevices(ffi);
+  if (!libc) return undefined;
+  return {
+    layer: kernelLayer(libc),
+    names: () => Object.keys(networkInterfaces()),
+    indexOf: (name) => libc.interfaceIndex(name),
+    nameOf: (index) => libc.interfaceName(index),
+    nowMs: () => performance.now(),
   };
 }

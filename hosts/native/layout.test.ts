@@ -27,6 +27,7 @@ const OFFSETS = {
   "struct cmsghdr": { size: 16, cmsg_len: 0, cmsg_level: 8, cmsg_type: 12 },
   "struct timespec": { size: 16, tv_sec: 0, tv_nsec: 8 },
   "struct scm_timestamping": { size: 48, ts: 0 },
+  "struct scm_ts_pktinfo": { size: 16, if_index: 0, pkt_length: 4 },
   "struct sock_extended_err": { size: 16, ee_errno: 0, ee_origin: 4, ee_type: 5, ee_code: 6, ee_info: 8, ee_data: 12 },
   "struct sockaddr_in": { size: 16, sin_family: 0, sin_port: 2, sin_addr: 4 },
   "struct sockaddr_in6": { size: 28, sin6_family: 0, sin6_port: 2, sin6_addr: 8, sin6_scope_id: 24 },
@@ -61,8 +62,12 @@ ${offsets.join("\n")}
   struct msghdr message = { .msg_control = control, .msg_controllen = sizeof control };
   struct cmsghdr *c = CMSG_FIRSTHDR(&message);
   c->cmsg_level = SOL_SOCKET, c->cmsg_type = SO_TIMESTAMPING, c->cmsg_len = CMSG_LEN(sizeof(struct scm_timestamping));
-  struct scm_timestamping stamps = { .ts = { { 1700000000, 123456789 } } };
+  struct scm_timestamping stamps = { .ts = { { 1700000000, 123456789 }, { 0, 0 }, { 1700000037, 5 } } };
   memcpy(CMSG_DATA(c), &stamps, sizeof stamps);
+  c = CMSG_NXTHDR(&message, c);
+  c->cmsg_level = SOL_SOCKET, c->cmsg_type = SCM_TIMESTAMPING_PKTINFO, c->cmsg_len = CMSG_LEN(sizeof(struct scm_ts_pktinfo));
+  struct scm_ts_pktinfo passed = { .if_index = 3, .pkt_length = 90 };
+  memcpy(CMSG_DATA(c), &passed, sizeof passed);
   c = CMSG_NXTHDR(&message, c);
   c->cmsg_level = SOL_IPV6, c->cmsg_type = IPV6_RECVERR, c->cmsg_len = CMSG_LEN(sizeof(struct sock_extended_err));
   struct sock_extended_err error = { .ee_errno = ENOMSG, .ee_origin = SO_EE_ORIGIN_TIMESTAMPING, .ee_data = 77 };
@@ -106,6 +111,8 @@ describe.skipIf(printed === undefined)("the system's headers agree", () => {
     const view = memory("control");
     expect(readControls(view, 0, view.byteLength)).toEqual({
       stampNs: 1_700_000_000_123_456_789n,
+      hardwareNs: 1_700_000_037_000_000_005n,
+      device: 3,
       error: { errno: 42, stampOf: 77 },
     });
   });

@@ -50,14 +50,26 @@ export const IPV6_TCLASS = 67;
 
 /** The control message of a stamp has the number of the option that asks for it. */
 export const SO_TIMESTAMPING = 37;
+/** Ask for stamps by the network card. */
+export const SOF_TIMESTAMPING_TX_HARDWARE = 1 << 0;
 export const SOF_TIMESTAMPING_TX_SOFTWARE = 1 << 1;
+export const SOF_TIMESTAMPING_RX_HARDWARE = 1 << 2;
 export const SOF_TIMESTAMPING_RX_SOFTWARE = 1 << 3;
 /** Report software stamps. */
 export const SOF_TIMESTAMPING_SOFTWARE = 1 << 4;
+/** Report the card's stamps, by its own clock. */
+export const SOF_TIMESTAMPING_RAW_HARDWARE = 1 << 6;
 /** Number the datagrams, from 0, and give a transmit stamp the number of its datagram. */
 export const SOF_TIMESTAMPING_OPT_ID = 1 << 7;
+/** Give an IPv4 transmit stamp the messages that were asked for, the interface it left by among them. */
+export const SOF_TIMESTAMPING_OPT_CMSG = 1 << 10;
 /** Give a transmit stamp without a copy of the datagram. */
 export const SOF_TIMESTAMPING_OPT_TSONLY = 1 << 11;
+/** Tell the interface that a card's receive stamp is from. */
+export const SOF_TIMESTAMPING_OPT_PKTINFO = 1 << 13;
+/** Give both transmit stamps, the kernel's and the card's, as an entry each. */
+export const SOF_TIMESTAMPING_OPT_TX_SWHW = 1 << 14;
+export const SCM_TIMESTAMPING_PKTINFO = 58;
 /** An entry of the error queue that is no error but a transmit stamp. */
 export const SO_EE_ORIGIN_TIMESTAMPING = 4;
 

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { readControls } from "./message.ts";
 
-const NOTHING = { stampNs: undefined, error: undefined };
+const NOTHING = { stampNs: undefined, hardwareNs: undefined, device: 0, error: undefined };
 
 /** One control message, padded to 8. */
 function control(level: number, type: number, data: Uint8Array): Uint8Array {
@@ -54,14 +54,28 @@ describe("control messages", () => {
   it("hold transmit stamps with the number of the datagram, behind messages nobody asked for", () => {
     const unknown = control(1, 99, Uint8Array.of(1, 2, 3));
     expect(read(unknown, stamp(5n, 6n), error(0, 42, 4, 0xfffffffe))).toEqual({
+      ...NOTHING,
       stampNs: 5_000_000_006n,
       error: { errno: 42, stampOf: 0xfffffffe },
     });
   });
 
-  it("are ignored where they are cut off", () => {
-    const whole = stamp(5n, 6n);
-    for (let length = 0; length < whole.length; length++) expect(read(whole.slice(0, length))).toEqual(NOTHING);
+  it("hold the card's stamp, and the interface that took it before the one that the socket sees", () => {
+    const [four, six] = [control(0, 8, Uint8Array.of(7, 0, 0, 0, 127, 0, 0, 1, 127, 0, 0, 1)), control(41, 50, Uint8Array.of(...Array<number>(16).fill(0xfe), 9, 0, 0, 0))];
+    const both = stamp(5n, 6n);
+    new DataView(both.buffer).setBigInt64(16 + 32, 42n, true);
+    expect(read(both, four)).toEqual({ ...NOTHING, stampNs: 5_000_000_006n, hardwareNs: 42_000_000_000n, device: 7 });
+    expect(read(six, both).device).toBe(9);
+    const stamper = control(1, 58, Uint8Array.of(3, 0, 0, 0, 90, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0));
+    expect([read(four, stamper).device, read(stamper, four).device]).toEqual([3, 3]);
+    // A driver that does not tell.
+    stamper[16] = 0;
+    expect(read(stamper, four).device).toBe(7);
+  });
+
+  it.each([["a stamp", stamp(5n, 6n)], ["an IPv4 address", control(0, 8, Uint8Array.of(7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0))], ["a stamp's interface", control(1, 58, new Uint8Array(16).fill(1))]])("are ignored where they are cut off: %s", (_, whole) => {
+    const parts = new DataView(whole.buffer).getUint32(0, true);
+    for (let length = 0; length < parts; length++) expect(read(whole.slice(0, length))).toEqual(NOTHING);
   });
 
   it("end the walk where a length is impossible", () => {

@@ -11,6 +11,9 @@
  *     40  usize    control length               16  timespec  (unused)
  *     48  i32      flags                        32  timespec  hardware
  *
+ *     scm_ts_pktinfo (16)                       in_pktinfo (12): 0 i32 interface
+ *      0  u32  interface, 0: not told            in6_pktinfo (20): 16 u32 interface
+ *
  *     sock_extended_err (16)
  *      0  u32  errno: ENOMSG for a transmit stamp, else what went wrong
  *      4  u8   origin: 1 local, 2 ICMP, 3 ICMPv6, 4 time stamp
@@ -29,8 +32,11 @@ import type { Endpoint } from "../common/host.ts";
 import type { Ffi } from "./ffi.ts";
 import {
   IP_RECVERR,
+  IP_PKTINFO,
+  IPV6_PKTINFO,
   IPV6_RECVERR,
   MSG_TRUNC,
+  SCM_TIMESTAMPING_PKTINFO,
   SO_EE_ORIGIN_TIMESTAMPING,
   SO_TIMESTAMPING,
   SOL_IP,
@@ -60,6 +66,10 @@ export interface ExtendedError {
 export interface Controls {
   /** The kernel's software stamp, ns since 1970. */
   readonly stampNs: bigint | undefined;
+  /** The network card's, by the card's own clock. */
+  readonly hardwareNs: bigint | undefined;
+  /** Index of the interface that the datagram passed; 0: not told. */
+  readonly device: number;
   readonly error: ExtendedError | undefined;
 }
 
@@ -114,7 +124,11 @@ export class Message {
 /** Walk the control messages in `length` octets at `offset`. Unknown ones are skipped; a broken one ends the walk. */
 export function readControls(view: DataView, offset: number, length: number): Controls {
   let stampNs: bigint | undefined;
+  let hardwareNs: bigint | undefined;
   let error: ExtendedError | undefined;
+  // The second is the one that the socket sees: a bond or a VLAN above the card that took the stamp.
+  let stamper = 0;
+  let device = 0;
   const end = offset + length;
   for (let at = offset; at + 16 <= end; ) {
     const size = view.getUint32(at, true);
@@ -123,12 +137,19 @@ export function readControls(view: DataView, offset: number, length: number): Co
     const type = view.getInt32(at + 12, true);
     if (level === SOL_SOCKET && type === SO_TIMESTAMPING && size >= 16 + 48) {
       stampNs = readTimespec(view, at + 16);
+      hardwareNs = readTimespec(view, at + 16 + 32);
+    } else if (level === SOL_SOCKET && type === SCM_TIMESTAMPING_PKTINFO && size >= 16 + 16) {
+      stamper = view.getUint32(at + 16, true);
+    } else if (level === SOL_IP && type === IP_PKTINFO && size >= 16 + 12) {
+      device = view.getUint32(at + 16, true);
+    } else if (level === SOL_IPV6 && type === IPV6_PKTINFO && size >= 16 + 20) {
+      device = view.getUint32(at + 16 + 16, true);
     } else if (isReceivedError(level, type) && size >= 16 + 16) {
       error = readExtendedError(view, at + 16);
     }
     at += (size + 7) & ~7;
   }
-  return { stampNs, error };
+  return { stampNs, hardwareNs, device: stamper || device, error };
 }
 
 function isReceivedError(level: number, type: number): boolean {

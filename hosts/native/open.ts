@@ -18,14 +18,30 @@ import { parseAddress, readSockaddr, SOCKADDR_BYTES, writeSockaddr } from "./soc
 const STAMPS =
   linux.SOF_TIMESTAMPING_TX_SOFTWARE | linux.SOF_TIMESTAMPING_RX_SOFTWARE | linux.SOF_TIMESTAMPING_SOFTWARE;
 const NUMBERED_STAMPS = STAMPS | linux.SOF_TIMESTAMPING_OPT_ID | linux.SOF_TIMESTAMPING_OPT_TSONLY;
+/**
+ * The kernel's stamps as well, to judge the card's by. A copy of the datagram comes back with each transmit stamp: without
+ * one, the kernel does not tell which interface an IPv4 datagram left by.
+ */
+const CARD_STAMPS =
+  STAMPS |
+  linux.SOF_TIMESTAMPING_TX_HARDWARE |
+  linux.SOF_TIMESTAMPING_RX_HARDWARE |
+  linux.SOF_TIMESTAMPING_RAW_HARDWARE |
+  linux.SOF_TIMESTAMPING_OPT_TX_SWHW |
+  linux.SOF_TIMESTAMPING_OPT_PKTINFO |
+  linux.SOF_TIMESTAMPING_OPT_CMSG;
+const NUMBERED_CARD_STAMPS = CARD_STAMPS | linux.SOF_TIMESTAMPING_OPT_ID;
 
-/** Open a non-blocking socket as `options` say and return its descriptor. Throws a SystemError and leaks nothing. */
-export function openSocket(libc: Libc, options: UdpOptions): number {
+/**
+ * Open a non-blocking socket as `options` say and return its descriptor; `byCard`: ask for the network card's stamps, too.
+ * Throws a SystemError and leaks nothing.
+ */
+export function openSocket(libc: Libc, options: UdpOptions, byCard = false): number {
   const domain = options.family === 4 ? linux.AF_INET : linux.AF_INET6;
   const fd = libc.socket(domain, linux.SOCK_DGRAM | linux.SOCK_NONBLOCK | linux.SOCK_CLOEXEC, 0);
   if (fd < 0) throw libc.failure("socket");
   try {
-    configure(libc, fd, options);
+    configure(libc, fd, options, byCard);
     const wildcard = options.family === 4 ? "0.0.0.0" : "::";
     const local = { address: options.address ?? wildcard, port: options.port ?? 0 };
     if (options.reuseAddress) setOption(libc, fd, [linux.SOL_SOCKET, linux.SO_REUSEADDR, 1]);
@@ -45,10 +61,12 @@ export function openSocket(libc: Libc, options: UdpOptions): number {
   }
 }
 
-function configure(libc: Libc, fd: number, options: UdpOptions): void {
+function configure(libc: Libc, fd: number, options: UdpOptions, byCard: boolean): void {
   // Before bind: whatever can arrive is stamped.
-  numberFromZero(libc, fd);
+  numberFromZero(libc, fd, byCard);
   const { family, connect, ipv6Only = true } = options;
+  if (byCard && family === 6) setOption(libc, fd, [linux.SOL_IPV6, linux.IPV6_RECVPKTINFO, 1]);
+  if (byCard && (family === 4 || !ipv6Only)) setOption(libc, fd, [linux.SOL_IP, linux.IP_PKTINFO, 1]);
   if (family === 6) setOption(libc, fd, [linux.SOL_IPV6, linux.IPV6_V6ONLY, ipv6Only ? 1 : 0]);
   // ICMP errors only for a socket with one peer. A server's socket would hear of every client that went away, and
   // the next send, to someone else, would fail for it.
@@ -62,9 +80,9 @@ function configure(libc: Libc, fd: number, options: UdpOptions): void {
  *
  * The counter is reset by the kernel only when OPT_ID goes from off to on, hence the two calls.
  */
-export function numberFromZero(libc: Libc, fd: number): void {
-  setOption(libc, fd, [linux.SOL_SOCKET, linux.SO_TIMESTAMPING, STAMPS]);
-  setOption(libc, fd, [linux.SOL_SOCKET, linux.SO_TIMESTAMPING, NUMBERED_STAMPS]);
+export function numberFromZero(libc: Libc, fd: number, byCard: boolean): void {
+  setOption(libc, fd, [linux.SOL_SOCKET, linux.SO_TIMESTAMPING, byCard ? CARD_STAMPS : STAMPS]);
+  setOption(libc, fd, [linux.SOL_SOCKET, linux.SO_TIMESTAMPING, byCard ? NUMBERED_CARD_STAMPS : NUMBERED_STAMPS]);
 }
 
 export type Option = [level: number, option: number, value: number];

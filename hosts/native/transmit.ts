@@ -8,6 +8,9 @@
  * fit: the number, and that the stamp is not older than the user stamp taken right before that very send. What does
  * not fit is dropped, and the datagram keeps its user stamp and says so.
  *
+ * Where a network card stamps, two stamps come for one datagram: the kernel's first, which is kept in case that the card's
+ * is refused or does not come, then the card's.
+ *
  * Tested by transmit.test.ts.
  *
  * @module
@@ -25,6 +28,8 @@ const TOLERANCE_NS = 1000n;
 const PATIENCE = 8;
 
 interface Waiting {
+  /** The best stamp so far: the process' own, before there is another. */
+  best: SendStamp;
   readonly userNs: bigint;
   readonly deadlineMs: number;
   readonly resolve: (stamp: SendStamp) => void;
@@ -52,16 +57,30 @@ export class TransmitStamps {
     const id = this.#next;
     this.#next = (id + 1) >>> 0; // the kernel's counter is 32 bits wide
     const deadlineMs = nowMs + (this.#missed >= PATIENCE ? 0 : this.#waitMs);
-    return new Promise((resolve) => this.#waiting.set(id, { userNs, deadlineMs, resolve }));
+    return new Promise((resolve) => this.#waiting.set(id, { best: { sentNs: userNs, stamp: "user" }, userNs, deadlineMs, resolve }));
   }
 
-  /** A stamp came out of the error queue. */
-  arrived(id: number, kernelNs: bigint): void {
+  /** The kernel's stamp came out of the error queue; `more`: the card's is to follow. */
+  arrived(id: number, kernelNs: bigint, more = false): void {
     const waiting = this.#waiting.get(id);
     if (waiting === undefined || kernelNs + TOLERANCE_NS < waiting.userNs) return;
-    this.#waiting.delete(id);
+    waiting.best = { sentNs: kernelNs, stamp: "kernel" };
+    if (more) return;
     this.#missed = 0;
-    waiting.resolve({ sentNs: kernelNs, stamp: "kernel" });
+    this.#settle(id, waiting);
+  }
+
+  /**
+   * The card's stamp came. `judge` gives it in terms of the system's clock, by the best that is known without it, or
+   * undefined: then that one has to do.
+   */
+  arrivedFromCard(id: number, judge: (best: SendStamp) => bigint | undefined): void {
+    const waiting = this.#waiting.get(id);
+    if (waiting === undefined) return;
+    const sentNs = judge(waiting.best);
+    if (sentNs !== undefined) waiting.best = { sentNs, stamp: "hardware" };
+    this.#missed = 0;
+    this.#settle(id, waiting);
   }
 
   /** Give up on what is overdue. */
@@ -69,18 +88,18 @@ export class TransmitStamps {
     for (const [id, waiting] of this.#waiting) {
       if (nowMs < waiting.deadlineMs) continue;
       this.#missed++;
-      this.#giveUp(id, waiting);
+      this.#settle(id, waiting);
     }
   }
 
   /** The kernel's counter starts again at 0, or the socket is closed: nothing that waits can be matched any more. */
   restart(): void {
-    for (const [id, waiting] of this.#waiting) this.#giveUp(id, waiting);
+    for (const [id, waiting] of this.#waiting) this.#settle(id, waiting);
     this.#next = 0;
   }
 
-  #giveUp(id: number, waiting: Waiting): void {
+  #settle(id: number, waiting: Waiting): void {
     this.#waiting.delete(id);
-    waiting.resolve({ sentNs: waiting.userNs, stamp: "user" });
+    waiting.resolve(waiting.best);
   }
 }

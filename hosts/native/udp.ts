@@ -10,6 +10,8 @@
  * Transmit stamps are read back from the error queue right after the send; transmit.ts says whose they are. While one
  * is awaited no datagram is delivered, so a reply never overtakes the stamp of its request.
  *
+ * Where network cards stamp as well (cards.ts), theirs are used, and the kernel's where a card's is missing or refused.
+ *
  * Refuses: datagrams longer than {@link RECEIVE_BYTES} (dropped: the cut-off rest could hold the part that
  * authenticates it). Costs about 60 wake-ups a second when idle for long.
  *
@@ -19,7 +21,8 @@
  */
 
 import { NtpError } from "../common/errors.ts";
-import type { Endpoint, SendStamp, UdpHandlers, UdpOptions, UdpSocket } from "../common/host.ts";
+import type { Endpoint, SendStamp, StampSource, UdpHandlers, UdpOptions, UdpSocket } from "../common/host.ts";
+import type { Cards } from "./cards.ts";
 import { nativeClock } from "./clock.ts";
 import { SystemError } from "./errno.ts";
 import type { Ffi } from "./ffi.ts";
@@ -27,7 +30,7 @@ import { bindLibc } from "./libc.ts";
 import type { Libc } from "./libc.ts";
 import { EAGAIN, EBADF, EDESTADDRREQ, EINTR, EISCONN, MSG_DONTWAIT, MSG_ERRQUEUE, MSG_NOSIGNAL } from "./linux.ts";
 import { Block } from "./memory.ts";
-import { Message } from "./message.ts";
+import { Message, type Controls } from "./message.ts";
 import { localEndpoint, numberFromZero, openSocket, show } from "./open.ts";
 import { SOCKADDR_BYTES, writeSockaddr } from "./sockaddr.ts";
 import { TransmitStamps } from "./transmit.ts";
@@ -37,6 +40,8 @@ export const RECEIVE_BYTES = 4096;
 
 /** How long send() waits for a transmit stamp that is not there at once, ms. */
 const STAMP_WAIT_MS = 2;
+/** The same for a card's: drivers fetch it in their own time. */
+const CARD_WAIT_MS = 5;
 /**
  * How often the socket is looked into: in vain so often, then every so many ms. The first covers nearly every answer's
  * time; the last costs next to nothing, and the default receive buffer holds what comes meanwhile (some 250 requests).
@@ -62,6 +67,8 @@ const soon: (task: () => void) => unknown =
 export interface NativeUdpTuning {
   /** How long send() may wait for a late transmit stamp, ms. Default 2. */
   readonly stampWaitMs?: number;
+  /** Network cards that stamp, too. */
+  readonly cards?: Cards;
 }
 
 /**
@@ -81,7 +88,9 @@ export async function openNativeUdp(
   if (libc === undefined || clock === undefined) {
     throw new NtpError("UNSUPPORTED", "native UDP needs Linux on x64, arm64 or riscv64; use the runtime's own sockets");
   }
-  const means = { libc, now: clock.now, stampWaitMs: tuning.stampWaitMs ?? STAMP_WAIT_MS };
+  // Without a card there is nothing to be waited for, nor copies of datagrams to be carried.
+  const cards = tuning.cards?.any ? tuning.cards : undefined;
+  const means = { libc, now: clock.now, cards, stampWaitMs: tuning.stampWaitMs ?? (cards ? CARD_WAIT_MS : STAMP_WAIT_MS) };
   return new NativeUdpSocket(means, options, handlers);
 }
 
@@ -91,15 +100,17 @@ interface Means {
   /** Wall clock, ns. */
   readonly now: () => bigint;
   readonly stampWaitMs: number;
+  readonly cards: Cards | undefined;
 }
 
 class NativeUdpSocket implements UdpSocket {
   readonly local: Endpoint;
-  readonly stamps = "kernel";
+  readonly stamps: StampSource;
   readonly #libc: Libc;
   readonly #options: UdpOptions;
   readonly #handlers: UdpHandlers;
   readonly #now: () => bigint;
+  readonly #cards: Cards | undefined;
   readonly #incoming: Message;
   readonly #errors: Message;
   readonly #transmit: TransmitStamps;
@@ -111,8 +122,10 @@ class NativeUdpSocket implements UdpSocket {
   #looking = false;
   #looksInVain = 0;
 
-  constructor({ libc, now, stampWaitMs }: Means, options: UdpOptions, handlers: UdpHandlers) {
+  constructor({ libc, now, stampWaitMs, cards }: Means, options: UdpOptions, handlers: UdpHandlers) {
     this.#libc = libc;
+    this.#cards = cards;
+    this.stamps = cards ? "hardware" : "kernel";
     this.#options = options;
     this.#handlers = handlers;
     this.#now = now;
@@ -120,7 +133,7 @@ class NativeUdpSocket implements UdpSocket {
     this.#errors = new Message(libc.ffi, 0); // of the datagram in error nothing is wanted
     this.#outgoing = new Block(libc.ffi, OUTGOING_PAYLOAD + RECEIVE_BYTES);
     this.#transmit = new TransmitStamps(stampWaitMs);
-    this.#fd = openSocket(libc, options);
+    this.#fd = openSocket(libc, options, cards !== undefined);
     try {
       this.local = localEndpoint(libc, this.#fd);
       if (options.connect !== undefined) this.#discardStrangers();
@@ -178,7 +191,7 @@ class NativeUdpSocket implements UdpSocket {
       const failure = this.#libc.failure("send", show(to ?? this.#options.connect ?? this.local));
       // Whether a failed send used up a number depends on the kernel's version: start counting again.
       this.#transmit.restart();
-      numberFromZero(this.#libc, this.#fd);
+      numberFromZero(this.#libc, this.#fd, this.#cards !== undefined);
       // On a connected socket the failure may be the answer to an *earlier* datagram (an ICMP error that came between
       // two looks). It is reported as such, and this datagram gets its own chance.
       if (attempt > 0 || this.#options.connect === undefined || this.#readErrors() === 0) throw failure;
@@ -245,11 +258,13 @@ class NativeUdpSocket implements UdpSocket {
     if (this.#incoming.truncated) return;
     const from = this.#incoming.peer(this.#libc);
     if (from === undefined) return;
-    const { stampNs } = this.#incoming.controls();
+    const controls = this.#incoming.controls();
+    const { stampNs } = controls;
     const data = this.#incoming.payload(length);
     // The first datagrams after the first such socket of a system can lack the stamp: it is switched on with a delay.
-    if (stampNs === undefined) this.#handlers.onDatagram({ data, from, receivedNs: this.#now(), stamp: "user" });
-    else this.#handlers.onDatagram({ data, from, receivedNs: stampNs, stamp: "kernel" });
+    const other: SendStamp = stampNs === undefined ? { sentNs: this.#now(), stamp: "user" } : { sentNs: stampNs, stamp: "kernel" };
+    const byCard = this.#cards && receivedByCard(this.#cards, controls, other);
+    this.#handlers.onDatagram({ data, from, receivedNs: byCard ?? other.sentNs, stamp: byCard === undefined ? other.stamp : "hardware" });
   }
 
   /** An error that recvmsg gave: its details are in the error queue, unless that overflowed. */
@@ -266,16 +281,25 @@ class NativeUdpSocket implements UdpSocket {
         if (this.#libc.errno() === EINTR) continue;
         break;
       }
-      const { stampNs, error } = this.#errors.controls();
+      const controls = this.#errors.controls();
+      const { error } = controls;
       if (error === undefined) continue;
       if (error.stampOf === undefined) {
         errors++;
         this.#report(error.errno, this.#errors.peer(this.#libc));
-      } else if (stampNs !== undefined) {
-        this.#transmit.arrived(error.stampOf, stampNs);
+      } else {
+        this.#sentAt(error.stampOf, controls);
       }
     }
     return errors;
+  }
+
+  /** A transmit stamp: the kernel's, or the card's. */
+  #sentAt(id: number, { stampNs, hardwareNs, device }: Controls): void {
+    const cards = this.#cards;
+    if (stampNs !== undefined) this.#transmit.arrived(id, stampNs, cards?.has(device));
+    if (hardwareNs === undefined || !cards) return;
+    this.#transmit.arrivedFromCard(id, (other) => cards.judge({ device, stampNs: hardwareNs, other, direction: "sent" }));
   }
 
   /** In a microtask: the error may have been found inside send(), which the handler must not enter again. */
@@ -292,4 +316,11 @@ class NativeUdpSocket implements UdpSocket {
       if (this.#libc.recvmsg(this.#fd, this.#incoming.prepare(), MSG_DONTWAIT) < 0) return;
     }
   }
+}
+
+/** When the card says that a datagram came; undefined where it does not, or is not believed. */
+function receivedByCard(cards: Cards, { hardwareNs, device }: Controls, other: SendStamp): bigint | undefined {
+  if (hardwareNs !== undefined) return cards.judge({ device, stampNs: hardwareNs, other, direction: "received" });
+  cards.unstamped(device);
+  return undefined;
 }

@@ -55,7 +55,6 @@ export async function lendHost({ native = true }: { native?: boolean } = {}): Pr
     ...lent,
     webSocket: async () => (await import("./websocket.ts")).webSocket(),
     listenWebSocket: async (options) => (await import("./websocket.ts")).listenWebSocket(options),
-    ...clockAndSockets(ffi, runtimeClock, openUdp),
   };
 }
 

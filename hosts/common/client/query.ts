@@ -9,6 +9,7 @@ import { NtpError } from "../errors.ts";
 import type { Host } from "../host.ts";
 import type { NtsOptions } from "../nts/options.ts";
 import type { RelayChoice } from "../relay/by.ts";
+import type { CardOptions } from "./cards.ts";
 import { Inquiry } from "./inquiry.ts";
 import { KeyRing, keyEstablishment } from "./keyring.ts";
 import { checkedKey, type SymmetricKey } from "./keys.ts";
@@ -17,7 +18,7 @@ import type { Sample } from "./sample.ts";
 import { parseSource } from "./source.ts";
 import type { NtpVersion } from "./version.ts";
 
-export interface QueryOptions {
+export interface QueryOptions extends CardOptions {
   /** How long to wait for all in all, seconds, 0.01..300. Default 5. */
   timeout?: number;
   /** Give up when it fires. */

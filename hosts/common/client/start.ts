@@ -17,10 +17,11 @@ import { NtpError } from "../errors.ts";
 import type { Host } from "../host.ts";
 import type { ClockReading } from "../server/reading.ts";
 import { steeredVirtual, type SteeredClock } from "../clock/steered.ts";
+import type { CardOptions } from "./cards.ts";
 import { Engine, type EngineEvent, type EngineOptions, type Followed, type SourceState, type TrackingState } from "./engine.ts";
 import { DEFAULT_SOURCES } from "./survey.ts";
 
-export interface ClockOptions extends Omit<EngineOptions, "sources"> {
+export interface ClockOptions extends Omit<EngineOptions, "sources">, CardOptions {
   /** What to follow. Default {@link DEFAULT_SOURCES}. */
   readonly sources?: readonly (string | URL | Followed)[];
   /** Stop when it fires. */
