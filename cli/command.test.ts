@@ -105,6 +105,13 @@ describe.skipIf(!built)("escapement query", () => {
     expect(errors).toEqual([{ source: refusing, code: "UNREACHABLE", message: expect.any(String) }]);
   });
 
+  it("with a network card that cannot stamp says why, and has the stamps of before", async () => {
+    const [plain, finished] = [await escapement("query", good, "--json"), await escapement("query", good, "--json", "--hardware-timestamps", "lo")];
+    const stamps = (of: typeof plain) => (json(of) as { samples: { timestamps: object }[] }).samples[0]!.timestamps;
+    expect(stamps(finished)).toEqual(stamps(plain));
+    expect([finished.status, finished.stderr]).toEqual([0, expect.stringMatching(/^escapement: the kernel stamps, not the network card: (lo|\w+ cannot ask).*\n$/)]);
+  });
+
   it("of nothing but a closed port has status 1, and --json is a document still", async () => {
     const finished = await escapement("query", refusing, "--json", "--timeout", "2");
     expect(finished.status).toBe(1);

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { lendHost, survey, type Survey } from "#host";
+import { lendHost, survey, type Survey, type SurveyOptions } from "#host";
 import { AUTHENTICATION_OPTIONS, authentication } from "./authentication.ts";
 import { paint } from "./format.ts";
 import { sourceTable, verdictText } from "./report.ts";
@@ -22,6 +22,8 @@ server's long-term public key in base64; Roughtime answers are signed, and coars
   --ntp-version V    3, 4 (default) or 5, which is a draft
   --interleaved      ask up to three times for the server's true transmit time (RFC 9769)
   --fine-root        ask for root delay and dispersion in chrony's field 0xF323
+  --hardware-timestamps IF
+                     let this network card stamp (switched on for everybody); may be repeated; "*": all that can
   --key FILE:ID      believe only what key ID of a key file vouches for (not nts:)
   --ca FILE          nts: trust the certificates of this file (PEM) instead of the system's
   --pin HASH         nts: the chain must have a key with this SHA-256 (base64); may be repeated
@@ -44,6 +46,7 @@ const OPTIONS = {
   "fine-root": { type: "boolean" },
   interleaved: { type: "boolean" },
   relay: { type: "string" },
+  "hardware-timestamps": { type: "string", multiple: true },
   ...AUTHENTICATION_OPTIONS,
   "4": { type: "boolean", short: "4" },
   "6": { type: "boolean", short: "6" },
@@ -65,6 +68,7 @@ export async function run(args: string[]): Promise<number> {
     fineRoot: values["fine-root"] ?? false,
     interleaved: values.interleaved ?? false,
     ...(values.relay === undefined ? {} : { relay: values.relay }),
+    ...cardOptions(values["hardware-timestamps"]),
     ...(await authentication(values)),
     ...(values["4"] ? { family: 4 as const } : values["6"] ? { family: 6 as const } : {}),
   };
@@ -72,6 +76,12 @@ export async function run(args: string[]): Promise<number> {
   if (values.json) console.log(JSON.stringify(toJson(result), null, 2));
   else await print(result);
   return result.entries.some(({ sample }) => sample?.usable) ? 0 : 1;
+}
+
+function cardOptions(names: readonly string[] | undefined): SurveyOptions {
+  if (names === undefined) return {};
+  const tell = (reason: string) => console.error(`escapement: the kernel stamps, not the network card: ${reason}`);
+  return { hardwareTimestamps: names.includes("*") || names, onSoftwareTimestamps: tell };
 }
 
 function toJson({ entries, consensus }: Survey): object {

@@ -90,6 +90,7 @@ limit = 2
 mode = "virtual"
 algorithm = "pll-fll"
 drift-file = "/var/lib/escapement/drift"
+hardware-timestamps = ["eth0", "eth1"]
 make-step = { threshold = 0.5, limit = -1 }
 step-limits = { single = 10, startup = 3600.5, sum = 20 }
 [observe]
@@ -114,11 +115,15 @@ level = "debug"`;
         "refclock:local?stratum=10",
       ],
       peering: { port: 3123, addresses: ["192.0.2.9", "2001:db8::9"], allow: ["192.0.2.4"], limit: 2 },
-      clock: { mode: "virtual", algorithm: "pll-fll", driftFile: "/var/lib/escapement/drift", makeStep: { least: 0.5, count: -1 }, stepLimits: { single: 10, startup: 3600.5, sum: 20 } },
+      clock: { mode: "virtual", algorithm: "pll-fll", driftFile: "/var/lib/escapement/drift", cards: ["eth0", "eth1"], makeStep: { least: 0.5, count: -1 }, stepLimits: { single: 10, startup: 3600.5, sum: 20 } },
       observe: { enabled: false, socket: "/run/e.sock" },
       server: { listen: ["192.0.2.9", "::1"], port: 1123 },
       log: { level: "debug" },
     });
+  });
+
+  it("lets every network card stamp that can where one is called *", () => {
+    expect(readConfig(`${SOURCE}[clock]\nhardware-timestamps = ["*"]`, "f").clock.cards).toBe(true);
   });
 
   it("serves on all addresses, port 123, when [server] is empty", () => {
@@ -152,6 +157,8 @@ describe("an error", () => {
     ["an algorithm that is none", `${SOURCE}[clock]\nalgorithm = true`, '4:13: clock.algorithm: expected "estimator" or "pll-fll", got true'],
     ["a drift file that depends on where we are", `${SOURCE}[clock]\ndrift-file = "drift"`, '4:14: clock.drift-file: expected an absolute path, got "drift"'],
     ["a step threshold of nothing", `${SOURCE}[clock]\nmake-step = { threshold = 0 }`, "4:27: clock.make-step.threshold: expected a number of 0.001..1000000 (s), got 0"],
+    ["a network card that is a path", `${SOURCE}[clock]\nhardware-timestamps = ["eth0", "/dev/ptp0"]`, '4:32: clock.hardware-timestamps[1]: expected the name of a network interface, or "*" for all that can, got "/dev/ptp0"'],
+    ["a network card with a name too long for Linux", `${SOURCE}[clock]\nhardware-timestamps = ["${"e".repeat(16)}"]`, `4:24: clock.hardware-timestamps[0]: expected the name of a network interface, or "*" for all that can, got "${"e".repeat(16)}"`],
     ["a step limit that is NaN", `${SOURCE}[clock.step-limits]\nsum = nan`, "4:7: clock.step-limits.sum: expected a number of 0..1000000000 (s), got NaN"],
     ["a limit that is infinite", `${SOURCE}[clock.step-limits]\nsingle = inf`, "4:10: clock.step-limits.single: expected a number of 0..1000000000 (s), got Infinity"],
     ["chrony's make-step", `${SOURCE}[clock]\nmake-step = [1, 3]`, "4:13: clock.make-step: expected a table in braces, got a list"],

@@ -14,6 +14,7 @@ import type { Algorithm } from "../hosts/common/client/discipline.ts";
 import type { SourceOptions } from "../hosts/common/client/engine.ts";
 import type { PeeringOptions } from "../hosts/common/client/peering.ts";
 import { NTP_PORT, parseSource } from "../hosts/common/client/source.ts";
+import type { StampingCards } from "../hosts/common/host.ts";
 import type { SourceVersion } from "../hosts/common/client/version.ts";
 import type { NtsOptions } from "../hosts/common/nts/options.ts";
 import { Locator, type Place } from "./locate.ts";
@@ -43,6 +44,8 @@ export interface DaemonConfig {
     readonly algorithm: Algorithm;
     /** Where the frequency is remembered; nowhere when absent. */
     readonly driftFile?: string;
+    /** Network cards that are to stamp. */
+    readonly cards?: StampingCards;
     readonly makeStep: { readonly least: number; readonly count: number };
     readonly stepLimits: { readonly single: number; readonly startup: number; readonly sum: number };
   };
@@ -56,6 +59,8 @@ export interface DaemonConfig {
 
 /** Where `tracking` and its like look, unless told otherwise. */
 export const DEFAULT_SOCKET = "/run/escapement/observe.sock";
+/** What stands for every network card that can stamp. */
+const ALL_CARDS = "*";
 const DEFAULTS = { mode: "system", algorithm: "estimator", threshold: 0.1, limit: 3, single: 1000, startup: 0, sum: 0, port: NTP_PORT, minPoll: 6, maxPoll: 10 } as const;
 /** One instance of the core follows as many. */
 const SOURCE_LIMIT = 64;
@@ -121,6 +126,7 @@ interface Raw {
     readonly mode?: ClockMode;
     readonly algorithm?: Algorithm;
     readonly "drift-file"?: string;
+    readonly "hardware-timestamps"?: readonly string[];
     readonly "make-step"?: { readonly threshold?: number; readonly limit?: number };
     readonly "step-limits"?: { readonly single?: number; readonly startup?: number; readonly sum?: number };
   };
@@ -230,7 +236,7 @@ function portContradictions({ source = [], peering, server }: Raw): Fault[] {
 }
 
 function complete({ source = [], refclock = [], clock = {}, peering, observe = {}, server, log = {} }: Raw): DaemonConfig {
-  const { "make-step": step = {}, "step-limits": limits = {}, "drift-file": driftFile } = clock;
+  const { "make-step": step = {}, "step-limits": limits = {}, "drift-file": driftFile, "hardware-timestamps": cards } = clock;
   return {
     sources: source.map(sourceOptions),
     refclocks: refclock.map(refClockText),
@@ -238,6 +244,7 @@ function complete({ source = [], refclock = [], clock = {}, peering, observe = {
       mode: clock.mode ?? DEFAULTS.mode,
       algorithm: clock.algorithm ?? DEFAULTS.algorithm,
       ...(driftFile === undefined ? {} : { driftFile }),
+      ...(cards === undefined ? {} : { cards: cards.includes(ALL_CARDS) || cards }),
       makeStep: { least: step.threshold ?? DEFAULTS.threshold, count: step.limit ?? DEFAULTS.limit },
       stepLimits: { single: limits.single ?? DEFAULTS.single, startup: limits.startup ?? DEFAULTS.startup, sum: limits.sum ?? DEFAULTS.sum },
     },

@@ -11,6 +11,7 @@
  */
 
 import { lendHost } from "#host";
+import { byCards, type CardOptions } from "../hosts/common/client/cards.ts";
 import { Engine, type EngineEvent } from "../hosts/common/client/engine.ts";
 import type { SteeredClock } from "../hosts/common/clock/steered.ts";
 import type { Host } from "../hosts/common/host.ts";
@@ -79,7 +80,8 @@ class Daemon {
     try {
       const servers = await withSecrets(config.sources, (message) => means.log("warning", message));
       const sources = [...servers, ...config.refclocks.map((source) => ({ source }))];
-      const engine = new Engine(means.host, means.opened.clock, { ...engineOptions(config), sources, ...known });
+      const host = byCards(means.host, cardOptions(config, means.log));
+      const engine = new Engine(host, means.opened.clock, { ...engineOptions(config), sources, ...known });
       const daemon = new Daemon(means, { engine, drift, service, modes: new SourceModes(config.sources) });
       daemon.#begin(config);
       return daemon;
@@ -161,6 +163,10 @@ async function startService(config: DaemonConfig, log: Log): Promise<Service> {
 function rateFound({ actuator }: SteeredClock): number {
   const limit = actuator.maximumFrequency;
   return Math.max(-limit, Math.min(limit, actuator.rate()));
+}
+
+function cardOptions({ clock: { cards } }: DaemonConfig, log: Log): CardOptions {
+  return cards === undefined ? {} : { hardwareTimestamps: cards, onSoftwareTimestamps: (reason) => log("warning", `the kernel stamps, not the network card: ${reason}`) };
 }
 
 function engineOptions({ sources: servers, server, peering = {}, clock: { algorithm, makeStep, stepLimits } }: DaemonConfig) {

@@ -82,6 +82,7 @@ export const KEYS: Keys = {
       mode: { kind: "choice", of: ["system", "virtual", "observe"] },
       algorithm: { kind: "choice", of: ["estimator", "pll-fll"] },
       "drift-file": PATH,
+      "hardware-timestamps": { kind: "list", of: { kind: "text", wrong: wrongCard } },
       "make-step": {
         kind: "table",
         keys: {
@@ -174,6 +175,14 @@ function wrongGroup(text: string): string | undefined {
 
 function wrongInterface(text: string): string | undefined {
   return text.length > 0 ? undefined : "expected an interface, by its address for IPv4 and its name for IPv6, got \"\"";
+}
+
+/** IFNAMSIZ of Linux, its final zero left out. */
+const INTERFACE_NAME_OCTETS = 15;
+
+function wrongCard(text: string): string | undefined {
+  const fits = /^[^\s/]+$/.test(text) && new TextEncoder().encode(text).length <= INTERFACE_NAME_OCTETS;
+  return fits ? undefined : `expected the name of a network interface, or "*" for all that can, got ${shown(text)}`;
 }
 
 function wrongSocket(text: string): string | undefined {
