@@ -44,8 +44,8 @@ interface Finished {
 type OnOutput = (output: string, stop: () => void) => void;
 
 /** Run a program to its end. */
-function run(file: string, args: readonly string[] = [], onOutput?: OnOutput, { cwd = ROOT, seconds = 8 } = {}): Promise<Finished> {
-  const options = { cwd, env: { ...process.env, NO_COLOR: "1", SECONDS: String(seconds) }, timeout: PATIENCE_MS };
+function run(file: string, args: readonly string[] = [], onOutput?: OnOutput, { cwd = ROOT, seconds = 8, environment = {} } = {}): Promise<Finished> {
+  const options = { cwd, env: { ...process.env, NO_COLOR: "1", SECONDS: String(seconds), ...environment }, timeout: PATIENCE_MS };
   const child = spawn(process.execPath, [file, ...args], { ...options, stdio: ["ignore", "pipe", "pipe"] });
   let [stdout, stderr] = ["", ""];
   child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
@@ -322,10 +322,43 @@ describe.skipIf(!built || withoutLines).concurrent(titled("examples of reference
     expect(stdout).toMatch(/^stratum 1 by PPS, ± \d\.\d+e-\d+ s$/m);
   });
 
+  it("own-refclock is stratum 1 by what a command prints, wherever that lies", async () => {
+    const { stdout, stderr } = await run("examples/own-refclock.mjs", ["sh", "-c", "while date -d '+3 hours' +%s.%N; do sleep 0.2; done"], (told, stop) => /^stratum 1/m.test(told) && stop(), { seconds: 30 });
+    expect(stderr).toBe("");
+    expect(stdout).toMatch(/^stratum 1 by CMD, offset -?\d+\.\d{6} s, ± 0\.\d{6} s: /m);
+    const [, told] = /: (\S+Z)$/m.exec(stdout)!;
+    expect(Math.abs(Date.parse(told!) - Date.now() - 3 * 3600_000)).toBeLessThan(60_000);
+  });
+
+  it("own-refclock says what is wrong with what a command prints", async () => {
+    const finished = await run("examples/own-refclock.mjs", ["sh", "-c", "while echo noon; do sleep 0.2; done"]);
+    expect(finished).toEqual({ status: 1, stderr: "", stdout: expect.stringMatching(/^expected sources that agree within 10 s, .*, expected seconds since 1970, got "noon";/) });
+  });
+
   it("hardware-timestamping says what each interface can, or why it cannot", async () => {
     const { status, stdout, stderr } = await run("examples/hardware-timestamping.mjs", ["lo"]);
     expect([status, stderr]).toEqual([0, ""]);
     expect(stdout).toMatch(/^lo: software time stamps, because lo has no clock of its own\n$|^This host cannot ask/);
+  });
+
+  it("hardware-timestamping asks with the card's stamps, or says why the kernel's have to do", async () => {
+    const { status, stdout, stderr } = await run("examples/hardware-timestamping.mjs", ["lo"], undefined, { environment: { SERVER: good } });
+    expect([status, stderr]).toEqual([0, ""]);
+    if (/^This host cannot ask/.test(stdout)) return;
+    expect(stdout).toMatch(new RegExp(`\nthe kernel stamps: lo has no clock of its own\nasked: t1 by the kernel, t4 by the kernel, offset ${SECONDS} s, delay ${SECONDS} s\n$`));
+  });
+
+  it("high-precision tells what its clock is worth, and who stamps", async () => {
+    await using interleaving = await serve({ ...SURE, interleaved: true });
+    const { stdout, stderr } = await run("examples/high-precision.mjs", [`127.0.0.1:${interleaving.addresses[0]!.port}`, "lo"], (told, stop) => /, [1-9]\d* interleaved/.test(told) && stop(), { seconds: 30 });
+    expect(stderr).toBe("");
+    expect(stdout).toMatch(/^this host reads its clock to \d\.\de-\d+ s by .+\n(the kernel stamps: lo has no clock of its own|the kernel stamps: \w+ cannot ask).*\n/);
+    expect(stdout).toMatch(/: requests are stamped by the (kernel|user), answers by the (kernel|user), delay \d/);
+    expect(stdout).toMatch(/^offset \S+ s, within \d\.\de-\d+ s, frequency to \d+\.\d{3} ppm; \d+ samples, [1-9]\d* interleaved, sd \S+ s, delay \S+ s$/m);
+  });
+
+  it("high-precision without a server says what it wants", async () => {
+    expect(await run("examples/high-precision.mjs")).toMatchObject({ status: 0, stderr: "", stdout: expect.stringMatching(/^Name servers of your own network/) });
   });
 
   it("stratum1-server answers as stratum 1 once its receiver is heard", async () => {
