@@ -71,6 +71,7 @@ both = true
 refid = "GPPS"
 delay = 0.000001
 dispersion = 0.00001
+precision = 0.0000001
 poll = 3
 stratum = 0
 prefer = true
@@ -110,7 +111,7 @@ level = "debug"`;
       ],
       refclocks: [
         "refclock:gps:/dev/ttyS0?baud=4800&sentence=ZDA&name=sentences&noselect=true&offset=0.35",
-        "refclock:pps:/dev/pps0?lock=sentences&edge=clear&both=true&refid=GPPS&delay=0.000001&dispersion=0.00001&poll=3&stratum=0&prefer=true&holdover=600",
+        "refclock:pps:/dev/pps0?lock=sentences&edge=clear&both=true&refid=GPPS&delay=0.000001&dispersion=0.00001&precision=1e-7&poll=3&stratum=0&prefer=true&holdover=600",
         "refclock:gpsd?of=%2Fdev%2FttyUSB0",
         "refclock:local?stratum=10",
       ],

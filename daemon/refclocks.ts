@@ -31,6 +31,7 @@ export const REFCLOCK_RULE: Rule = {
     offset: { kind: "number", min: -1e9, max: 1e9, unit: "s" },
     delay: SECONDS,
     dispersion: SECONDS,
+    precision: { kind: "number", min: 0, max: 1, unit: "s" },
     poll: { kind: "number", min: 0, max: 10, integer: true, unit: "log2 s" },
     stratum: { kind: "number", min: 0, max: 15, integer: true, unit: "stratum" },
     prefer: { kind: "flag" },

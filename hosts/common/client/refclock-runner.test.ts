@@ -91,6 +91,53 @@ describe("a reference clock of one's own", () => {
     expect(error()).toBeLessThan(1e-3);
   });
 
+  it("is a way with a delay where it was given one: half of it is doubt, and clients are told", async () => {
+    await start({ sources: [radio(new Radio(), { delay: 0.04 })] });
+    await letPass(60);
+    const { rootDelay, uncertainty } = engine!.tracking();
+    expect(rootDelay).toBeCloseTo(0.04, 6);
+    expect(uncertainty).toBeGreaterThan(0.02);
+    expect(uncertainty).toBeLessThan(0.022);
+    expect(engine!.sources()[0]!.delay).toBeCloseTo(0.04, 6);
+  });
+
+  it.each([
+    ["its driver's precision and doubt", {}, 1.01e-4],
+    ["the precision that it was given", { precision: 0.03 }, 0.0301],
+    ["the doubt that it was given", { dispersion: 0.05 }, 0.050001],
+    ["both", { precision: 0, dispersion: 0 }, 0],
+  ] as const)("is as exact as %s says, and no more", async (_, tuning, doubt) => {
+    await start({ sources: [radio(new Radio(), tuning)] });
+    await letPass(600);
+    const { rootDispersion, uncertainty } = engine!.tracking();
+    expect(engine!.sources()[0]!.rootDispersion).toBeCloseTo(doubt, 7);
+    for (const told of [rootDispersion, uncertainty]) {
+      expect(told).toBeGreaterThanOrEqual(doubt);
+      expect(told).toBeLessThan(doubt + 2e-3);
+    }
+  });
+
+  it("is measured as often, and of the stratum, that it was given", async () => {
+    await start({ sources: [radio(new Radio(), { poll: 2, stratum: 3 })] });
+    await letPass(60);
+    expect(engine!.sources()[0]).toMatchObject({ poll: 2, stratum: 3 });
+    expect(engine!.tracking().stratum).toBe(4);
+  });
+
+  it("has its pulses numbered by the one that it is locked to, by name", async () => {
+    const pulses = new Radio();
+    const own = new SampleQueue();
+    const timer = setInterval(() => own.push({ timeNs: 0n, receivedNs: world.clock.now() - (world.truth() % 1_000_000_000n), dispersion: 1e-6, pulse: true }), 1000);
+    pulses[Symbol.asyncIterator] = () => own;
+    await start({ sources: [radio(new Radio(-0.2), { name: "Sentences", noselect: true, offset: 0.1 }), radio(pulses, { lock: "sentences", refid: "PPS" })] });
+    await letPass(120);
+    // The sentences are still 0.1 s off; the pulses are not.
+    expect(engine!.tracking()).toMatchObject({ stratum: 1, refid: "PPS" });
+    expect(error()).toBeLessThan(1e-4);
+    clearInterval(timer);
+    own.close();
+  });
+
   it("that does not vouch for the time is counted and not used", async () => {
     await start({ sources: [radio(new Radio(0, { health: "bad" }))] });
     await letPass(60);
@@ -139,6 +186,17 @@ describe("beside servers", () => {
     await start({ sources: [...servers(3), radio(new Radio())], minPoll: 3, maxPoll: 4 });
     await letPass(120);
     expect(engine!.tracking()).toMatchObject({ stratum: 1, refid: "DCF", survivors: 4 });
+  });
+
+  it("one that falls silent leaves them the clock, of their higher stratum, and is nobody's reason to be off", async () => {
+    let speaks = true;
+    await start({ sources: [...servers(3), radio(new Radio(0, {}, () => speaks))], minPoll: 3, maxPoll: 4 });
+    await letPass(120);
+    expect(engine!.tracking()).toMatchObject({ stratum: 1, refid: "DCF" });
+    speaks = false;
+    await letPass(200);
+    expect(engine!.tracking()).toMatchObject({ synchronised: true, stratum: 2, survivors: 3 });
+    expect(error()).toBeLessThan(engine!.tracking().uncertainty);
   });
 
   it.each(["estimator", "pll-fll"] as const)("a preferred one alone steers: %s", async (algorithm) => {

@@ -88,7 +88,7 @@ export class RefclockRunner {
     const { index, tuning } = this.options;
     watch();
     const taken = clock.carry(sample.receivedNs);
-    const dispersion = (tuning.dispersion ?? sample.dispersion) + this.options.clock.precision;
+    const dispersion = (tuning.dispersion ?? sample.dispersion) + (tuning.precision ?? this.options.clock.precision);
     this.#complaint = VERDICT_MEANINGS[core.refclocks.sample(index, sample, dispersion, taken, clock.monotonic())];
   }
 

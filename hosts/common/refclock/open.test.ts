@@ -11,7 +11,7 @@ describe("a reference clock is written", () => {
     ["refclock:pps:/dev/pps0?lock=GPS&edge=clear&both=false&prefer=true&poll=3&holdover=600", { lock: "GPS", edge: "clear", both: false, prefer: true, poll: 3, holdover: 600 }],
     ["refclock:gpsd", { kind: "gpsd", device: "" }],
     ["refclock:gpsd:[2001:db8::1]:2948?of=/dev/ttyS0", { device: "[2001:db8::1]:2948", of: "/dev/ttyS0" }],
-    ["refclock:shm:2?refid=PPS2&delay=1e-6&dispersion=0", { device: "2", refid: "PPS2", delay: 1e-6, dispersion: 0 }],
+    ["refclock:shm:2?refid=PPS2&delay=1e-6&dispersion=0&precision=1e-8", { device: "2", refid: "PPS2", delay: 1e-6, dispersion: 0, precision: 1e-8 }],
     ["REFCLOCK:sock:/run/a.sock?name=a", { kind: "sock", device: "/run/a.sock", name: "a" }],
     ["refclock:local?stratum=12", { kind: "local", stratum: 12 }],
   ])("%s", (text, spec) => {
@@ -32,6 +32,7 @@ describe("a reference clock is written", () => {
     ["refclock:gps:/dev/ttyS0?offset=NaN", "number of"],
     ["refclock:pps:/dev/pps0?prefer=yes", "true or false"],
     ["refclock:pps:/dev/pps0?poll=11", "0 to 10"],
+    ["refclock:pps:/dev/pps0?precision=2", "0 to 1"],
     ["refclock:gpsd:host:0", "HOST or HOST:PORT"],
     ["refclock:gpsd:host:99999", "HOST or HOST:PORT"],
     ["refclock:shm:256", "unit of 0 to 255"],

@@ -83,6 +83,7 @@ const COMMON: Record<string, Reader> = {
   offset: numberIn(-1e9, 1e9),
   delay: numberIn(0, 10),
   dispersion: numberIn(0, 10),
+  precision: numberIn(0, 1),
   poll: numberIn(0, 10, true),
   stratum: numberIn(0, 15, true),
   prefer: flag,

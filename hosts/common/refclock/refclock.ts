@@ -66,6 +66,8 @@ export interface RefClockTuning {
   readonly delay?: number;
   /** Doubt of each sample, where the driver's own is not the right one. */
   readonly dispersion?: number;
+  /** What it can be read to, where the driver's own is not the right one. */
+  readonly precision?: number;
   /** log2 s between measurements, 0..10. */
   readonly poll?: number;
   readonly stratum?: number;
