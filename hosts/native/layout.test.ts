@@ -7,7 +7,7 @@
  */
 
 import { describe, expect, it } from "vitest";
-import { PROLOGUE, compileAndRun } from "../../tests/support/headers.ts";
+import { FOUR, SIX, SOCKETS, compileAndRun, constantLines, memoryOf, numbersOf, offsetLines } from "../../tests/support/headers.ts";
 import { ERRNO } from "./errno.ts";
 import * as linux from "./linux.ts";
 import { readControls } from "./message.ts";
@@ -38,77 +38,45 @@ const CONSTANTS: Record<string, number> = {
   ...Object.fromEntries(Object.entries(ERRNO).map(([number, [name]]) => [name, Number(number)])),
 };
 
-/** `name value` lines for numbers, `name hex` lines for memory. */
-function program(): string {
-  const constants = Object.keys(CONSTANTS).map((name) => `  printf("${name} %lld\\n", (long long)${name});`);
-  const offsets = Object.entries(OFFSETS).flatMap(([type, members]) =>
-    Object.keys(members).map((member) => {
-      const value = member === "size" ? `sizeof(${type})` : `offsetof(${type}, ${member})`;
-      return `  printf("${type}.${member} %zu\\n", (size_t)${value});`;
-    }),
-  );
-  return `${PROLOGUE}
+const program = `${SOCKETS}
 #include <poll.h>
 int main(void) {
-${constants.join("\n")}
-${offsets.join("\n")}
-  struct sockaddr_in four = { .sin_family = AF_INET, .sin_port = htons(123) };
-  inet_pton(AF_INET, "192.0.2.7", &four.sin_addr);
-  dump("four", &four, sizeof four);
-  struct sockaddr_in6 six = { .sin6_family = AF_INET6, .sin6_port = htons(4460), .sin6_scope_id = 3 };
-  inet_pton(AF_INET6, "fe80::1234", &six.sin6_addr);
-  dump("six", &six, sizeof six);
-  _Alignas(8) char control[512] = {0};
-  struct msghdr message = { .msg_control = control, .msg_controllen = sizeof control };
-  struct cmsghdr *c = CMSG_FIRSTHDR(&message);
-  c->cmsg_level = SOL_SOCKET, c->cmsg_type = SO_TIMESTAMPING, c->cmsg_len = CMSG_LEN(sizeof(struct scm_timestamping));
+${constantLines(Object.keys(CONSTANTS))}
+${offsetLines(OFFSETS)}
+  addresses();
   struct scm_timestamping stamps = { .ts = { { 1700000000, 123456789 }, { 0, 0 }, { 1700000037, 5 } } };
-  memcpy(CMSG_DATA(c), &stamps, sizeof stamps);
-  c = CMSG_NXTHDR(&message, c);
-  c->cmsg_level = SOL_SOCKET, c->cmsg_type = SCM_TIMESTAMPING_PKTINFO, c->cmsg_len = CMSG_LEN(sizeof(struct scm_ts_pktinfo));
+  put(SOL_SOCKET, SO_TIMESTAMPING, &stamps, sizeof stamps);
   struct scm_ts_pktinfo passed = { .if_index = 3, .pkt_length = 90 };
-  memcpy(CMSG_DATA(c), &passed, sizeof passed);
-  c = CMSG_NXTHDR(&message, c);
-  c->cmsg_level = SOL_IPV6, c->cmsg_type = IPV6_RECVERR, c->cmsg_len = CMSG_LEN(sizeof(struct sock_extended_err));
+  put(SOL_SOCKET, SCM_TIMESTAMPING_PKTINFO, &passed, sizeof passed);
   struct sock_extended_err error = { .ee_errno = ENOMSG, .ee_origin = SO_EE_ORIGIN_TIMESTAMPING, .ee_data = 77 };
-  memcpy(CMSG_DATA(c), &error, sizeof error);
-  dump("control", control, (char *)CMSG_DATA(c) + sizeof error - control);
+  put(SOL_IPV6, IPV6_RECVERR, &error, sizeof error);
+  told("control", 0);
 }
 `;
-}
 
-const printed = compileAndRun(program());
+const printed = compileAndRun(program);
 if (printed === undefined) console.warn("SKIPPED: layouts are checked against the headers only on Linux with a cc");
-
-function memory(name: string): DataView {
-  const bytes = Buffer.from(printed?.get(name) as string, "hex");
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-}
 
 describe.skipIf(printed === undefined)("the system's headers agree", () => {
   it("on every constant", () => {
-    const theirs = Object.fromEntries(Object.keys(CONSTANTS).map((name) => [name, Number(printed?.get(name))]));
-    expect(theirs).toEqual(CONSTANTS);
+    expect(numbersOf(printed, Object.keys(CONSTANTS))).toEqual(CONSTANTS);
   });
 
   it.each(Object.entries(OFFSETS))("on %s", (type, members) => {
-    const theirs = Object.keys(members).map((member) => [member, Number(printed?.get(`${type}.${member}`))]);
-    expect(Object.fromEntries(theirs)).toEqual(members);
+    expect(numbersOf(printed, Object.keys(members), `${type}.`)).toEqual(members);
   });
 
   it("on socket addresses, read and written", () => {
-    expect(readSockaddr(memory("four"), 0, zones)).toEqual({ address: "192.0.2.7", port: 123 });
-    expect(readSockaddr(memory("six"), 0, zones)).toEqual({ address: "fe80::1234%3", port: 4460 });
+    expect(readSockaddr(memoryOf(printed, "four"), 0, zones)).toEqual(FOUR);
+    expect(readSockaddr(memoryOf(printed, "six"), 0, zones)).toEqual(SIX);
     const view = new DataView(new ArrayBuffer(28));
     const written = (length: number): string => Buffer.from(view.buffer, 0, length).toString("hex");
-    const four = { address: "192.0.2.7", port: 123 };
-    expect(written(writeSockaddr(view, 0, four, 4, zones))).toBe(printed?.get("four"));
-    const six = { address: "fe80::1234%3", port: 4460 };
-    expect(written(writeSockaddr(view, 0, six, 6, zones))).toBe(printed?.get("six"));
+    expect(written(writeSockaddr(view, 0, FOUR, 4, zones))).toBe(printed?.get("four"));
+    expect(written(writeSockaddr(view, 0, SIX, 6, zones))).toBe(printed?.get("six"));
   });
 
   it("on control messages", () => {
-    const view = memory("control");
+    const view = memoryOf(printed, "control");
     expect(readControls(view, 0, view.byteLength)).toEqual({
       stampNs: 1_700_000_000_123_456_789n,
       hardwareNs: 1_700_000_037_000_000_005n,

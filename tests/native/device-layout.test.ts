@@ -5,10 +5,6 @@
  * @module
  */
 
-import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { readSharedMemory, readSock, writeSharedMemory, writeSock } from "../../hosts/common/refclock/foreign.ts";
 import * as device from "../../hosts/native/device.ts";
@@ -17,6 +13,7 @@ import { AF_UNIX, SUN_PATH_OCTETS } from "../../hosts/native/local-socket.ts";
 import * as pps from "../../hosts/native/pps.ts";
 import { IPC_CREAT } from "../../hosts/native/shm.ts";
 import * as termios from "../../hosts/native/termios.ts";
+import { PRINTING, compileAndRun, constantLines, memoryOf, numbersOf, offsetLines, type Layouts } from "../support/headers.ts";
 
 /** Names as C has them. */
 const CONSTANTS: Record<string, number> = {
@@ -25,8 +22,8 @@ const CONSTANTS: Record<string, number> = {
   IPC_CREAT,
 };
 
-/** Structure → our offsets; a member of "size" is its size. */
-const OFFSETS: Record<string, Record<string, number>> = {
+/** Ours. */
+const OFFSETS: Layouts = {
   "struct pps_kparams": { ...pps.KPARAMS },
   "struct pps_ktime": { ...pps.KTIME },
   "struct ethtool_ts_info": { ...hardware.TS_INFO },
@@ -47,15 +44,8 @@ const FDATA: Record<string, string> = {
   assert_tu: "offsetof(struct pps_fdata, info.assert_tu)", clear_tu: "offsetof(struct pps_fdata, info.clear_tu)", timeout: "offsetof(struct pps_fdata, timeout)",
 };
 
-function program(): string {
-  const constants = Object.keys(CONSTANTS).map((name) => `  printf("${name} %lld\\n", (long long)${name});`);
-  const offsets = Object.entries(OFFSETS).flatMap(([type, members]) => Object.keys(members).map((member) =>
-    `  printf("${type}.${member} %zu\\n", ${member === "size" ? `sizeof(${type})` : `offsetof(${type}, ${member})`});`));
-  const fdata = Object.entries(FDATA).map(([name, value]) => `  printf("fdata.${name} %zu\\n", ${value});`);
-  return `#define _GNU_SOURCE
-#include <stdio.h>
-#include <stddef.h>
-#include <string.h>
+const fdata = Object.entries(FDATA).map(([name, value]) => `  printf("fdata.${name} %zu\\n", ${value});`);
+const program = `${PRINTING}
 #include <time.h>
 #include <fcntl.h>
 #include <sys/ioctl.h>
@@ -78,13 +68,10 @@ function program(): string {
 struct shmTime { int mode; volatile int count; time_t clockTimeStampSec; int clockTimeStampUSec; time_t receiveTimeStampSec; int receiveTimeStampUSec;
   int leap; int precision; int nsamples; volatile int valid; unsigned clockTimeStampNSec; unsigned receiveTimeStampNSec; int dummy[8]; };
 struct sock_sample { struct timeval tv; double offset; int pulse; int leap; int _pad; int magic; };
-static void dump(const char *name, const void *memory, size_t size) {
-  printf("%s ", name);
-  for (size_t i = 0; i < size; i++) printf("%02x", ((const unsigned char *)memory)[i]);
-  printf("\\n");
-}
 int main(void) {
-${[...constants, ...offsets, ...fdata].join("\n")}
+${constantLines(Object.keys(CONSTANTS))}
+${offsetLines(OFFSETS)}
+${fdata.join("\n")}
   struct shmTime shm = { .mode = 1, .clockTimeStampSec = 1900000000, .clockTimeStampUSec = 250000, .receiveTimeStampSec = 1900000000, .receiveTimeStampUSec = 123456,
     .leap = 1, .precision = -20, .valid = 1, .clockTimeStampNSec = 250000000, .receiveTimeStampNSec = 123456789 };
   dump("shm", &shm, sizeof shm);
@@ -94,58 +81,34 @@ ${[...constants, ...offsets, ...fdata].join("\n")}
   dump("sock", &sock, sizeof sock);
 }
 `;
-}
 
-/** What the program printed, or why it did not. */
-function compileAndRun(): Map<string, string> | undefined {
-  const folder = mkdtempSync(join(tmpdir(), "device-layout-"));
-  try {
-    try {
-      execFileSync("cc", ["--version"], { stdio: "ignore" });
-    } catch {
-      return undefined;
-    }
-    writeFileSync(join(folder, "layout.c"), program());
-    execFileSync("cc", ["-std=gnu11", "-o", join(folder, "layout"), join(folder, "layout.c")]);
-    const lines = execFileSync(join(folder, "layout"), { encoding: "utf8" }).trim().split("\n");
-    return new Map(lines.map((line) => [line.slice(0, line.lastIndexOf(" ")), line.slice(line.lastIndexOf(" ") + 1)]));
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
-}
-
-const printed = process.platform === "linux" ? compileAndRun() : undefined;
+const printed = compileAndRun(program);
 if (printed === undefined) console.warn("SKIPPED: devices are checked against the headers only on Linux with a cc");
-
-/** The number printed for a name; constants of ioctls are unsigned here. */
-const number = (name: string) => Number(printed?.get(name));
-const memory = (name: string) => Buffer.from(printed!.get(name)!, "hex");
-const viewOf = (octets: Uint8Array) => new DataView(octets.buffer, octets.byteOffset, octets.length);
 
 describe.skipIf(printed === undefined)("the kernel's headers agree", () => {
   it("on every constant and request number", () => {
     expect(Object.keys(CONSTANTS).length).toBeGreaterThan(45);
-    expect(Object.fromEntries(Object.keys(CONSTANTS).map((name) => [name, number(name)]))).toEqual(CONSTANTS);
+    expect(numbersOf(printed, Object.keys(CONSTANTS))).toEqual(CONSTANTS);
   });
 
   it.each(Object.entries(OFFSETS))("on %s", (type, members) => {
-    expect(Object.fromEntries(Object.keys(members).map((member) => [member, number(`${type}.${member}`)]))).toEqual(members);
+    expect(numbersOf(printed, Object.keys(members), `${type}.`)).toEqual(members);
   });
 
   it("on struct pps_fdata", () => {
-    expect(Object.fromEntries(Object.keys(FDATA).map((member) => [member, number(`fdata.${member}`)]))).toEqual(pps.FDATA);
+    expect(numbersOf(printed, Object.keys(FDATA), "fdata.")).toEqual(pps.FDATA);
   });
 
   it("on the shared memory of NTP, read and written", () => {
     const sample = { timeNs: 1_900_000_000_250_000_000n, receivedNs: 1_900_000_000_123_456_789n, leap: 1, precision: -20, pulse: false } as const;
-    expect(readSharedMemory(viewOf(memory("shm")))).toEqual(sample);
+    expect(readSharedMemory(memoryOf(printed, "shm"))).toEqual(sample);
     const written = new Uint8Array(96);
-    writeSharedMemory(viewOf(written), sample);
+    writeSharedMemory(new DataView(written.buffer), sample);
     expect(Buffer.from(written).toString("hex")).toBe(printed!.get("shm"));
   });
 
   it("on chrony's datagrams, read and written", () => {
-    const sample = readSock(memory("sock"))!;
+    const sample = readSock(new Uint8Array(memoryOf(printed, "sock").buffer))!;
     expect(sample).toEqual({ timeNs: 1_900_000_000_060_956_000n, receivedNs: 1_900_000_000_123_456_000n, leap: 2, precision: -20, pulse: true });
     expect(Buffer.from(writeSock(sample)).toString("hex")).toBe(printed!.get("sock"));
   });
