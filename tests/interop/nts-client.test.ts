@@ -98,13 +98,8 @@ describe.skipIf(chronySkipped)(titled("there is no way back to plain NTP", chron
   });
 
   it("where the server forgets its keys and then establishes none: a daemon of ours measures no more", { timeout: 90_000 }, async () => {
-    const address = loopbackAlias();
-    const kePort = await freeTcpPort(address);
-    const port = await freePort(address);
-    const first = await chronyNtsServer({ pki, program: "chronyd-new", listen: [address], kePort, lines: ["local stratum 1", `port ${port}`] });
-    await using daemon = await startDaemon(first);
-    const { used } = await daemon.after(4);
-    await first[Symbol.asyncDispose]();
+    await using bereft = await bereftDaemon();
+    const { daemon, used, address, port } = bereft;
     await using plain = await chronyServer({ program: "chronyd-new", listen: [address], lines: ["local stratum 1", `port ${port}`] });
     await eventually("the new server to have been asked", async () => (numberIn(await plain.report("serverstats"), "NTP packets received") >= 2 ? true : undefined), daemon.peer);
     const after = await daemon.source();
@@ -113,14 +108,8 @@ describe.skipIf(chronySkipped)(titled("there is no way back to plain NTP", chron
   });
 
   it("where the server forgets its keys and establishes new ones: a daemon of ours is back in step", { timeout: 90_000 }, async () => {
-    const address = loopbackAlias();
-    const kePort = await freeTcpPort(address);
-    const port = await freePort(address);
-    const again = () => chronyNtsServer({ pki, program: "chronyd-new", listen: [address], kePort, lines: ["local stratum 1", `port ${port}`] });
-    const first = await again();
-    await using daemon = await startDaemon(first);
-    const { used } = await daemon.after(4);
-    await first[Symbol.asyncDispose]();
+    await using bereft = await bereftDaemon();
+    const { daemon, used, again } = bereft;
     await using second = await again();
     await daemon.after(used + 4);
     expect(numberIn(await second.report("serverstats"), "Authenticated NTP packets")).toBeGreaterThan(0);
@@ -197,4 +186,17 @@ async function startDaemon({ address, kePort }: NtsPlace): Promise<AsyncDisposab
     return now.used >= used ? now : undefined;
   }, peer);
   return { peer, source, after, [Symbol.asyncDispose]: () => peer[Symbol.asyncDispose]() };
+}
+
+/** A daemon of ours that has followed a chronyd by NTS, which is gone: nobody is at its place until `again` starts another there. */
+async function bereftDaemon() {
+  const address = loopbackAlias();
+  const kePort = await freeTcpPort(address);
+  const port = await freePort(address);
+  const again = () => chronyNtsServer({ pki, program: "chronyd-new", listen: [address], kePort, lines: ["local stratum 1", `port ${port}`] });
+  const first = await again();
+  const daemon = await startDaemon(first);
+  const { used } = await daemon.after(4);
+  await first[Symbol.asyncDispose]();
+  return { daemon, used, address, port, again, [Symbol.asyncDispose]: () => daemon[Symbol.asyncDispose]() };
 }
