@@ -22,13 +22,13 @@ import { VERDICT_IGNORE, VERDICT_KISS, replyRead, requestWrite } from "./exchang
 import { Interleaved, interleaveForget, interleaveFresh, interleaveKeep, interleaveRecall, interleaveRequest } from "./interleaved";
 import { ntsClose, ntsNeedsKeys } from "./nts";
 import { Sample } from "./sample";
-import { disciplineAddSource, disciplinePoll, disciplineRemoveSource, disciplineSample } from "../discipline/index";
+import { disciplineAddSource, disciplineMute, disciplinePoll, disciplineRemoveSource, disciplineSample, disciplineUnmute } from "../discipline/index";
 import { slewRate, steering } from "../discipline/clock";
 import { Measurement, measurementAt } from "../discipline/measurement";
 import { SOURCES, sourceAt } from "../discipline/memory";
 import { LEAP_UNSYNCHRONISED, MODE_CLIENT } from "../proto/header";
 import { VERSION_5 } from "../proto/v5";
-import { isFollowed5, version5Answered, version5Request } from "./v5";
+import { addressOf, isFollowed5, version5Answered, version5Request } from "./v5";
 import { keyClear } from "../proto/keys";
 import { slotPackets } from "../server/batch";
 import { Interval, Timestamp, intervalFromSeconds, intervalToSeconds } from "../proto/timestamp";
@@ -80,6 +80,8 @@ export class Association extends Interleaved {
   kisses: u32;
   /** Of those used, in interleaved mode. */
   interleaved: u32;
+  /** Who told the last sample used, as {@link addressOf} has it. */
+  toldBy: u64;
   /** Problems of the last reply, and its kiss code. */
   lastProblems: u32;
   lastKiss: u32;
@@ -215,10 +217,10 @@ function lack(association: Association): i32 {
   return ACTION_ESTABLISH;
 }
 
-/** A source that answered none of eight requests no longer counts, and may have moved. */
+/** A source that answered none of eight requests has no say any more, and may have moved. */
 export function loseSource(association: Association, index: i32): i32 {
   if (association.silent == 0 || association.silent % UNREACHABLE_AFTER != 0) return 0;
-  if (association.silent == UNREACHABLE_AFTER) disciplineRemoveSource(index);
+  if (association.silent == UNREACHABLE_AFTER) disciplineMute(index);
   return ACTION_RESOLVE;
 }
 
@@ -316,13 +318,23 @@ export function renewSource(index: i32): void {
   source.priorVarFrequency = min(source.priorVarFrequency, doubt * doubt);
 }
 
-/** Back from being unreachable: what was believed of it is gone, so it starts like a new source, with a burst. */
+/**
+ * It tells the time. Back from being unreachable it is asked in a burst; what was believed of it holds still, as far as an
+ * oscillator can be trusted for so long: packets get lost by the dozen, and to begin anew each time would cost far more.
+ * But another server at another address, of the same name, is a new source.
+ */
 export function revive(association: Association, index: i32): void {
-  if (association.silent >= UNREACHABLE_AFTER) {
-    renewSource(index);
-    association.attempts = 1;
-  }
+  const lost = association.silent >= UNREACHABLE_AFTER;
+  if (isMoved(association, index) || (lost && !disciplineUnmute(index, association.askedAt))) renewSource(index);
+  if (lost) association.attempts = 1;
   association.silent = 0;
+}
+
+function isMoved(association: Association, index: i32): bool {
+  if (isDefined(PAGE)) return false;
+  const before = association.toldBy;
+  association.toldBy = addressOf(index);
+  return before != 0 && before != association.toldBy;
 }
 
 function useSample(association: Association, index: i32, now: u64): i32 {

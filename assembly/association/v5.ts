@@ -86,6 +86,11 @@ export function associationAddress(index: i32, address: usize, length: i32): voi
   idOfAddress(address, length, addressIdOf(index));
 }
 
+/** An address's fingerprint: alike for the same address, unlike for others; 0 before {@link associationAddress}. */
+export function addressOf(index: i32): u64 {
+  return load<u64>(addressIdOf(index));
+}
+
 /** Name this draft first: keys were established for it. A server may have passed over its name there, and want another here. */
 export function associationDraft(index: i32, draft: i32): void {
   associationAt(index).draft = <u8>(draft % DRAFTS);

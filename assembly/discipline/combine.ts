@@ -11,7 +11,7 @@
 import { steering } from "./clock";
 import { PHI, peerDistance } from "./clockfilter";
 import { Candidate, candidates, intersect } from "./intersection";
-import { Filter, SOURCES, Source, pastBack, secondsBetween, sourceAt, toInterval } from "./memory";
+import { Filter, MUTE, SILENCE, SOURCES, Source, pastBack, secondsBetween, sourceAt, toInterval } from "./memory";
 import { varianceAfter } from "./source";
 
 /** MAXSTRAT: this stratum and above mean unsynchronised. */
@@ -20,8 +20,6 @@ const MAX_STRATUM: i32 = 16;
 const FEWEST_SAMPLES: i32 = 4;
 /** Share of the round trip that is expected to be asymmetric, as an sd. */
 const ASYMMETRY: f64 = 0.02;
-/** Sources silent for longer than this many seconds do not count: eight polls of 1024 s. */
-const SILENCE: f64 = 8192;
 
 const combinedAt: usize = memory.data(offsetof<Filter>(), 8);
 /** Which source each candidate is. */
@@ -40,7 +38,7 @@ export function combine(now: u64): bool {
   for (let index = 0; index < SOURCES; index++) {
     const source = sourceAt(index);
     source.selection = 0;
-    if (!source.active || source.samples == 0) continue;
+    if (!source.active || source.active == MUTE || source.samples == 0) continue;
     const elapsed = max(secondsBetween(source.when, now), 0);
     if (elapsed > SILENCE) continue;
     if (source.leap == 3 || source.stratum >= MAX_STRATUM) continue;

@@ -15,7 +15,7 @@ import { distanceBound } from "./combine";
 import { estimatorForget, estimatorSample, steer } from "./estimator";
 import { breakLedger } from "./ledger";
 import { Measurement, measurementAt } from "./measurement";
-import { Past, SOURCES, clearSource, sourceAt, toSeconds } from "./memory";
+import { MUTE, Past, SILENCE, SOURCES, clearSource, secondsBetween, sourceAt, toSeconds } from "./memory";
 import { limitPoll, pollAfter } from "./pace";
 import { pllReset, pllSample, pllStepped, pllTimer } from "./pll";
 import { selectClock } from "./selection";
@@ -82,6 +82,23 @@ export function disciplineAddSource(index: i32): void {
 
 export function disciplineRemoveSource(index: i32): void {
   clearSource(sourceAt(index));
+}
+
+/** Source `index` has fallen silent: it has no say any more, but what is known of it is kept. */
+export function disciplineMute(index: i32): void {
+  const source = sourceAt(index);
+  if (!source.active) return;
+  source.active = MUTE;
+  source.selection = 0;
+}
+
+/** It tells the time again at `now`. False when nothing is known of it, or too little after so long: add it anew. */
+export function disciplineUnmute(index: i32, now: u64): bool {
+  const source = sourceAt(index);
+  if (source.active != MUTE || source.samples == 0) return false;
+  if (!(secondsBetween(source.when, now) < SILENCE)) return false;
+  source.active = 1;
+  return true;
 }
 
 /** Takes in the measurement, as one of source `index`. */

@@ -43,10 +43,15 @@ export class Filter {
   weight: f64;
 }
 
+/** {@link Source.active} of a source that has fallen silent. */
+export const MUTE: i32 = 2;
+/** Sources silent for longer than this many seconds do not count, nor is kept what was known of them: eight polls of 1024 s. */
+export const SILENCE: f64 = 8192;
+
 /** What the core knows about one source. */
 @unmanaged
 export class Source {
-  /** 1 while in use. */
+  /** 1 while in use; MUTE: what is known of it is kept, but it has no say. 0: no source. */
   active: i32;
   /** Samples ever taken since the source was (re)started, and where in the history the next one goes. */
   samples: i32;

@@ -11,7 +11,7 @@ import { steering } from "./clock";
 import { peerDistance } from "./clockfilter";
 import { Candidate, candidates, intersect } from "./intersection";
 import { fitSlope, slope, slopeDoubt } from "./slope";
-import { SOURCES, Source, secondsBetween, sourceAt, toInterval } from "./memory";
+import { MUTE, SOURCES, Source, secondsBetween, sourceAt, toInterval } from "./memory";
 
 /** MAXDIST: beyond this root distance a source is unfit (§11.2.1), s. */
 const MAX_DISTANCE: f64 = 1;
@@ -64,7 +64,8 @@ function nominate(now: u64): i32 {
   for (let index = 0; index < SOURCES; index++) {
     const source = sourceAt(index);
     source.selection = 0;
-    if (!source.active || source.samples == 0 || source.leap == 3 || source.stratum >= MAX_STRATUM) continue;
+    if (!source.active || source.active == MUTE || source.samples == 0) continue;
+    if (source.leap == 3 || source.stratum >= MAX_STRATUM) continue;
     const distance = peerDistance(source, now);
     if (!(distance < MAX_DISTANCE)) continue;
     const candidate = changetype<Candidate>(candidates + <usize>count * offsetof<Candidate>());

@@ -53,6 +53,13 @@ describe.each(BOTH)("the network, %s", (algorithm) => {
     expect(simulate({ path: { loss: 0.3 } }, algorithm).rms).toBeLessThan(100);
   });
 
+  it("loses a good half of all replies: a dozen lost in a row cost no knowledge", () => {
+    // Unequal legs, as what is learnt of them takes long: six hours of polls every 16 s have some forty such gaps.
+    const path = { base: 10 * MS, jitter: 3 * MS, asymmetry: 0.5, loss: 0.35 };
+    const change = { path, minPoll: 4, maxPoll: 4, wander: 1e-10, duration: 12 * HOUR, statisticsFrom: 6 * HOUR };
+    expect(simulate(change, algorithm).max).toBeLessThan(algorithm === "estimator" ? 1000 : 3000);
+  });
+
   it("is asymmetric all the time: the error is half of the difference, and nothing can tell", () => {
     // 97 % of the jitter one way can be told, by the delays; test "97 % of the jitter one way" of the table.
     const servers = [(): number => 0.5 * MS];
