@@ -54,9 +54,14 @@ export function learnDelay(source: Source): bool {
   restartWhenHigher(source, FEW, FEW_EXCESSES);
   restartWhenHigher(source, SOME, SOME_EXCESSES);
   restartWhenHigher(source, MANY, MANY_EXCESSES);
+  measureDelays(source);
+  return before - source.floor > 0.05 * source.excess;
+}
+
+/** Finds anew how much the delays of the samples remembered vary. */
+export function measureDelays(source: Source): void {
   measureSpread(source);
   heedOffsets(source);
-  return before - source.floor > 0.05 * source.excess;
 }
 
 /** Restarts the floor when the least of the last `count` delays lies more than `excesses` of their mean excess above. */

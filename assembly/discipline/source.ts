@@ -4,28 +4,44 @@
  *
  * The past is kept in terms of the clock as it runs now. While the source is young (64 samples) it is played again
  * from the start whenever a lower delay teaches what the earlier samples were worth; later a sample is used once.
+ * A sample that cannot be is not believed until two more say the same, however young the source is.
  * Tested in tests/simulation.
  */
 
 import { shiftBank, startBank, updateBank, wanderVariance } from "./bank";
-import { edgeOf, learnDelay } from "./floor";
+import { edgeOf, learnDelay, measureDelays } from "./floor";
 import { HISTORY, Past, Source, pastAt, pastBack, secondsBetween } from "./memory";
 import { regard, regardPath } from "./noise";
 
 /** Samples after which the spread of the delay is known well enough not to play the past again each time. */
 const YOUNG: i32 = 8;
+/** Samples that a spread of delays can be guessed from. */
+const FEWEST: i32 = 4;
 /** Samples in a row on one side of all that was believed before the source's offset is taken to have jumped. */
 const JUMP_SAMPLES: i32 = 3;
 
 /** Takes in one sample, already in seconds. */
 export function learn(source: Source, when: u64, offset: f64, delay: f64, dispersion: f64): void {
   const elapsed = source.samples > 0 ? max(secondsBetween(source.when, when), 0) : 0;
+  const strangers = abs(source.surprises);
+  const usual = source.excess;
+  const usualVariance = source.excessVariance;
   remember(source, when, offset, delay, dispersion);
-  const lower = learnDelay(source);
-  if (source.samples > YOUNG && surprising(source, elapsed)) {
+  let lower = learnDelay(source);
+  if (source.samples > 1 && surprising(source, elapsed, usual)) {
     // Believed only when others say the same: one alone would bend the frequency, too.
-    if (abs(source.surprises) < JUMP_SAMPLES) return;
+    if (abs(source.surprises) < JUMP_SAMPLES) {
+      // It contradicts the others, which must not be taken to say that delays tell little: that would excuse it.
+      source.excess = usual;
+      source.excessVariance = usualVariance;
+      return;
+    }
     restart(source, growth(source));
+    measureDelays(source);
+  } else if (strangers > 0) {
+    disown(source, strangers);
+    measureDelays(source);
+    lower = true;
   }
   if (source.samples <= YOUNG || (lower && source.samples <= HISTORY)) replay(source);
   else take(source, pastBack(source, 0), elapsed);
@@ -45,18 +61,41 @@ export function remember(source: Source, when: u64, offset: f64, delay: f64, dis
   source.samples = min(source.samples + 1, i32.MAX_VALUE - 1);
 }
 
-/** Does the newest sample lie outside of all that is possible? Counts those in a row, by side. */
-function surprising(source: Source, elapsed: f64): bool {
+/** Does the newest sample lie outside of all that is possible, where delays vary by `excess`? Counts those in a row, by side. */
+function surprising(source: Source, elapsed: f64, excess: f64): bool {
   const past = pastBack(source, 0);
   const miss = past.offset - source.offset - source.frequency * elapsed;
   const sd = sqrt(varianceAfter(source, elapsed) + wanderVariance(source, elapsed));
-  const possible = (past.delay - source.floor) / 2 + 4 * sd + 3 * source.excess + past.dispersion;
+  const waited = max(past.delay - source.floor, 0);
+  const possible = waited / 2 + 4 * sd + 3 * excess + past.dispersion + unproven(source, elapsed, excess);
   if (!(abs(miss) > possible)) {
     source.surprises = 0;
     return false;
   }
   source.surprises = miss > 0 ? max(source.surprises, 0) + 1 : min(source.surprises, 0) - 1;
   return true;
+}
+
+/**
+ * What else must be held possible of the newest sample while there are few. Before there are four the floor is unknown, so
+ * that nothing holds but half of all the delay and what no oscillator exceeds; later the spread of the delays is doubted,
+ * and whether the frequency is really so unlike what was known of it before.
+ */
+function unproven(source: Source, elapsed: f64, excess: f64): f64 {
+  const before = source.samples - 1 - abs(source.surprises);
+  if (before > YOUNG) return 0;
+  if (before < FEWEST) return max(source.floor, 0) + GREATEST_JUMP * elapsed;
+  const count = <f64>before;
+  return (48 * excess) / (count * count) + 2 * sqrt(source.priorVarFrequency) * elapsed;
+}
+
+/** The `count` samples before the newest were strange, and nobody has said the same: as if they had not come. */
+function disown(source: Source, count: i32): void {
+  const newest = pastBack(source, 0);
+  source.next = (source.next - count) & (HISTORY - 1);
+  memory.copy(changetype<usize>(pastBack(source, 0)), changetype<usize>(newest), offsetof<Past>());
+  source.samples = max(source.samples - count, 1);
+  source.floorSamples = max(source.floorSamples - count, 1);
 }
 
 /**

@@ -94,6 +94,22 @@ describe("a server", () => {
     expect(worst(outcome, 3 * HOUR + 340, 6 * HOUR)).toBeLessThan(500);
   });
 
+  // The first twelve samples are taken at 0, 2, 4, 6, 10, 14, 22, 30, 45, 61, 92 and 124 s.
+  it.each([1, 3, 5, 9, 13, 21, 29, 45, 61, 93])("steps back by 0.1 s after %d s, when little is known of it: it is followed after three samples", (at) => {
+    const early = (time: number): number => (time >= at ? -100 * MS : 0);
+    for (const drift of [{ frequency: 0, doubt: 0 }, { frequency: -20 * PPM, doubt: 0.1 * PPM }]) {
+      const outcome = simulate({ servers: [early], utc: early, drift, duration: HOUR, statisticsFrom: HOUR / 2 });
+      expect(outcome.settling).toBeLessThan(at < 30 ? at + 60 : 4 * at);
+      expect(worst(outcome, 0.2 * HOUR, HOUR)).toBeLessThan(150);
+    }
+  });
+
+  it("gives one wild sample while little is known of it: that one alone is not believed", () => {
+    const wild = (time: number): number => (time > 9 && time < 11 ? 100 * MS : 0);
+    const outcome = simulate({ servers: [wild], duration: HOUR, statisticsFrom: HOUR / 2 });
+    expect(outcome.settling).toBeLessThan(10);
+  });
+
   it("steps by 0.1 s: among four, it is not followed", () => {
     const outcome = simulate({ servers: [perfect, jump, perfect, perfect] });
     expect(outcome.max).toBeLessThan(200);
