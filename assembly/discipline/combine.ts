@@ -5,6 +5,10 @@
  * A source says that the truth lies within half of its root distance and 3 sd of its belief; the majority's intersection
  * (intersection.ts) tells who agrees. Without a majority there is no answer and the clock runs free.
  * Path asymmetry cannot be seen from here and grows with the delay, so that it enters the weight as a share of it.
+ *
+ * On a long path a root distance leaves room for a falseticker. So those that agree are asked again, by what they are
+ * expected to be wrong by instead of what they may be: where a majority of all that are heard agrees by that, too, only it
+ * steers (RFC 5905's cluster has the same purpose). Where none does, the paths are less equal than expected, and all steer.
  * Tested in tests/simulation ("follows three servers of four").
  */
 
@@ -18,10 +22,19 @@ import { varianceAfter } from "./source";
 const MAX_STRATUM: i32 = 16;
 /** Samples before a source may steer the clock: chrony and ntpd, too, wait for a burst of four. */
 const FEWEST_SAMPLES: i32 = 4;
+/** Samples whose least delay the bound trusts. */
+const LATE: i32 = 4;
+/** sds by which sources that steer together may differ. */
+const NEAR_SDS: f64 = 3;
+/** Source.selection. */
+const SURVIVOR: i32 = 1;
+const CAST_OFF: i32 = 2;
 /** Share of the round trip that is expected to be asymmetric, as an sd. */
 const ASYMMETRY: f64 = 0.02;
 
 const combinedAt: usize = memory.data(offsetof<Filter>(), 8);
+/** What the sources that agree say of our error, ascending; {@link distanceBound}. */
+const bounds: usize = memory.data(SOURCES * 8, 8);
 /** Which source each candidate is. */
 const numbers: usize = memory.data(SOURCES, 1);
 
@@ -38,14 +51,11 @@ export function combine(now: u64): bool {
   for (let index = 0; index < SOURCES; index++) {
     const source = sourceAt(index);
     source.selection = 0;
-    if (!source.active || source.active == MUTE || source.samples == 0) continue;
-    const elapsed = max(secondsBetween(source.when, now), 0);
-    if (elapsed > SILENCE) continue;
-    if (source.leap == 3 || source.stratum >= MAX_STRATUM) continue;
+    if (!isHeard(source, now)) continue;
     heard++;
     // A source that jumped has few samples left, but its path is known.
     if (max(source.samples, source.floorSamples) < FEWEST_SAMPLES) continue;
-    nominate(count, source, elapsed);
+    nominate(count, source, max(secondsBetween(source.when, now), 0));
     store<u8>(numbers + count, <u8>index);
     count++;
   }
@@ -53,30 +63,107 @@ export function combine(now: u64): bool {
   const agreeing = intersect(count);
   steering().survivors = 2 * agreeing > heard ? agreeing : 0;
   if (2 * agreeing <= heard) return false;
+  for (let place = 0; place < count; place++) {
+    if (candidateAt(place).truechimer) sourceOf(place).selection = CAST_OFF;
+  }
+  keepNear(count, agreeing, heard, now);
   average(count, now);
   return true;
 }
 
-/** How far our clock may be off at `now`: by the best of the sources that agreed last. Infinity when there are none. */
-export function distanceBound(now: u64): f64 {
-  let bound = Infinity;
-  for (let index = 0; index < SOURCES; index++) {
-    const source = sourceAt(index);
-    if (!source.active || source.samples == 0 || source.selection != 1) continue;
+/** Leaves those of the `agreeing` that agree closely, if they are a majority of all `heard`; else all of them. */
+function keepNear(count: i32, agreeing: i32, heard: i32, now: u64): void {
+  // Of two nobody can tell which is right; and who is preferred steers wherever it may be right.
+  if (agreeing < 3 || anyPreferred(count)) return;
+  for (let place = 0; place < count; place++) {
+    const source = sourceOf(place);
     const elapsed = max(secondsBetween(source.when, now), 0);
-    const known = source.varOffset > 0 ? distanceOf(source, elapsed) : peerDistance(source, now);
-    const offset = source.varOffset > 0 ? source.offset + source.frequency * elapsed : source.peerOffset;
-    bound = min(bound, known + PHI * elapsed + abs(offset));
+    const candidate = candidateAt(place);
+    // Falsetickers agree with nobody: far off, each on its own.
+    if (source.selection != CAST_OFF) candidate.mid = i64.MAX_VALUE - (<i64>place << 32);
+    candidate.distance = toInterval(NEAR_SDS * sqrt(varianceAfter(source, elapsed) + asymmetrySquare(source)));
   }
-  return bound;
+  const near = intersect(count);
+  if (2 * near > heard) {
+    steering().survivors = near;
+    return;
+  }
+  for (let place = 0; place < count; place++) candidateAt(place).truechimer = sourceOf(place).selection == CAST_OFF ? 1 : 0;
 }
 
-/** λ by the estimator: half of the round trip to the reference clock, the dispersions, and 3 sd. */
+/**
+ * How far our clock may be off at `now`, if a majority of all that are heard is right: of so many that not all of them can be
+ * wrong, what the worst says. Where one is preferred, only such count. Infinity when nobody agrees.
+ */
+export function distanceBound(now: u64): f64 {
+  let heard = 0;
+  let agreeing = 0;
+  let preferred = 0;
+  for (let index = 0; index < SOURCES; index++) {
+    if (!isHeard(sourceAt(index), now)) continue;
+    heard++;
+    if (sourceAt(index).selection == SURVIVOR && sourceAt(index).preferred) preferred++;
+  }
+  for (let index = 0; index < SOURCES; index++) {
+    const source = sourceAt(index);
+    if (!isHeard(source, now) || source.selection == 0) continue;
+    if (preferred > 0 && !(source.preferred && source.selection == SURVIVOR)) continue;
+    insertBound(boundBy(source, now), agreeing++);
+  }
+  if (agreeing == 0) return Infinity;
+  const needed = ((preferred > 0 ? preferred : heard) + 1) / 2;
+  return boundAt(min(needed, agreeing) - 1);
+}
+
+/** Does it tell a time of its own, and not too long ago? */
+function isHeard(source: Source, now: u64): bool {
+  if (!source.active || source.active == MUTE || source.samples == 0) return false;
+  return secondsBetween(source.when, now) <= SILENCE && source.leap != 3 && source.stratum < MAX_STRATUM;
+}
+
+function boundBy(source: Source, now: u64): f64 {
+  const elapsed = max(secondsBetween(source.when, now), 0);
+  const known = source.varOffset > 0 ? distanceOf(source, elapsed) : peerDistance(source, now);
+  const offset = source.varOffset > 0 ? source.offset + source.frequency * elapsed : source.peerOffset;
+  return known + PHI * elapsed + abs(offset);
+}
+
+function boundAt(place: i32): f64 {
+  return load<f64>(bounds + (<usize>place << 3));
+}
+
+/** Puts one bound among the first `count`, which ascend. */
+function insertBound(value: f64, count: i32): void {
+  let place = count;
+  while (place > 0 && boundAt(place - 1) > value) {
+    store<f64>(bounds + (<usize>place << 3), boundAt(place - 1));
+    place--;
+  }
+  store<f64>(bounds + (<usize>place << 3), value);
+}
+
+/**
+ * λ by the estimator: half of the round trip to the reference clock, the dispersions, and 3 sd. The trip is the shortest of
+ * late, as the route may have become longer since the floor was seen.
+ */
 function distanceOf(source: Source, elapsed: f64): f64 {
   const sd = sqrt(varianceAfter(source, elapsed));
+  let delay = pastBack(source, 0).delay;
+  for (let age = 1; age < min(source.samples, LATE); age++) delay = min(delay, pastBack(source, age).delay);
   // Coarse clocks may show a delay below zero; their dispersion makes up for it.
-  const trip = max(source.rootDelay + source.floor, 0);
+  const trip = max(source.rootDelay + delay, 0);
   return trip / 2 + source.rootDispersion + pastBack(source, 0).dispersion + 3 * sd;
+}
+
+/** Which of the sources a candidate is. */
+function sourceOf(place: i32): Source {
+  return sourceAt(load<u8>(numbers + place));
+}
+
+/** What path asymmetry is expected to add to the variance of a source's offset. */
+function asymmetrySquare(source: Source): f64 {
+  const asymmetry = ASYMMETRY * (source.floor + source.rootDelay);
+  return asymmetry * asymmetry;
 }
 
 function candidateAt(place: i32): Candidate {
@@ -92,7 +179,7 @@ function nominate(place: i32, source: Source, elapsed: f64): void {
 /** Is there a truechimer that is preferred (RFC 5905 §11.2.3's prefer peer)? */
 function anyPreferred(count: i32): bool {
   for (let place = 0; place < count; place++) {
-    if (candidateAt(place).truechimer && sourceAt(load<u8>(numbers + place)).preferred) return true;
+    if (candidateAt(place).truechimer && sourceOf(place).preferred) return true;
   }
   return false;
 }
@@ -108,13 +195,12 @@ function average(count: i32, now: u64): void {
   const preferring = anyPreferred(count);
   for (let place = 0; place < count; place++) {
     if (!candidateAt(place).truechimer) continue;
-    const source = sourceAt(load<u8>(numbers + place));
-    source.selection = preferring && !source.preferred ? 2 : 1;
-    if (source.selection != 1) continue;
+    const source = sourceOf(place);
+    source.selection = preferring && !source.preferred ? CAST_OFF : SURVIVOR;
+    if (source.selection != SURVIVOR) continue;
     const elapsed = max(secondsBetween(source.when, now), 0);
     const variance = varianceAfter(source, elapsed) + 1e-18;
-    const asymmetry = ASYMMETRY * (source.floor + source.rootDelay);
-    const weight = 1 / (variance + asymmetry * asymmetry);
+    const weight = 1 / (variance + asymmetrySquare(source));
     const frequencyWeight = 1 / (source.varFrequency + 1e-24);
     if (variance < least) {
       least = variance;

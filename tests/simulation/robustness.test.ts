@@ -110,6 +110,20 @@ describe("the error bound", () => {
     });
     expect(outside).toEqual([0, 0, 0]);
   });
+
+  it("holds when the route gets longer, and all of the jitter is on one leg: 1 ms more looks like waiting", () => {
+    const path = { base: 0.3e-3, jitter: 0.3e-3, asymmetry: 0.97, routeChange: { at: 3 * HOUR, extra: 1e-3 } };
+    const outcome = run(scenario("", { path, wander: 1e-8, duration: 5 * HOUR, statisticsFrom: HOUR }), { algorithm: "estimator", seed: 1 });
+    expect(outcome.beyondBound).toBe(0);
+  });
+
+  it("is not what the nearest says when the nearest may be the one that is wrong", () => {
+    // The third is 15 ms off, and near; the others are right, and far enough to agree with it.
+    const servers = [(): number => 0, (): number => 0, (): number => 15e-3];
+    const paths = [{ base: 20e-3 }, { base: 20e-3 }, { base: 1e-3 }];
+    const outcome = run(scenario("", { servers, paths, duration: 6 * HOUR }), { algorithm: "estimator", seed: 1 });
+    expect(outcome.beyondBound).toBe(0);
+  });
 });
 
 /** A host in small: one server without error, and a client whose clocks, both, show whole ticks. Seconds; the oscillator is 20 ppm fast. */

@@ -34,6 +34,15 @@ describe.each(BOTH)("falsetickers, %s", (algorithm) => {
     expect(outcome.max).toBeLessThan(200);
   });
 
+  it("casts off two of five that are less wrong than the way to them is long", () => {
+    // 6 and 9 ms off over 40 ms there and back: their root distances leave room for the truth.
+    const servers = [perfect, (): number => 6 * MS, perfect, (): number => 9 * MS, perfect];
+    const outcome = simulate({ servers, path: { base: 20 * MS, jitter: 1 * MS } }, algorithm);
+    expect(outcome.max).toBeLessThan(algorithm === "estimator" ? 300 : 1000);
+    expect(outcome.last.survivors).toBe(3);
+    expect(outcome.beyondBound).toBe(0);
+  });
+
   it("leaves the clock alone when two contradict two from the start", () => {
     const servers = [perfect, perfect, falseticker, falseticker];
     const outcome = simulate({ servers, initialFrequency: 1 * PPM }, algorithm);
