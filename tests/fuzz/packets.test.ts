@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
- * A million mangled packets, and every truncation of the whole ones, through everything that reads packets: nothing traps,
+ * A million mangled packets (FUZZ: as many as it says), and every truncation of the whole ones, through everything that reads packets: nothing traps,
  * no answer is longer than its request, and nothing is written where nothing may be. The generator is seeded, so that a
  * failure shows the packet and comes again.
  */
 import { describe, expect, it } from "vitest";
 import { explainPacket } from "../../hosts/common/core/cold.ts";
 import { Bench, ascii, captured, concat, field, fromHex, hex, mac, packet, seededRandom } from "../support/core.ts";
+import { fuzzCount, fuzzLimit } from "../support/fuzz.ts";
 
-const MUTATIONS = 1_000_000;
+const MUTATIONS = fuzzCount(1_000_000);
 const EXPLAINED_EVERY = 500;
 /** Room for the longest packet made here, and a strip behind it that must stay as it is. */
 const LONGEST = 320;
@@ -216,7 +217,8 @@ describe("any packet", () => {
     }
   });
 
-  it("mangled a million times traps nothing, is never answered with more, and leaves the rest of memory alone", () => {
+  it("mangled a million times traps nothing, is never answered with more, and leaves the rest of memory alone", { timeout: fuzzLimit(MUTATIONS) }, () => {
+    const octetsAtFirst = core.exports.memory.buffer.byteLength;
     // All slots and the upper quarter of memory, where the core has nothing, are canary.
     bytes.fill(CANARY, at, at + 64 * STRIDE);
     bytes.fill(CANARY, UNUSED);
@@ -234,6 +236,7 @@ describe("any packet", () => {
       feed(octets, length);
       if (run % EXPLAINED_EVERY === 0 && explainPacket(octets.subarray(0, length)).length === 0) fail("no explanation", octets, length);
     }
+    expect(core.exports.memory.buffer.byteLength, "memory grew").toBe(octetsAtFirst);
     // Key schedules and working space of the cipher are the most of it.
     expect(written(before)).toBeLessThanOrEqual(2048);
     // The packets reached all there is to reach: else the test says nothing.
