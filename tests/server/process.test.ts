@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-/** `escapement serve` as a process under load and at its end, and what chronyd thinks of it. */
+/** `escapement serve` as a process: its counters, and what chronyd thinks of it. Its end is in ending.test.ts. */
 import { spawn, type ChildProcess } from "node:child_process";
 import { describe, expect, it } from "vitest";
 import { chronyOnce } from "../interop/chrony.ts";
 import { titled, whySkipped } from "../support/peers.ts";
-import { Asker, CLI, NODE, lacking, request, tagOf, until } from "./built.ts";
+import { Asker, CLI, NODE, lacking, request, until } from "./built.ts";
 
 async function start(...options: string[]): Promise<{ child: ChildProcess; port: number; metrics: number; ended: Promise<{ status: number | null; stats: Record<string, number> }> }> {
   const child = spawn(NODE, [CLI, "serve", "--stratum", "2", "--json", ...options], { stdio: ["ignore", "pipe", "inherit"] });
@@ -19,25 +19,6 @@ async function start(...options: string[]): Promise<{ child: ChildProcess; port:
 }
 
 describe.skipIf(lacking !== undefined)("a server process", () => {
-  it.each([["1"], ["2"]])("told to end under load answers all that it had accepted (%s threads)", async (workers) => {
-    const { child, port, ended } = await start("--listen", "127.0.0.1:0", "--workers", workers);
-    const askers = await Promise.all(Array.from({ length: 8 }, () => new Asker().ready()));
-    try {
-      await Promise.all(askers.flatMap((asker) => Array.from({ length: 50 }, (_, tag) => asker.send(request(tag), port))));
-      const begin = performance.now();
-      child.kill("SIGTERM");
-      const { status, stats } = await ended;
-      // Stopping takes 300 ms at most; a process with its runtime takes some more to end.
-      expect(performance.now() - begin).toBeLessThan(1500);
-      expect(status).toBe(0);
-      await until("all answers", () => askers.every(({ replies }) => replies.length === 50));
-      expect(stats).toMatchObject({ received: 400, answered: 400, dropped: 0, failed: 0, shed: 0 });
-      for (const { replies } of askers) expect(new Set(replies.map(tagOf)).size).toBe(50);
-    } finally {
-      for (const asker of askers) await asker[Symbol.asyncDispose]();
-    }
-  });
-
   it("tells its counters over HTTP", async () => {
     const { child, port, metrics, ended } = await start("--listen", "127.0.0.1:0", "--metrics", ":0");
     await using asker = new Asker();

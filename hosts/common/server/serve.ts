@@ -13,6 +13,7 @@ import { NtpError } from "../errors.ts";
 import type { Datagram, Endpoint, Host, UdpSocket } from "../host.ts";
 import type { ClientState, ServerCounters } from "./clients.ts";
 import { checkedFeatures, checkedReconfiguration, type Reconfiguration, type ServerFeatures } from "./features.ts";
+import { drain } from "./drain.ts";
 import { checkedSmear } from "./smear.ts";
 import { serveInThreads } from "./crew.ts";
 import type { KeServerStats } from "../nts/server.ts";
@@ -142,7 +143,7 @@ export interface Server extends AsyncDisposable {
   configure(options: Reconfiguration): void;
   /** Say something else of the clock from now on. @throws {NtpError} `INVALID_ARGUMENT` */
   update(update: ServerUpdate): void;
-  /** Stop listening; idempotent. */
+  /** Answer what has come already, and stop listening; idempotent. */
   close(): Promise<void>;
 }
 
@@ -245,6 +246,7 @@ class RunningServer implements NtpServing {
   readonly #host: Host;
   readonly #state: ServerCore;
   readonly #ownClock: boolean;
+  #closing: Promise<void> | undefined;
 
   constructor(host: Host, state: ServerCore, ownClock: boolean) {
     this.#host = host;
@@ -286,7 +288,7 @@ class RunningServer implements NtpServing {
       try {
         return await this.#bindAll(listen, port, lenient);
       } catch (error) {
-        await this.close();
+        this.#closeSockets();
         if (tries > 1) continue;
         throw error;
       }
@@ -343,7 +345,12 @@ class RunningServer implements NtpServing {
     );
   }
 
-  async close(): Promise<void> {
+  close(): Promise<void> {
+    this.#closing ??= drain(() => this.#counts).then(() => this.#closeSockets());
+    return this.#closing;
+  }
+
+  #closeSockets(): void {
     for (const socket of this.#sockets.splice(0)) socket.close();
   }
 

@@ -13,7 +13,8 @@ import type { Endpoint, Host } from "../host.ts";
 import { shareCoreModule } from "../core/core.ts";
 import { carry, type ClockReading } from "./reading.ts";
 import { checkedReconfiguration } from "./features.ts";
-import { checkedState, extrasOf, serveHere, type Server } from "./serve.ts";
+import { turn } from "./drain.ts";
+import { checkedState, extrasOf, serveHere } from "./serve.ts";
 import { ServerCore } from "./state.ts";
 import { REASONS, attentionOf, countersOf, type FromThread, type ThreadTask, type ToThread } from "./threads.ts";
 
@@ -45,11 +46,6 @@ export interface ThreadMeans {
 
 /** How often a thread with the runtime's own sockets publishes its counters, ms. */
 const PUBLISH_MS = 50;
-/** A turn of the event loop reads some datagrams; when stopping, quiet turns and all turns at most. */
-const QUIET_TURNS = 3;
-const DRAIN_TURNS = 200;
-
-const turn = () => new Promise<void>((resolve) => setTimeout(resolve, 0));
 
 /** The thread's life; whoever started it ends it. Never rejects for what the other side can be told of. */
 export async function runThread(task: ThreadTask, means: ThreadMeans): Promise<void> {
@@ -119,17 +115,6 @@ async function runOwn({ options, update, reading: first, cookieKeys, shared }: T
   post({ ready: server.addresses, counters: [...Object.keys(server.stats), ...Object.keys(server.counters).map((name) => `${REASONS}${name}`)] });
   await stopped;
   clearInterval(timer);
-  await drain(server);
   await server.close();
   publish();
-}
-
-/** Let the event loop read what has come, until it finds nothing more, and the answers leave. */
-async function drain(server: Server): Promise<void> {
-  for (let turns = 0, quiet = 0; turns < DRAIN_TURNS && quiet < QUIET_TURNS; turns++) {
-    const { received, answered, dropped, failed } = server.stats;
-    await turn();
-    const pending = received > answered + dropped + failed;
-    quiet = !pending && server.stats.received === received ? quiet + 1 : 0;
-  }
 }
