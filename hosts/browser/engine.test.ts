@@ -17,12 +17,15 @@ let asked = 0;
 /** The truth goes on while the timer sleeps: `Date` of the test is the computer's clock, and right but for BEHIND. */
 const truth = () => Date.now() / 1000 + (performance.now() % 1) / 1000 + BEHIND;
 
+/** What each answer of a row is held back on the way out, ms. */
+let held = [0, 0, 0, 0];
+
 const source: TimeSource = {
   async ask(request, stamp) {
     asked += 1;
     if (silent) throw new Error("silence");
     const sent = stamp();
-    await new Promise((resolve) => setTimeout(resolve, 10));
+    await new Promise((resolve) => setTimeout(resolve, 10 + held[asked % 4]!));
     const packet = packetOf(truth(), 0.001, request);
     await new Promise((resolve) => setTimeout(resolve, 10));
     return { packet, sent, came: stamp() };
@@ -37,6 +40,7 @@ beforeEach(() => {
   vi.stubGlobal("document", page);
   silent = false;
   asked = 0;
+  held = [0, 0, 0, 0];
   const host = { now: () => BigInt(Date.now()) * 1_000_000n, monotonic: monotonicNs, precision: 1e-4, description: "test" };
   engine = new PageEngine(new PageCore(module), host, [["test", source]], { minPoll: 4, maxPoll: 6, changed: () => {} });
 });
@@ -93,7 +97,38 @@ describe("a page's clock", () => {
     page.visibilityState = "visible";
     for (let i = 0; i < 20; i++) page.dispatchEvent(new Event("visibilitychange"));
     await vi.advanceTimersByTimeAsync(1500);
-    expect(asked - before).toBe(1);
+    // One row.
+    expect(asked - before).toBe(4);
+  });
+
+  test.each([["one is quick, it is right", [60, 60, 60, 0], 0, 0.003], ["all are slow, off by half of that", [60, 60, 60, 60], 0.027, 0.033]])(
+    "of questions in a row takes the shortest way: where %s", async (_, row, least, most) => {
+      held = row;
+      await vi.advanceTimersByTimeAsync(600_000);
+      expect(Math.abs(error())).toBeGreaterThanOrEqual(least);
+      expect(Math.abs(error())).toBeLessThan(most);
+      expect(Math.abs(error())).toBeLessThan(engine.state().uncertainty);
+    });
+
+  test("asks no row over a long way", async () => {
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(asked).toBe(4);
+    held = [300, 300, 300, 300];
+    await vi.advanceTimersByTimeAsync(2000);
+    expect(asked).toBe(5);
+    await vi.advanceTimersByTimeAsync(7000);
+    expect(engine.state().synchronised).toBe(true);
+  });
+
+  test("takes an answer of a row whose others were lost", async () => {
+    await vi.advanceTimersByTimeAsync(60_000);
+    const { ask } = source;
+    source.ask = async (...all) => (asked % 4 === 0 ? ask(...all) : Promise.reject(new Error(`lost ${asked++}`)));
+    const { used } = engine.state().sources[0]!;
+    await vi.advanceTimersByTimeAsync(60_000);
+    source.ask = ask;
+    expect(engine.state().sources[0]!.used).toBeGreaterThan(used);
+    expect(engine.state().sources[0]!.lastError).toMatch(/^lost/);
   });
 
   test("is silent once closed", async () => {
