@@ -51,7 +51,8 @@ export function edge(options: EdgeOptions = {}): Pick<Escapement, "now" | "query
 
 /**
  * A Worker that tells the time: JSON by HTTP, JSON and NTP packets by WebSocket, as a relay does. `time` says how its clock is
- * vouched for; without it it tells none. With `allow` and `connect` it carries streams to those targets, too; it has no datagrams.
+ * vouched for; without it it tells none. With `allow` and `connect` it carries streams to those targets, too, and leaves their names to
+ * `connect`; it has no datagrams.
  *
  * @example
  * export default { fetch: timeServer({ time: { stratum: 3, rootDispersion: 0.05 } }) };
@@ -65,7 +66,8 @@ export function timeServer({ connect, ...options }: Omit<RelayServerOptions, "li
         return { local: server.endpoint, close: async () => {} };
       };
       // At the first request: before it a Worker has neither the time nor randomness.
-      startRelay({ ...lendHost(connect ? { connect } : {}), listenWebSocket }, { allow: [], ...options }).catch(reject);
+      const { resolve: _, ...host } = lendHost(connect ? { connect } : {});
+      startRelay({ ...host, listenWebSocket }, { allow: [], ...options }).catch(reject);
     });
   return async (request) => (await (answer ??= prepared()))(request);
 }

@@ -8,6 +8,7 @@
 
 import { lendHost, measure, now, query, startClock } from "escapement/browser";
 import { Core } from "../../hosts/common/core/core.ts";
+import { pageReport } from "../contract/page-main.ts";
 import { pageSessionHash } from "../contract/page-session.ts";
 
 const message = (promise: Promise<unknown>): Promise<string> =>
@@ -49,10 +50,6 @@ async function readClock({ relay, reads = 200 }: { relay: string; reads?: number
   return { errors, uncertainty, step, settled, backwards };
 }
 
-async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
-  return Array.from(new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)), (octet) => octet.toString(16).padStart(2, "0")).join("");
-}
-
 export const tasks = {
   async measure({ relay, sources }: { relay?: string; sources?: string[] }) {
     const { offset, bound, source } = await measure({ ...(relay ? { relay } : {}), ...(sources ? { sources } : {}) });
@@ -72,12 +69,11 @@ export const tasks = {
     return { offset, delay, rootDistance, authenticated, stratum, problems: sample.problems().length, took: performance.now() - began };
   },
   failure: ({ relay, source, nts = {} }: { relay: string; source: string; nts?: object }) => message(query(source, { relay, nts, timeout: 5 })),
-  /** The builds of the core as they are served: the hash of the whole one, and what each says of the same packets. */
-  async contract(_: null) {
-    const octets = async (name: string) => new Uint8Array(await (await fetch(name)).arrayBuffer());
-    const [whole, small] = [await octets("/core.wasm"), await octets("/page.wasm")];
-    const core = async (bytes: Uint8Array<ArrayBuffer>) => new Core(await WebAssembly.compile(bytes));
-    return { whole: await sha256(whole), session: await pageSessionHash(await core(whole)), pageSession: await pageSessionHash(await core(small)) };
+  /** The contract suite. */
+  suite: pageReport,
+  /** What the small core says of the same packets. */
+  async smallCore(_: null) {
+    return pageSessionHash(new Core(await WebAssembly.compile(await (await fetch("/page.wasm")).arrayBuffer())));
   },
   async lent({ relay }: { relay: string }) {
     const { runtime, clock } = await lendHost({ relay });

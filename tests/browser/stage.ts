@@ -49,6 +49,8 @@ const FOLDER = path.resolve("dist/browser");
 /** The page's own code, tests/browser/page.ts: not counted. */
 const PAGE = "/page.js";
 const SERVED: Record<string, string> = { "escapement/browser": "/index.js", "escapement/roughtime": "/roughtime.js" };
+/** What a bundler puts into the page's own code. */
+const INSIDE: Record<string, string> = { "escapement/core": path.resolve("hosts/common/core/index.ts") };
 let bundled: Promise<string> | undefined;
 
 async function pageCode(): Promise<string> {
@@ -58,9 +60,9 @@ async function pageCode(): Promise<string> {
     write: false,
     format: "esm",
     target: "es2022",
-    alias: { "#wasm": "./dist/wasm/none.js" },
+    alias: { "#wasm": "./dist/wasm/none.js", "#as-bind": "./dist/wasm/as-bind.js" },
     // As it is shipped, from the server.
-    plugins: [{ name: "served", setup: (own) => void own.onResolve({ filter: /^escapement\// }, ({ path: name }) => ({ path: SERVED[name]!, external: true })) }],
+    plugins: [{ name: "served", setup: (own) => void own.onResolve({ filter: /^escapement\// }, ({ path: name }) => (name in INSIDE ? { path: INSIDE[name]! } : { path: SERVED[name]!, external: true })) }],
     tsconfigRaw: "{}",
   });
   return outputFiles[0]!.text;

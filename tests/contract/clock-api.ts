@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /** Contracts of startClock and watch over a host. @module */
 
+import { NTP_SERVERS } from "./servers.ts";
 import { must, type Contract } from "./suite.ts";
 
 const NS = 1e9;
@@ -8,10 +9,11 @@ const NS = 1e9;
 export const clockApiContracts: Contract[] = [
   {
     name: "startClock finds a server's time, 0.25 s ahead of ours, holds it within its bound, and never goes backwards",
-    async check({ api, host }) {
-      const ahead = 250_000_000n;
-      const server = await api.serve({ listen: ["127.0.0.1"], port: 0, stratum: 1, rootDispersion: 0.0001, clock: () => host.clock.now() + ahead });
-      const clock = await api.startClock({ sources: [`127.0.0.1:${server.addresses[0]!.port}`], minPoll: 0, maxPoll: 0, timeout: 20 });
+    needs: ["life"],
+    async check({ api, host, asked }) {
+      const ahead = NTP_SERVERS.ahead[1];
+      await using server = await asked("ahead");
+      const clock = await api.startClock({ sources: [`127.0.0.1:${server.port}`], minPoll: 0, maxPoll: 0, timeout: 20 });
       try {
         let last = clock.nowNs();
         for (let i = 0; i < 50; i++) {
@@ -25,20 +27,19 @@ export const clockApiContracts: Contract[] = [
         must(clock.synchronised && clock.state.stratum === 2, JSON.stringify(clock.state, (_, value) => (typeof value === "bigint" ? String(value) : value)));
       } finally {
         clock.close();
-        await server.close();
       }
     },
   },
   {
     name: "watch yields states until the loop is left",
-    async check({ api }) {
-      const server = await api.serve({ listen: ["127.0.0.1"], port: 0, stratum: 1 });
+    needs: ["life"],
+    async check({ api, asked }) {
+      await using server = await asked("exact");
       let states = 0;
-      for await (const state of api.watch({ sources: [`127.0.0.1:${server.addresses[0]!.port}`], minPoll: 0, maxPoll: 0 })) {
+      for await (const state of api.watch({ sources: [`127.0.0.1:${server.port}`], minPoll: 0, maxPoll: 0 })) {
         must(state.sources.length === 1, JSON.stringify(state.sources.length));
         if (++states === 2) break;
       }
-      await server.close();
     },
   },
 ];

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
- * Packs escapement as npm would, installs it in an empty folder, and runs the contract suite on every runtime there.
+ * Packs escapement as npm would, installs it in an empty folder, and runs the contract suite on every runtime there; in Chromium
+ * and in workerd, which no command runs, by beside.ts. One core and one session for all.
  */
 
 import { execFile } from "node:child_process";
@@ -11,22 +12,14 @@ import process from "node:process";
 import { promisify } from "node:util";
 import { build } from "esbuild";
 import { afterAll, describe, expect, test } from "vitest";
+import type { Report } from "./all.ts";
+import { BESIDE } from "./beside.ts";
 import { RUNS, missing, type RuntimeRun } from "./runtimes.ts";
 
 const run = promisify(execFile);
 /** Outside the repository, whose own node_modules and tsconfig.json must not help. */
 const FOLDER = await mkdtemp(path.join(os.tmpdir(), "escapement-contract-"));
 afterAll(() => rm(FOLDER, { recursive: true, force: true }));
-
-/** What main.ts prints. */
-interface Report {
-  readonly runtime: string;
-  readonly version: string;
-  readonly clock: string;
-  readonly core: string;
-  readonly session: string;
-  readonly results: readonly { name: string; error?: string }[];
-}
 
 /** A folder with the packed package in node_modules, with or without koffi beside it, and the bundled suite. */
 async function install(folder: string, tarball: string, koffi: boolean): Promise<void> {
@@ -72,16 +65,22 @@ for (const one of RUNS.filter((candidate) => !missing(candidate))) {
   reports.set(one.name, await runOn(one).catch((error: Error) => error));
 }
 
-for (const one of RUNS) {
-  const report = reports.get(one.name);
-  describe(one.name, () => {
-    if (!report) return test.skip(`skipped: ${missing(one)}`, () => {});
+for (const { name, missing: absent, report } of BESIDE) if (!absent) reports.set(name, await report().catch((error: Error) => error));
+
+const ALL = [...RUNS.map((one) => ({ name: one.name, absent: missing(one) })), ...BESIDE.map(({ name, missing: absent }) => ({ name, absent }))];
+
+for (const { name, absent } of ALL) {
+  const report = reports.get(name);
+  describe(name, () => {
+    if (!report) return test.skip(`skipped: ${absent}`, () => {});
     test("runs the suite", () => {
       expect(report).not.toBeInstanceOf(Error);
-      if (!(report instanceof Error)) console.log(`${report.runtime} ${report.version}, ${report.clock}, core ${report.core}`);
+      if (!(report instanceof Error)) console.log(`${report.runtime} ${report.version}, ${report.clock}, core ${report.core}, session ${report.session}, recorded ${report.recorded}`);
     });
     if (report instanceof Error) return;
-    for (const { name, error } of report.results) test(name, () => expect(error).toBeUndefined());
+    for (const { name: contract, error, leftOut } of report.results) {
+      test(leftOut ? `not under contract here: ${contract}: ${leftOut}` : contract, () => expect(error).toBeUndefined());
+    }
   });
 }
 
@@ -89,4 +88,11 @@ describe("one core for all", () => {
   const all = [...reports.values()].flatMap((report) => (report instanceof Error ? [] : [report]));
   test("the same wasm runs everywhere", () => expect(new Set(all.map(({ core }) => core)).size).toBe(1));
   test("the same packets give the same bits everywhere", () => expect(new Set(all.map(({ session }) => session)).size).toBe(1));
+  test("a recorded session, TLS and NTS and Roughtime, gives the same octets and the same samples everywhere", () => expect(new Set(all.map(({ recorded }) => recorded)).size).toBe(1));
+  test("every contract is held somewhere, and all of them where a runtime serves itself", () => {
+    for (const { runtime, results } of all) {
+      expect(results.map(({ name }) => name)).toEqual(all[0]!.results.map(({ name }) => name));
+      if (runtime !== "browser" && runtime !== "edge") expect(results.filter(({ leftOut }) => leftOut)).toEqual([]);
+    }
+  });
 });

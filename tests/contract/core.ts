@@ -6,12 +6,8 @@
  */
 
 import { Core, coreBytes, coreModule, explainPacket, kissMeaning, refidText } from "escapement/core";
+import { sha256 } from "./replay.ts";
 import { must, type Contract } from "./suite.ts";
-
-async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
-  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
-  return Array.from(digest, (octet) => octet.toString(16).padStart(2, "0")).join("");
-}
 
 /** The hash of the core that runs here. */
 export async function coreHash(): Promise<string> {

@@ -8,11 +8,27 @@
  */
 
 import type { Datagram, Escapement, Host, NtpError, UdpSocket } from "../../hosts/node/index.ts";
+import type { Asked, ServerName } from "./servers.ts";
+
+/** What a contract needs that not every host lends: UDP sockets to bind, names to look up, a life longer than one request. */
+export type Need = "sockets" | "names" | "life";
+
+/** Of a host whose datagrams go by a relay. */
+export const BY_RELAY = {
+  sockets: "a relay carries requests and their replies: there is no socket to bind, and nothing comes unasked",
+  names: "a relay looks names up, and goes to none that has an address of its own network",
+} as const;
 
 /** What is under contract. */
 export interface Subject {
   readonly host: Host;
-  readonly api: Escapement;
+  readonly api: Pick<Escapement, "now" | "query" | "survey" | "startClock" | "watch">;
+  /** The public functions over a host of the test's. */
+  readonly createApi: (lend: () => Promise<Host>) => Pick<Escapement, "query">;
+  /** A server to ask: servers.ts. */
+  asked(name: ServerName): Promise<Asked>;
+  /** Why a need is not met. */
+  readonly lacks?: Partial<Record<Need, string>>;
   /** The stamps that this run is to have. */
   readonly stamps: "kernel" | "user";
   /** Whether a refused datagram is reported. */
@@ -21,6 +37,7 @@ export interface Subject {
 
 export interface Contract {
   readonly name: string;
+  readonly needs?: readonly Need[];
   check(subject: Subject): Promise<void> | void;
 }
 

@@ -43,10 +43,11 @@ async function refusal({ host }: Subject, nobody: Endpoint): Promise<Error> {
 }
 
 export const udpContracts: Contract[] = [
-  { name: "IPv4 sockets carry datagrams of any size with honest stamps", check: (subject) => exchange(subject, 4) },
-  { name: "IPv6 sockets do so, too", check: (subject) => exchange(subject, 6) },
+  { needs: ["sockets"], name: "IPv4 sockets carry datagrams of any size with honest stamps", check: (subject) => exchange(subject, 4) },
+  { needs: ["sockets"], name: "IPv6 sockets do so, too", check: (subject) => exchange(subject, 6) },
   {
     name: "each socket has a fresh port of its own",
+    needs: ["sockets"],
     async check(subject) {
       const sockets = await Promise.all(Array.from({ length: 16 }, () => listening(subject, 4)));
       const ports = new Set(sockets.map(({ socket }) => socket.local.port));
@@ -56,6 +57,7 @@ export const udpContracts: Contract[] = [
   },
   {
     name: "closing twice is harmless, and sending afterwards is refused",
+    needs: ["sockets"],
     async check(subject) {
       const { socket } = await listening(subject, 4);
       const { local } = socket;
@@ -68,6 +70,7 @@ export const udpContracts: Contract[] = [
   },
   {
     name: "a connected socket reports a refusal, where the runtime can",
+    needs: ["sockets"],
     async check(subject) {
       if (!subject.reportsRefusal) return;
       const { socket } = await listening(subject, 4);

@@ -50,6 +50,17 @@ describe("targets", () => {
     await expect(targets.address("none.example")).rejects.toMatchObject({ code: "DNS" });
     expect(await targets.address("127.0.0.1")).toBe("127.0.0.1");
   });
+
+  it("that nobody knows are DNS errors, whatever the resolver says of it, and are looked up anew", async () => {
+    let times = 0;
+    const host = { resolve: () => Promise.reject(new Error(`ENOTFOUND ${++times}`)) } as unknown as Host;
+    const targets = new Targets(host, []);
+    for (let i = 0; i < 2; i++) await expect(targets.address("nobody.example")).rejects.toMatchObject({ code: "DNS", cause: { message: `ENOTFOUND ${i + 1}` } });
+  });
+
+  it("are left to whoever connects, where there is no resolver", async () => {
+    expect(await new Targets({} as Host, []).address("Time.example.")).toBe("time.example");
+  });
 });
 
 describe("an address is public or not:", () => {

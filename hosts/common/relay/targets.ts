@@ -55,7 +55,8 @@ export class Targets {
   /** The address to ask; one look-up at a time for each name. MUST only be asked for allowed hosts. @throws {NtpError} `DNS` */
   async address(name: string): Promise<string> {
     const host = canonical(name);
-    if (literalFamily(host)) return host;
+    // Where there is no resolver (a Worker) whoever connects looks the name up, and that platform's network has no inside.
+    if (literalFamily(host) || !this.#host.resolve) return host;
     let known = this.#known.get(host);
     if (!known || performance.now() - known.at > FRESH_MS) {
       known = { at: performance.now(), addresses: this.#lookUp(host), preferred: known?.preferred };
@@ -79,8 +80,10 @@ export class Targets {
   }
 
   async #lookUp(host: string): Promise<string[]> {
-    if (!this.#host.resolve) throw new NtpError("UNSUPPORTED", `${this.#host.runtime} cannot look up names`);
-    const all = (await this.#host.resolve(host)).map(({ address }) => unmapped(address));
+    const found = await this.#host.resolve!(host).catch((cause: unknown) => {
+      throw new NtpError("DNS", "the name cannot be looked up", { cause });
+    });
+    const all = found.map(({ address }) => unmapped(address));
     const open = all.filter(isPublic);
     if (open.length > 0) return open;
     throw new NtpError("DNS", all.length === 0 ? "no address" : "no address on the public internet; the relay's operator can allow the address itself");
