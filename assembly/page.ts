@@ -5,7 +5,7 @@
  * The same sources as assembly/index.ts, optimised for size: what is exported here gives the same bits as there, which
  * tests/contract/page.test.ts holds against the whole core. build/core.mjs defines PAGE for it, and the code that asks
  * `isDefined(PAGE)` leaves out what no page can use: keys and NTS (no cryptography here: such a request is not sent, such a
- * reply not believed), interleaved mode and the PLL. No strings cross: no as-bind, no collector. hosts/browser/engine.ts runs it.
+ * reply not believed), NTPv5, interleaved mode and the PLL. No strings cross: no as-bind, no collector. hosts/browser/engine.ts runs it.
  */
 
 import { Action, Association } from "./association/association";

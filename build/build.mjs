@@ -12,7 +12,7 @@
  */
 import process from "node:process";
 import { rm } from "node:fs/promises";
-import { buildCore, buildPageCore } from "./core.mjs";
+import { buildCore, buildPageCores } from "./core.mjs";
 import { buildBundles, buildPageBundles, buildTypes } from "./bundle.mjs";
 import { acceptSizes, printSizes } from "./sizes.mjs";
 
@@ -22,7 +22,7 @@ const flags = new Set(process.argv.slice(2));
 try {
   if (!flags.has("--core")) await rm("dist", { recursive: true, force: true });
   console.log(`core.wasm sha256 ${await buildCore()}`);
-  await buildPageCore();
+  await buildPageCores();
   if (!flags.has("--core")) {
     await buildBundles();
     await buildPageBundles();

@@ -41,7 +41,7 @@ export async function buildBundles() {
   await chmod("dist/cli/main.js", 0o755);
 }
 
-/** For pages: files to be served as they are, in one folder with the two builds of the core, which they fetch. */
+/** For pages: files to be served as they are, in one folder with the builds of the core, which they fetch. */
 const PAGE_ENTRIES = {
   index: "hosts/browser/index.ts",
   roughtime: "hosts/common/roughtime/index.ts",
@@ -59,7 +59,7 @@ export async function buildPageBundles() {
     format: "esm",
     platform: "browser",
     target: "es2022",
-    alias: { "#wasm": "./dist/wasm/none.js", "#as-bind": "./dist/wasm/as-bind.js" },
+    alias: { "#wasm": "./dist/wasm/none.js", "#as-bind": "./hosts/browser/binding.ts" },
     chunkNames: "[name]-[hash]",
     legalComments: "linked",
     logLevel: "warning",

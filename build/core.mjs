@@ -28,10 +28,8 @@ const FLAGS = [
   "--transform", "./build/as-bind/transform.mjs",
 ];
 
-/** The core for pages (assembly/page.ts): the same sources, for size; PAGE is what they ask `isDefined` of. */
-const PAGE_FLAGS = [
-  "assembly/page.ts",
-  "--outFile", "dist/browser/page.wasm",
+/** The cores for pages: the same sources, for size; PAGE and QUERY are what they ask `isDefined` of. */
+const SMALL = [
   "--optimizeLevel", "3",
   "--shrinkLevel", "2",
   "--converge",
@@ -44,14 +42,28 @@ const PAGE_FLAGS = [
   "--maximumMemory", MEMORY_PAGES,
 ];
 
-/** Build the core for pages, beside a copy of the whole one, where the browser's files look for them. */
-export async function buildPageCore() {
+const PAGE_CORES = {
+  // A clock over plain sources.
+  page: [],
+  // Single questions, by NTS too; its texts cross by hosts/browser/binding.ts.
+  query: ["--use", "QUERY=ASC_TARGET", "--exportRuntime", "--transform", "./build/as-bind/transform.mjs"],
+};
+
+/** Build the cores for pages, beside a copy of the whole one, where the browser's files look for them. */
+export async function buildPageCores() {
   await mkdir("dist/browser", { recursive: true });
-  const { error, stderr } = await asc.main(PAGE_FLAGS);
-  if (error) throw new Error(`the core for pages does not compile: ${error.message}\n${stderr}`);
-  const imports = WebAssembly.Module.imports(new WebAssembly.Module(await readFile("dist/browser/page.wasm")));
-  if (imports.length > 0) throw new Error(`the core for pages must import nothing, but imports ${JSON.stringify(imports)}`);
+  for (const [name, flags] of Object.entries(PAGE_CORES)) {
+    const file = `dist/browser/${name}.wasm`;
+    const { error, stderr } = await asc.main([`assembly/${name}.ts`, "--outFile", file, ...SMALL, ...flags]);
+    if (error) throw new Error(`the core for pages, ${name}, does not compile: ${error.message}\n${stderr}`);
+    await importsNothing(file);
+  }
   await copyFile("dist/core.wasm", "dist/browser/core.wasm");
+}
+
+async function importsNothing(file) {
+  const imports = WebAssembly.Module.imports(new WebAssembly.Module(await readFile(file)));
+  if (imports.length > 0) throw new Error(`${file} must import nothing, but imports ${JSON.stringify(imports)}`);
 }
 
 /** Build the core. Returns the SHA-256 of the wasm, in hex. */
@@ -59,9 +71,8 @@ export async function buildCore() {
   await mkdir("dist/wasm", { recursive: true });
   const { error, stderr } = await asc.main(FLAGS);
   if (error) throw new Error(`the core does not compile: ${error.message}\n${stderr}`);
+  await importsNothing("dist/core.wasm");
   const wasm = await readFile("dist/core.wasm");
-  const imports = WebAssembly.Module.imports(new WebAssembly.Module(wasm));
-  if (imports.length > 0) throw new Error(`the core must import nothing, but imports ${JSON.stringify(imports)}`);
   const banner = "// Generated from assembly/ by build/core.mjs.\n";
   await writeFile("dist/wasm/base64.js", `${banner}export default "${wasm.toString("base64")}";\n`);
   await writeFile("dist/wasm/base64.d.ts", `${banner}/** The core's wasm in base64, or a module where the runtime can import one. */\ndeclare const wasm: string | WebAssembly.Module;\nexport default wasm;\n`);

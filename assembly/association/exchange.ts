@@ -77,9 +77,9 @@ const PRECISION_UNTOLD: i8 = 32;
 
 const trailer = changetype<Trailer>(memory.data(offsetof<Trailer>(), 8));
 
-/** Write the request at `packet`. Returns its length; 0 when it cannot be authenticated. */
+/** Write the request at `packet`. Returns its length; 0 when it cannot be authenticated, or this build has not its version. */
 export function requestWrite(packet: usize, exchange: Exchange): i32 {
-  if (!isDefined(PAGE) && <i32>exchange.version == VERSION_5) return requestWrite5(packet, exchange);
+  if (<i32>exchange.version == VERSION_5) return isDefined(PAGE) ? 0 : requestWrite5(packet, exchange);
   memory.fill(packet, 0, HEADER_LENGTH);
   store<u8>(packet, flagsOf(0, exchange.version, exchange.mode));
   store<i8>(packet + AT_POLL, exchange.poll);
@@ -108,7 +108,7 @@ export function replyRead(packet: usize, length: i32, exchange: Exchange, sample
   sample.authenticated = 0;
   sample.markReturned = 0;
   if (length < HEADER_LENGTH) return VERDICT_IGNORE;
-  if (!isDefined(PAGE) && <i32>exchange.version == VERSION_5) return replyRead5(packet, length, exchange, sample, trailer);
+  if (<i32>exchange.version == VERSION_5) return isDefined(PAGE) ? VERDICT_IGNORE : replyRead5(packet, length, exchange, sample, trailer);
   readHeader(packet, sample);
   sample.problems = readTrailerOf(packet, length, sample);
   sample.problems |= checkMode(sample, exchange.mode, exchange.version);

@@ -45,18 +45,18 @@ const plain = ({ relay, sources = relay ? [String(relay).replace(/^http/i, "ws")
  */
 export async function now(options: MeasureOptions & SurveyOptions & ByRelay = {}): Promise<Date> {
   if (!options.sources || plain(options)) return (await measure(options)).date;
-  return (await import("../common/client/survey.ts")).now(await lendHost(options), options);
+  return (await import("../common/client/survey.ts")).now(await questionHost(options.sources, options), options);
 }
 
 /** Ask one server once through a relay: `nts:`, `ntp:` or `roughtime:`. Use {@link now} if you only want the time. */
 export async function query(source: string | URL, options: QueryOptions & ByRelay = {}): Promise<Sample> {
-  const [host, { query: ask }] = await Promise.all([lendHost(options), import("../common/client/query.ts")]);
+  const [host, { query: ask }] = await Promise.all([questionHost([source], options), import("../common/client/query.ts")]);
   return ask(host, source, options);
 }
 
 /** Ask several servers through a relay, and find what a majority agrees on. */
 export async function survey(sources: readonly (string | URL)[] | undefined, options: SurveyOptions & ByRelay = {}): Promise<Survey> {
-  return (await import("../common/client/survey.ts")).survey(await lendHost(options), sources, options);
+  return (await import("../common/client/survey.ts")).survey(await questionHost(sources, options), sources, options);
 }
 
 /**
@@ -80,5 +80,11 @@ export async function* watch(options: ClockOptions & ByRelay): AsyncGenerator<Cl
 
 /** What this page lends with a relay: for the functions of `escapement/roughtime`. */
 export async function lendHost(options: ByRelay): Promise<RelayHost> {
-  return (await import("./full.ts")).hostBy(options.relay);
+  return (await import("./full.ts")).hostBy(options.relay, "whole");
+}
+
+/** The same for single questions. NTPv4 with NTS or without is a sixth of the core; symmetric keys, NTPv5 and Roughtime need the whole. */
+async function questionHost(sources: readonly (string | URL)[] = [], { relay, version = 4, key, nts }: QueryOptions & ByRelay): Promise<RelayHost> {
+  const whole = key || version > 4 || nts?.certTime === "roughtime" || sources.some((source) => /^\s*roughtime:/i.test(String(source)));
+  return (await import("./full.ts")).hostBy(relay, whole ? "whole" : "query");
 }

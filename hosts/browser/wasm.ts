@@ -9,6 +9,8 @@ import { NtpError } from "../common/errors.ts";
 
 /** The small one, of the page's own clock. */
 export const loadPageCore = (): Promise<WebAssembly.Module> => load(new URL("./page.wasm", import.meta.url));
+/** What single questions need, by NTS too. */
+export const loadQueryCore = (): Promise<WebAssembly.Module> => load(new URL("./query.wasm", import.meta.url));
 /** All of it. */
 export const loadWholeCore = (): Promise<WebAssembly.Module> => load(new URL("./core.wasm", import.meta.url));
 

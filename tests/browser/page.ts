@@ -71,9 +71,10 @@ export const tasks = {
   failure: ({ relay, source, nts = {} }: { relay: string; source: string; nts?: object }) => message(query(source, { relay, nts, timeout: 5 })),
   /** The contract suite. */
   suite: pageReport,
-  /** What the small core says of the same packets. */
-  async smallCore(_: null) {
-    return pageSessionHash(new Core(await WebAssembly.compile(await (await fetch("/page.wasm")).arrayBuffer())));
+  /** What the small builds of the core say of the same packets. */
+  async smallCores(_: null) {
+    const session = async (name: string) => pageSessionHash(new Core(await WebAssembly.compile(await (await fetch(name)).arrayBuffer())));
+    return [await session("/page.wasm"), await session("/query.wasm")];
   },
   async lent({ relay }: { relay: string }) {
     const { runtime, clock } = await lendHost({ relay });

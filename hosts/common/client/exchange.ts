@@ -7,7 +7,7 @@
  * @module
  */
 
-import { Core } from "../core/core.ts";
+import { Core, coreModule } from "../core/core.ts";
 import { refidText } from "../core/cold.ts";
 import type { Endpoint, StampSource } from "../host.ts";
 import { NtpError } from "../errors.ts";
@@ -82,6 +82,7 @@ const HEADER_FIELDS = ["LEAP", "VERSION", "MODE", "STRATUM", "POLL", "PRECISION"
 
 /** Requests and replies over one instance of the core. */
 export class ExchangeCore {
+  readonly module: WebAssembly.Module;
   readonly #core: Core;
   readonly #exchange;
   readonly #sample;
@@ -90,7 +91,9 @@ export class ExchangeCore {
   readonly #packetSize: number;
   readonly #free = Array.from({ length: PLACES }, (_, index) => index);
 
-  constructor(core: Core = new Core()) {
+  constructor(module = coreModule()) {
+    const core = new Core(module);
+    this.module = module;
     this.#core = core;
     this.#exchange = core.fields("EXCHANGE", EXCHANGE_FIELDS);
     this.#sample = core.fields("SAMPLE", SAMPLE_FIELDS);

@@ -12,6 +12,7 @@
  * @module
  */
 
+import { coreModule } from "../core/core.ts";
 import { NtpError } from "../errors.ts";
 import type { Endpoint, Host } from "../host.ts";
 import { Attempt, type Completable, type Outcome } from "./attempt.ts";
@@ -83,7 +84,8 @@ export class Inquiry {
 
   constructor(host: Host, question: Question) {
     this.#host = host;
-    if (!sharedCore?.hasRoom) sharedCore = new ExchangeCore();
+    // A page may have loaded more of the core since.
+    if (!sharedCore?.hasRoom || sharedCore.module !== coreModule()) sharedCore = new ExchangeCore();
     this.#core = sharedCore;
     this.#question = question;
     this.sample = new Promise((resolve, reject) => {

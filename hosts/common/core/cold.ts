@@ -27,11 +27,12 @@ interface ColdExports {
   draftName(index: number): string;
 }
 
-let bound: ColdExports | undefined;
+let bound: { readonly module: WebAssembly.Module; readonly exports: ColdExports } | undefined;
 
 function cold(): ColdExports {
-  bound ??= instantiateSync(coreModule()).exports as unknown as ColdExports;
-  return bound;
+  const module = coreModule();
+  if (bound?.module !== module) bound = { module, exports: instantiateSync(module).exports as unknown as ColdExports };
+  return bound.exports;
 }
 
 /** What a packet says, one field a line. Takes any octets. */

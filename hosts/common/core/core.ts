@@ -215,6 +215,14 @@ export function shareCoreModule(module: WebAssembly.Module): void {
   shared ??= module;
 }
 
+/**
+ * From now on use this module, which can all that the one before can: a page that began with a small build. Instances that are
+ * there go on.
+ */
+export function replaceCoreModule(module: WebAssembly.Module): void {
+  shared = module;
+}
+
 /** The wasm itself; for a hash that tells which core runs. Undefined where the runtime only lends the compiled module. */
 export function coreBytes(): Uint8Array<ArrayBuffer> | undefined {
   return typeof wasm === "string" ? decodeBase64(wasm) : undefined;
