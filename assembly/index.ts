@@ -162,6 +162,7 @@ export { CMAC_CONTEXT_SIZE, cmacKey, cmac } from "./crypto/cmac";
 export { AEAD_CONTEXT_SIZE, aeadKeyLength, aeadNonceLength, aeadKey, aeadSeal, aeadOpen } from "./crypto/aead";
 export { macLength, macKeyFits, macWrite, macVerify } from "./crypto/mac";
 export { tableKey, hashWords } from "./crypto/siphash";
+export { mlkemKey, mlkemOpen, MLKEM_SEED, MLKEM_KEY, MLKEM_CIPHERTEXT, MLKEM_SECRET } from "./crypto/mlkem";
 
 // --- memory: where things lie ---
 const exchange: usize = memory.data(offsetof<Exchange>(), 8);

@@ -26,6 +26,9 @@ export { ntsOpen, ntsClose, ntsCookie, ntsOut } from "./association/nts";
 // --- discipline ---
 export { intersect, intersectionLow, intersectionHigh, intersectionOffset } from "./discipline/intersection";
 
+// --- crypto: the key exchange of TLS ---
+export { mlkemKey, mlkemOpen, MLKEM_SEED, MLKEM_KEY, MLKEM_CIPHERTEXT, MLKEM_SECRET } from "./crypto/mlkem";
+
 // --- memory: where things lie ---
 const exchange: usize = memory.data(offsetof<Exchange>(), 8);
 const sample: usize = memory.data(offsetof<Sample>(), 8);

@@ -100,10 +100,10 @@ export class TestServer {
     const group = this.#script.group ?? "X25519";
     const { share, secret } = answer(group, offer.shares.get(GROUP[group]));
     await this.#send("server_hello", serverHello(offer, this.suite.id, extension(EXTENSION.key_share, u16(GROUP[group]), vector(2, share))));
-    const keys = this.schedule.handshake(secret, this.#transcript.digest());
+    const keys = await this.schedule.handshake(secret, await this.#transcript.digest());
     this.#protect(keys);
     await this.#flight(keys);
-    const application = this.schedule.application(this.#transcript.digest());
+    const application = await this.schedule.application(await this.#transcript.digest());
     await this.#readFinished(keys);
     this.#protect(application);
     this.records.endHandshake();
@@ -138,7 +138,7 @@ export class TestServer {
 
   async #retry(offer: ClientOffer): Promise<ClientOffer> {
     const { group, cookie } = this.#script.retry ?? {};
-    this.#transcript.retry(this.suite.hash);
+    await this.#transcript.retry(this.suite.hash);
     const id = typeof group === "string" ? GROUP[group] : group;
     const extensions = [...(id === undefined ? [] : [extension(EXTENSION.key_share, u16(id))]), ...(cookie ? [extension(EXTENSION.cookie, vector(2, cookie))] : [])];
     await this.#send("hello_retry_request", serverHello({ ...offer, random: RETRY_RANDOM }, this.suite.id, ...extensions));
@@ -154,8 +154,8 @@ export class TestServer {
       await this.#send("certificate_request", handshake(MESSAGE.certificate_request, vector(1), vector(2, schemes)));
     }
     await this.#send("certificate", certificateMessage(chain));
-    await this.#send("certificate_verify", certificateVerify(chain[0] as Issued, this.#transcript.digest(), scheme));
-    await this.#send("finished", handshake(MESSAGE.finished, finishedMac(this.suite.hash, keys.server, this.#transcript.digest())));
+    await this.#send("certificate_verify", certificateVerify(chain[0] as Issued, await this.#transcript.digest(), scheme));
+    await this.#send("finished", handshake(MESSAGE.finished, await finishedMac(this.suite.hash, keys.server, await this.#transcript.digest())));
   }
 
   async #readFinished(keys: TrafficSecrets): Promise<void> {
@@ -164,7 +164,7 @@ export class TestServer {
       this.clientCertificate = body;
       this.#transcript.add(raw);
     }
-    const expected = finishedMac(this.suite.hash, keys.client, this.#transcript.digest());
+    const expected = await finishedMac(this.suite.hash, keys.client, await this.#transcript.digest());
     const { body } = await this.messages.read(MESSAGE.finished);
     if (Buffer.compare(body, expected) !== 0) throw new Error(`${NAME}: the client's Finished is wrong`);
   }

@@ -184,6 +184,8 @@ export interface CoreExports {
   sha512Start(): void;
   sha512Update(data: number, length: number): void;
   sha512Finish(out: number): void;
+  mlkemKey(seed: number, out: number): void;
+  mlkemOpen(seed: number, ciphertext: number, out: number): void;
   roughtimePacketLength(packet: number, available: number, most: number): number;
   roughtimeServerId(key: number, out: number): void;
   roughtimeNextNonce(response: number, length: number, rand: number, out: number): void;

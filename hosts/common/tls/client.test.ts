@@ -23,7 +23,7 @@ describe("a handshake", () => {
     const { stream, server } = await shake({ suite });
     expect(stream).toMatchObject({ alpn: "ntske/1", group: "X25519", cipher: name });
     const context = Uint8Array.of(1, 2, 3);
-    expect(await stream.exportKey("EXPORTER-test", context, 40)).toEqual(server.schedule.exportKey("EXPORTER-test", context, 40));
+    expect(await stream.exportKey("EXPORTER-test", context, 40)).toEqual(await server.schedule.exportKey("EXPORTER-test", context, 40));
     expect(await stream.exportKey("EXPORTER-test", Uint8Array.of(1), 40)).not.toEqual(await stream.exportKey("EXPORTER-test", context, 40));
     await stream.write(new TextEncoder().encode("question"));
     expect(text((await server.records.read())?.data)).toBe("question");

@@ -2,27 +2,58 @@
 import { createECDH, createPublicKey, diffieHellman, generateKeyPairSync } from "node:crypto";
 import { x25519 } from "@noble/curves/ed25519.js";
 import { ml_kem768 } from "@noble/post-quantum/ml-kem.js";
-import { describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { concat } from "./codec.ts";
 import { x25519 as ladder } from "./x25519.ts";
-import { firstShares, offeredGroups, onP256, retryShare, x25519Share } from "./groups.ts";
+import { firstShares, offeredGroups, onP256, retryShare } from "./groups.ts";
 
 const random = (bytes: Uint8Array<ArrayBuffer>) => crypto.getRandomValues(bytes);
 
-test("what is offered follows the wish for a hybrid", () => {
+afterEach(() => vi.restoreAllMocks());
+
+test("what is offered follows the wish for a hybrid", async () => {
   expect(offeredGroups("require")).toEqual(["X25519MLKEM768"]);
   expect(offeredGroups("prefer")).toEqual(["X25519MLKEM768", "X25519", "P-256"]);
   expect(offeredGroups("off")).toEqual(["X25519", "P-256"]);
-  expect(firstShares("prefer", random).map(({ share }) => share.length)).toEqual([1184 + 32, 32]);
+  expect((await firstShares("prefer", random)).map(({ share }) => share.length)).toEqual([1184 + 32, 32]);
 });
 
-test("X25519 agrees with node:crypto", async () => {
-  const ours = (await retryShare("X25519", random)) as ReturnType<typeof x25519Share>;
-  const theirs = generateKeyPairSync("x25519");
-  const point = theirs.publicKey.export({ type: "spki", format: "der" }).subarray(-32);
-  const spki = Buffer.concat([Buffer.from("302a300506032b656e032100", "hex"), ours.share]);
-  const shared = diffieHellman({ privateKey: theirs.privateKey, publicKey: createPublicKey({ key: spki, format: "der", type: "spki" }) });
-  expect(Buffer.from(await ours.agree(point))).toEqual(shared);
+describe.each(["WebCrypto", "noble, where WebCrypto has it not"])("X25519 by %s", (by) => {
+  beforeEach(() => {
+    if (by !== "WebCrypto") vi.spyOn(crypto.subtle, "generateKey").mockRejectedValue(new DOMException("Unrecognized name", "NotSupportedError"));
+  });
+
+  test("agrees with node:crypto", async () => {
+    const ours = await retryShare("X25519", random);
+    const theirs = generateKeyPairSync("x25519");
+    const point = theirs.publicKey.export({ type: "spki", format: "der" }).subarray(-32);
+    const spki = Buffer.concat([Buffer.from("302a300506032b656e032100", "hex"), ours.share]);
+    const shared = diffieHellman({ privateKey: theirs.privateKey, publicKey: createPublicKey({ key: spki, format: "der", type: "spki" }) });
+    expect(Buffer.from(await ours.agree(point))).toEqual(shared);
+  });
+
+  test("makes another key each time", async () => {
+    const [one, other] = [await retryShare("X25519", random), await retryShare("X25519", random)];
+    expect(one.share).not.toEqual(other.share);
+  });
+
+  test.each([
+    ["zero", new Uint8Array(32)],
+    ["one", Uint8Array.from({ length: 32 }, (_, i) => (i === 0 ? 1 : 0))],
+    ["order 8", new Uint8Array(Buffer.from("e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800", "hex"))],
+    ["31 octets", new Uint8Array(31).fill(9)],
+    ["33 octets", new Uint8Array(33).fill(9)],
+  ])("refuses a share of %s", async (_, theirs) => {
+    for (const share of [...(await firstShares("off", random))]) await expect(share.agree(theirs)).rejects.toMatchObject({ alert: "illegal_parameter" });
+    const [hybrid] = await firstShares("require", random);
+    await expect(hybrid!.agree(concat(new Uint8Array(1088), theirs))).rejects.toMatchObject({ alert: "illegal_parameter" });
+  });
+});
+
+test("a secret of zeros is refused, whoever let it through", async () => {
+  const share = await retryShare("X25519", random);
+  vi.spyOn(crypto.subtle, "deriveBits").mockResolvedValue(new ArrayBuffer(32));
+  await expect(share.agree(random(new Uint8Array(32)))).rejects.toMatchObject({ alert: "illegal_parameter" });
 });
 
 test("X25519 gives what RFC 7748 §5.2 and noble's own give", () => {
@@ -46,7 +77,7 @@ test("P-256 agrees with node:crypto", async () => {
 });
 
 test("the hybrid secret is ML-KEM's before X25519's", async () => {
-  const [hybrid] = firstShares("require", random);
+  const [hybrid] = await firstShares("require", random);
   const { cipherText, sharedSecret } = ml_kem768.encapsulate(hybrid!.share.subarray(0, 1184));
   const own = random(new Uint8Array(32));
   const secret = await hybrid!.agree(concat(cipherText, x25519.getPublicKey(own)));

@@ -12,12 +12,11 @@
  * @module
  */
 
-import { ml_kem768 } from "@noble/post-quantum/ml-kem.js";
 import type { PostQuantum } from "../stream.ts";
 import { webCrypto } from "../x509/algorithms.ts";
 import { fail } from "./alert.ts";
 import { concat } from "./codec.ts";
-import { x25519 } from "./x25519.ts";
+import { CIPHERTEXT_LENGTH, decapsulate, encapsulationKey, SEED_LENGTH } from "./mlkem.ts";
 
 export const GROUP = { X25519MLKEM768: 0x11ec, X25519: 0x001d, "P-256": 0x0017 } as const;
 export type GroupName = keyof typeof GROUP;
@@ -31,10 +30,8 @@ export interface KeyShare {
   /** What is sent. */
   readonly share: Uint8Array;
   /** The shared secret with the server's half. */
-  agree(theirs: Uint8Array): Promise<Uint8Array> | Uint8Array;
+  agree(theirs: Uint8Array): Promise<Uint8Array>;
 }
-
-const CIPHERTEXT = 1088;
 
 /** The groups that are offered, the preferred first. */
 export function offeredGroups(pq: PostQuantum): readonly GroupName[] {
@@ -43,42 +40,67 @@ export function offeredGroups(pq: PostQuantum): readonly GroupName[] {
 }
 
 /** The shares in the first ClientHello. Both use one X25519 key, as the draft allows. */
-export function firstShares(pq: PostQuantum, random: Random): KeyShare[] {
-  const secret = random(new Uint8Array(32));
-  const shares = pq === "require" ? [] : [x25519Share(secret)];
-  return pq === "off" ? shares : [hybridShare(secret, random(new Uint8Array(64))), ...shares];
+export async function firstShares(pq: PostQuantum, random: Random): Promise<KeyShare[]> {
+  const classical = await x25519Share(random);
+  const shares = pq === "require" ? [] : [classical];
+  return pq === "off" ? shares : [hybridShare(classical, random(new Uint8Array(SEED_LENGTH))), ...shares];
 }
 
 /** The share that a HelloRetryRequest asks for. */
 export async function retryShare(group: GroupName, random: Random): Promise<KeyShare> {
   if (group === "P-256") return p256Share();
-  const secret = random(new Uint8Array(32));
-  return group === "X25519" ? x25519Share(secret) : hybridShare(secret, random(new Uint8Array(64)));
+  const [share] = await firstShares(group === "X25519" ? "off" : "require", random);
+  return share as KeyShare;
 }
 
-export function x25519Share(secret: Uint8Array): KeyShare {
-  return { group: "X25519", share: x25519.getPublicKey(secret), agree: (theirs) => x25519Agree(secret, theirs) };
+/** By WebCrypto, whose secret nobody can read; where that has no X25519, by noble, which is loaded for it. */
+export async function x25519Share(random: Random): Promise<KeyShare> {
+  const pair = (await webX25519()) ?? (await import("./x25519.ts")).x25519Pair(random(new Uint8Array(32)));
+  return {
+    group: "X25519",
+    share: pair.share,
+    agree: async (theirs) => {
+      if (theirs.length !== 32) fail("illegal_parameter", `expected an X25519 share of 32 octets, got ${theirs.length}`);
+      const secret = await pair.agree(theirs).catch(() => undefined);
+      // Some refuse a secret of zeros themselves, some do not.
+      if (!secret?.some((octet) => octet !== 0)) return fail("illegal_parameter", "an X25519 share that leads to a secret of zeros");
+      return secret;
+    },
+  };
 }
 
-function x25519Agree(secret: Uint8Array, theirs: Uint8Array): Uint8Array {
-  if (theirs.length !== 32) fail("illegal_parameter", `expected an X25519 share of 32 octets, got ${theirs.length}`);
+/** A key of one exchange: our half, and the secret with theirs. Rejects, or gives zeros, when there is none. */
+export interface X25519Pair {
+  readonly share: Uint8Array;
+  agree(theirs: Uint8Array): Promise<Uint8Array>;
+}
+
+async function webX25519(): Promise<X25519Pair | undefined> {
+  const subtle = webCrypto();
+  const name = "X25519";
   try {
-    return x25519.getSharedSecret(secret, theirs);
+    const { publicKey, privateKey } = (await subtle.generateKey({ name }, false, ["deriveBits"])) as CryptoKeyPair;
+    return {
+      share: new Uint8Array(await subtle.exportKey("raw", publicKey)),
+      agree: async (theirs) => {
+        const peer = await subtle.importKey("raw", theirs as BufferSource, { name }, false, []);
+        return new Uint8Array(await subtle.deriveBits({ name, public: peer }, privateKey, 256));
+      },
+    };
   } catch {
-    return fail("illegal_parameter", "an X25519 share that leads to a secret of zeros");
+    return undefined;
   }
 }
 
-function hybridShare(secret: Uint8Array, seed: Uint8Array): KeyShare {
-  const { publicKey, secretKey } = ml_kem768.keygen(seed);
+function hybridShare(classical: KeyShare, seed: Uint8Array): KeyShare {
   return {
     group: "X25519MLKEM768",
-    share: concat(publicKey, x25519.getPublicKey(secret)),
-    agree: (theirs) => {
-      const expected = CIPHERTEXT + 32;
+    share: concat(encapsulationKey(seed), classical.share),
+    agree: async (theirs) => {
+      const expected = CIPHERTEXT_LENGTH + 32;
       if (theirs.length !== expected) fail("illegal_parameter", `expected an X25519MLKEM768 share of ${expected} octets, got ${theirs.length}`);
-      const shared = x25519Agree(secret, theirs.subarray(CIPHERTEXT));
-      return concat(ml_kem768.decapsulate(theirs.subarray(0, CIPHERTEXT), secretKey), shared);
+      const shared = await classical.agree(theirs.subarray(CIPHERTEXT_LENGTH));
+      return concat(decapsulate(seed, theirs.subarray(0, CIPHERTEXT_LENGTH)), shared);
     },
   };
 }

@@ -46,8 +46,8 @@ export interface Agreed {
 }
 
 /** Shake hands over `records`; afterwards they carry application data. */
-export function shakeHands(records: RecordStream, options: HandshakeOptions): Promise<Agreed> {
-  return new ClientHandshake(records, options).run();
+export async function shakeHands(records: RecordStream, options: HandshakeOptions): Promise<Agreed> {
+  return new ClientHandshake(records, options, await firstShares(options.pq, options.random)).run();
 }
 
 class ClientHandshake {
@@ -58,7 +58,7 @@ class ClientHandshake {
   #offer: Offer;
   #compatible = false;
 
-  constructor(records: RecordStream, options: HandshakeOptions) {
+  constructor(records: RecordStream, options: HandshakeOptions, shares: readonly KeyShare[]) {
     const { random, name, alpn, pq } = options;
     this.#records = records;
     this.#messages = new MessageStream(records);
@@ -69,7 +69,7 @@ class ClientHandshake {
       name,
       alpn,
       groups: offeredGroups(pq),
-      shares: firstShares(pq, random),
+      shares,
     };
   }
 
@@ -78,11 +78,11 @@ class ClientHandshake {
     const { suite, share } = await this.#hello();
     const ours = this.#offer.shares.find(({ group }) => group === share.group) as KeyShare;
     const schedule = new KeySchedule(suite.hash);
-    const keys = schedule.handshake(await ours.agree(share.data), this.#transcript.digest());
+    const keys = await schedule.handshake(await ours.agree(share.data), await this.#transcript.digest());
     this.#protect(suite, keys, "HANDSHAKE_TRAFFIC_SECRET");
     const alpn = await this.#encryptedExtensions();
     const requested = await this.#authenticate(suite, keys);
-    const application = schedule.application(this.#transcript.digest());
+    const application = await schedule.application(await this.#transcript.digest());
     await this.#answer(suite, keys, requested);
     this.#protect(suite, application, "TRAFFIC_SECRET_0");
     this.#log("EXPORTER_SECRET", schedule.exporterSecret);
@@ -95,7 +95,7 @@ class ClientHandshake {
     const first = await this.#messages.read(MESSAGE.server_hello);
     const answer = readServerHello(first.body, this.#offer);
     if ("share" in answer) return this.#accept(first, answer);
-    this.#transcript.retry(answer.suite.hash);
+    await this.#transcript.retry(answer.suite.hash);
     this.#transcript.add(first.raw);
     await this.#helloAgain(answer);
     const second = await this.#messages.read(MESSAGE.server_hello);
@@ -149,9 +149,9 @@ class ClientHandshake {
       message = await this.#read(MESSAGE.certificate);
     }
     const leaf: Certificate = await judge(readCertificateMessage(message.body), this.#options);
-    const signed = this.#transcript.digest();
+    const signed = await this.#transcript.digest();
     await checkCertificateVerify((await this.#read(MESSAGE.certificate_verify)).body, leaf, signed);
-    const expected = finishedMac(suite.hash, keys.server, this.#transcript.digest());
+    const expected = await finishedMac(suite.hash, keys.server, await this.#transcript.digest());
     const { body } = await this.#read(MESSAGE.finished);
     if (body.length !== expected.length) fail("decode_error", `Finished: expected ${expected.length} octets, got ${body.length}`);
     if (!same(body, expected)) fail("decrypt_error", "Finished: the two sides have not seen the same handshake");
@@ -162,7 +162,7 @@ class ClientHandshake {
   /** Our second flight. We have no certificate, and say so when asked for one. */
   async #answer(suite: Suite, keys: TrafficSecrets, requested: boolean): Promise<void> {
     if (requested) await this.#send(handshake(MESSAGE.certificate, vector(1), vector(3)));
-    await this.#send(handshake(MESSAGE.finished, finishedMac(suite.hash, keys.client, this.#transcript.digest())));
+    await this.#send(handshake(MESSAGE.finished, await finishedMac(suite.hash, keys.client, await this.#transcript.digest())));
   }
 
   async #send(message: Uint8Array): Promise<void> {

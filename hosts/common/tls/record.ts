@@ -34,17 +34,24 @@ export interface TlsRecord {
 /** One direction's keys under one traffic secret. */
 export class Protection {
   readonly #suite: Suite;
-  readonly #secret: Uint8Array;
-  readonly #aead: Aead;
-  readonly #iv: Uint8Array;
+  readonly #secret: Promise<Uint8Array>;
+  readonly #keys: Promise<{ readonly aead: Aead; readonly iv: Uint8Array }>;
   #sequence: number;
 
-  constructor(suite: Suite, secret: Uint8Array, sequence = 0) {
+  constructor(suite: Suite, secret: Uint8Array | Promise<Uint8Array>, sequence = 0) {
     this.#suite = suite;
-    this.#secret = secret;
-    this.#aead = suite.aead(expandLabel(suite.hash, secret, "key", NOTHING, suite.keyLength));
-    this.#iv = expandLabel(suite.hash, secret, "iv", NOTHING, NONCE_LENGTH);
+    this.#secret = Promise.resolve(secret);
+    this.#keys = this.#derive();
+    // Whoever uses the keys hears of a failure; keys that are never used make no unhandled rejection.
+    this.#keys.catch(() => {});
     this.#sequence = sequence;
+  }
+
+  async #derive(): Promise<{ aead: Aead; iv: Uint8Array }> {
+    const { hash, keyLength, aead } = this.#suite;
+    const secret = await this.#secret;
+    const [key, iv] = await Promise.all([expandLabel(hash, secret, "key", NOTHING, keyLength), expandLabel(hash, secret, "iv", NOTHING, NONCE_LENGTH)]);
+    return { aead: aead(key), iv };
   }
 
   /** Whether it is time for new keys. */
@@ -54,20 +61,21 @@ export class Protection {
 
   /** What a KeyUpdate leads to (§7.2). */
   next(): Protection {
-    return new Protection(this.#suite, nextSecret(this.#suite.hash, this.#secret));
+    return new Protection(this.#suite, this.#secret.then((secret) => nextSecret(this.#suite.hash, secret)));
   }
 
   /** The whole record. */
   async seal(type: number, content: Uint8Array): Promise<Uint8Array> {
     const header = headerOf(CONTENT.application_data, content.length + 1 + TAG_LENGTH);
-    return concat(header, await this.#aead.seal(this.#nonce(), header, concat(content, Uint8Array.of(type))));
+    const { aead, nonce } = await this.#next();
+    return concat(header, await aead.seal(nonce, header, concat(content, Uint8Array.of(type))));
   }
 
   /** Content and type of a protected record. */
   async open(header: Uint8Array, sealed: Uint8Array): Promise<TlsRecord> {
-    const nonce = this.#nonce();
+    const keys = await this.#next();
     if (sealed.length < TAG_LENGTH + 1) fail("bad_record_mac", `expected a protected record, got one of ${sealed.length} octets`);
-    const plain = await this.#unlock(nonce, header, sealed);
+    const plain = await unlock(keys, header, sealed);
     if (plain.length > MOST_PLAIN + 1) fail("record_overflow", `expected a record of at most ${MOST_PLAIN} octets, got ${plain.length - 1}`);
     let end = plain.length - 1;
     while (end >= 0 && plain[end] === 0) end--;
@@ -75,20 +83,27 @@ export class Protection {
     return { type: plain[end] ?? 0, data: plain.subarray(0, end) };
   }
 
-  async #unlock(nonce: Uint8Array, header: Uint8Array, sealed: Uint8Array): Promise<Uint8Array> {
-    try {
-      return await this.#aead.open(nonce, header, sealed);
-    } catch {
-      // The library's reason is left out: all that may be told is that the record is not authentic.
-      return fail("bad_record_mac", "a record is not authentic: it was changed on its way, or the keys differ");
-    }
-  }
-
-  #nonce(): Uint8Array {
+  /** What the next record is sealed with. MUST be counted at the call, not when the keys are there. */
+  async #next(): Promise<Sealing> {
     const sequence = this.#sequence++;
     if (sequence >= this.#suite.limit) fail("internal_error", `expected new keys before record ${sequence}, got none`);
+    const { aead, iv } = await this.#keys;
     const count = number(8, sequence);
-    return this.#iv.map((octet, i) => octet ^ (i < 4 ? 0 : (count[i - 4] ?? 0)));
+    return { aead, nonce: iv.map((octet, i) => octet ^ (i < 4 ? 0 : (count[i - 4] ?? 0))) };
+  }
+}
+
+interface Sealing {
+  readonly aead: Aead;
+  readonly nonce: Uint8Array;
+}
+
+async function unlock({ aead, nonce }: Sealing, header: Uint8Array, sealed: Uint8Array): Promise<Uint8Array> {
+  try {
+    return await aead.open(nonce, header, sealed);
+  } catch {
+    // The library's reason is left out: all that may be told is that the record is not authentic.
+    return fail("bad_record_mac", "a record is not authentic: it was changed on its way, or the keys differ");
   }
 }
 

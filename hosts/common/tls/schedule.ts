@@ -12,11 +12,9 @@
  * @module
  */
 
-import { expand, extract } from "@noble/hashes/hkdf.js";
-import { hmac } from "@noble/hashes/hmac.js";
 import { ascii, concat, number, vector } from "./codec.ts";
 import { MESSAGE } from "./constants.ts";
-import type { SuiteHash } from "./suites.ts";
+import { digest, expand, hmac, type SuiteHash } from "./hash.ts";
 
 /** The secrets of either direction. */
 export interface TrafficSecrets {
@@ -27,66 +25,65 @@ export interface TrafficSecrets {
 const NOTHING = new Uint8Array(0);
 
 /** HKDF-Expand-Label (§7.1): HkdfLabel is length (2), "tls13 " + label <7..255>, context <0..255>. */
-export function expandLabel(hash: SuiteHash, secret: Uint8Array, label: string, context: Uint8Array, length: number): Uint8Array {
+export function expandLabel(hash: SuiteHash, secret: Uint8Array, label: string, context: Uint8Array, length: number): Promise<Uint8Array> {
   const info = concat(number(2, length), vector(1, ascii(`tls13 ${label}`)), vector(1, context));
   return expand(hash, secret, info, length);
 }
 
-/** The handshake messages so far, hashed. The hash is not known before the server's first message. */
+/**
+ * The handshake messages so far. They are kept and hashed whole each time (a few kilobytes, four times), as WebCrypto has no
+ * running hash; messages.ts bounds them. The hash is not known before the server's first message.
+ */
 export class Transcript {
-  #early: Uint8Array[] = [];
+  #messages: Uint8Array[] = [];
   #hash: SuiteHash | undefined;
-  #running: ReturnType<SuiteHash["create"]> | undefined;
 
   /** Choose the hash. A second choice changes nothing: the suite of a retry is the suite of the handshake. */
   use(hash: SuiteHash): void {
-    if (this.#running) return;
-    this.#hash = hash;
-    this.#running = hash.create();
-    for (const message of this.#early) this.#running.update(message);
-    this.#early = [];
+    this.#hash ??= hash;
   }
 
   add(message: Uint8Array): void {
-    if (this.#running) this.#running.update(message);
-    else this.#early.push(message);
+    this.#messages.push(message);
   }
 
   /** §4.4.1: before a HelloRetryRequest is added, the first ClientHello gives way to a message_hash of it. */
-  retry(hash: SuiteHash): void {
+  async retry(hash: SuiteHash): Promise<void> {
     this.use(hash);
-    const digest = this.digest();
-    this.#running = hash.create().update(concat(number(1, MESSAGE.message_hash), number(3, digest.length), digest));
+    const hashed = await this.digest();
+    this.#messages = [concat(number(1, MESSAGE.message_hash), number(3, hashed.length), hashed)];
   }
 
-  digest(): Uint8Array {
-    if (!this.#running || !this.#hash) throw new TypeError("the transcript has no hash yet");
-    return this.#running.clone().digest();
+  async digest(): Promise<Uint8Array> {
+    if (!this.#hash) throw new TypeError("the transcript has no hash yet");
+    return digest(this.#hash, concat(...this.#messages));
   }
 }
 
 export class KeySchedule {
   readonly #hash: SuiteHash;
+  readonly #zeros: Uint8Array;
   #secret: Uint8Array;
   #exporter: Uint8Array | undefined;
 
   constructor(hash: SuiteHash) {
     this.#hash = hash;
-    this.#secret = extract(hash, new Uint8Array(hash.outputLen), NOTHING);
+    this.#zeros = new Uint8Array(hash.length);
+    this.#secret = this.#zeros;
   }
 
   /** With the result of the key exchange and the transcript through ServerHello. */
-  handshake(shared: Uint8Array, transcript: Uint8Array): TrafficSecrets {
-    this.#secret = extract(this.#hash, shared, this.#derive("derived", this.#hash(NOTHING)));
-    return { client: this.#derive("c hs traffic", transcript), server: this.#derive("s hs traffic", transcript) };
+  async handshake(shared: Uint8Array, transcript: Uint8Array): Promise<TrafficSecrets> {
+    this.#secret = await hmac(this.#hash, this.#zeros, this.#zeros);
+    await this.#extract(shared);
+    return this.#traffic("hs", transcript);
   }
 
   /** With the transcript through the server's Finished. Afterwards keys can be exported. */
-  application(transcript: Uint8Array): TrafficSecrets {
-    const zeros = new Uint8Array(this.#hash.outputLen);
-    this.#secret = extract(this.#hash, zeros, this.#derive("derived", this.#hash(NOTHING)));
-    this.#exporter = this.#derive("exp master", transcript);
-    const secrets = { client: this.#derive("c ap traffic", transcript), server: this.#derive("s ap traffic", transcript) };
+  async application(transcript: Uint8Array): Promise<TrafficSecrets> {
+    await this.#extract(this.#zeros);
+    this.#exporter = await this.#derive("exp master", transcript);
+    const secrets = await this.#traffic("ap", transcript);
     this.#secret.fill(0);
     return secrets;
   }
@@ -98,22 +95,32 @@ export class KeySchedule {
   }
 
   /** §7.5: HKDF-Expand-Label(Derive-Secret(exporter_master_secret, label, ""), "exporter", Hash(context), length). */
-  exportKey(label: string, context: Uint8Array, length: number): Uint8Array {
-    const secret = expandLabel(this.#hash, this.exporterSecret, label, this.#hash(NOTHING), this.#hash.outputLen);
-    return expandLabel(this.#hash, secret, "exporter", this.#hash(context), length);
+  async exportKey(label: string, context: Uint8Array, length: number): Promise<Uint8Array> {
+    const hash = this.#hash;
+    const secret = await expandLabel(hash, this.exporterSecret, label, await digest(hash, NOTHING), hash.length);
+    return expandLabel(hash, secret, "exporter", await digest(hash, context), length);
   }
 
-  #derive(label: string, transcript: Uint8Array): Uint8Array {
-    return expandLabel(this.#hash, this.#secret, label, transcript, this.#hash.outputLen);
+  /** From one secret to the next. */
+  async #extract(input: Uint8Array): Promise<void> {
+    this.#secret = await hmac(this.#hash, await this.#derive("derived", await digest(this.#hash, NOTHING)), input);
+  }
+
+  async #traffic(stage: string, transcript: Uint8Array): Promise<TrafficSecrets> {
+    return { client: await this.#derive(`c ${stage} traffic`, transcript), server: await this.#derive(`s ${stage} traffic`, transcript) };
+  }
+
+  #derive(label: string, transcript: Uint8Array): Promise<Uint8Array> {
+    return expandLabel(this.#hash, this.#secret, label, transcript, this.#hash.length);
   }
 }
 
 /** verify_data of Finished (§4.4.4). */
-export function finishedMac(hash: SuiteHash, secret: Uint8Array, transcript: Uint8Array): Uint8Array {
-  return hmac(hash, expandLabel(hash, secret, "finished", NOTHING, hash.outputLen), transcript);
+export async function finishedMac(hash: SuiteHash, secret: Uint8Array, transcript: Uint8Array): Promise<Uint8Array> {
+  return hmac(hash, await expandLabel(hash, secret, "finished", NOTHING, hash.length), transcript);
 }
 
 /** The secret after a KeyUpdate (§7.2). */
-export function nextSecret(hash: SuiteHash, secret: Uint8Array): Uint8Array {
-  return expandLabel(hash, secret, "traffic upd", NOTHING, hash.outputLen);
+export function nextSecret(hash: SuiteHash, secret: Uint8Array): Promise<Uint8Array> {
+  return expandLabel(hash, secret, "traffic upd", NOTHING, hash.length);
 }

@@ -8,16 +8,14 @@
  * @module
  */
 
-import { sha256, sha384 } from "@noble/hashes/sha2.js";
 import { webCrypto } from "../x509/algorithms.ts";
+import { SHA_256, SHA_384, type SuiteHash } from "./hash.ts";
 
 /** An AEAD under one key. `open` rejects when the tag does not fit. */
 export interface Aead {
   seal(nonce: Uint8Array, associated: Uint8Array, plain: Uint8Array): Promise<Uint8Array>;
   open(nonce: Uint8Array, associated: Uint8Array, sealed: Uint8Array): Promise<Uint8Array>;
 }
-
-export type SuiteHash = typeof sha256 | typeof sha384;
 
 export interface Suite {
   readonly id: number;
@@ -39,9 +37,9 @@ const CHACHA_LIMIT = 2 ** 48;
 
 /** What is offered, the preferred first. */
 export const SUITES: readonly Suite[] = [
-  { id: 0x1301, name: "TLS_AES_128_GCM_SHA256", hash: sha256, keyLength: 16, limit: GCM_LIMIT, aead: aesGcm },
-  { id: 0x1302, name: "TLS_AES_256_GCM_SHA384", hash: sha384, keyLength: 32, limit: GCM_LIMIT, aead: aesGcm },
-  { id: 0x1303, name: "TLS_CHACHA20_POLY1305_SHA256", hash: sha256, keyLength: 32, limit: CHACHA_LIMIT, aead: chacha },
+  { id: 0x1301, name: "TLS_AES_128_GCM_SHA256", hash: SHA_256, keyLength: 16, limit: GCM_LIMIT, aead: aesGcm },
+  { id: 0x1302, name: "TLS_AES_256_GCM_SHA384", hash: SHA_384, keyLength: 32, limit: GCM_LIMIT, aead: aesGcm },
+  { id: 0x1303, name: "TLS_CHACHA20_POLY1305_SHA256", hash: SHA_256, keyLength: 32, limit: CHACHA_LIMIT, aead: chacha },
 ];
 
 function aesGcm(key: Uint8Array): Aead {

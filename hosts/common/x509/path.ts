@@ -13,9 +13,8 @@
  * @module
  */
 
-import { sha256 } from "@noble/hashes/sha2.js";
 import { NtpError } from "../errors.ts";
-import { checkKey, verify } from "./algorithms.ts";
+import { checkKey, verify, webCrypto } from "./algorithms.ts";
 import { type Certificate, equal, readCertificate } from "./certificate.ts";
 import { CertificateError } from "./error.ts";
 import { KEY_USAGE, PURPOSE } from "./extensions.ts";
@@ -101,7 +100,7 @@ class Search {
     const issues = (other: Certificate) => equal(other.subject, last.issuer) && !path.some((used) => equal(used.raw, other.raw));
     for (const root of roots.filter(issues)) {
       if (await this.#signed(last, root, path)) {
-        const found = this.#accept([...path, root]);
+        const found = await this.#accept([...path, root]);
         if (found) return found;
       }
     }
@@ -133,10 +132,10 @@ class Search {
   }
 
   /** What can be judged once the path is known: constraints of names, and pins. Another path may do where this one fails. */
-  #accept(path: readonly Certificate[]): Certificate[] | undefined {
+  async #accept(path: readonly Certificate[]): Promise<Certificate[] | undefined> {
     try {
       checkConstraints(path, this.#options.name);
-      checkPins(path, this.#options.pins ?? []);
+      await checkPins(path, this.#options.pins ?? []);
       return [...path];
     } catch (error) {
       this.#refused(error, path.length);
@@ -210,9 +209,10 @@ function checkPurposes(purposes: readonly string[] | undefined, whose: string): 
   throw new CertificateError("unfit", `${whose}: expected the purpose serverAuth, got ${purposes.join(", ") || "none"}`);
 }
 
-function checkPins(path: readonly Certificate[], pins: readonly string[]): void {
+async function checkPins(path: readonly Certificate[], pins: readonly string[]): Promise<void> {
   if (pins.length === 0) return;
-  const have = path.map(({ publicKey }) => btoa(String.fromCharCode(...sha256(publicKey.spki))));
+  const digests = await Promise.all(path.map(({ publicKey }) => webCrypto().digest("SHA-256", publicKey.spki as BufferSource)));
+  const have = digests.map((digest) => btoa(String.fromCharCode(...new Uint8Array(digest))));
   if (have.some((pin) => pins.includes(pin))) return;
   throw new CertificateError("unfit", `expected a key with one of the ${pins.length} given pins in the chain, got ${have.join(", ")}`);
 }
