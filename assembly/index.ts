@@ -26,6 +26,7 @@ import { Server } from "./server/respond";
 import { ClockLine, clockLine } from "./server/clockline";
 import { LOOPED_BATCH, mmsgLooped, transmitStamps } from "./server/looped";
 import { MMSG_BATCH, MMSG_FULL, Mmsg, mmsg, mmsgReceive, mmsgSend, mmsgTime } from "./server/mmsg";
+import { Details, details } from "./association/v5fields";
 import { referenceIds } from "./proto/v5ids";
 
 // --- proto: time ---
@@ -94,7 +95,7 @@ export {
 export { symmetricOpen, symmetricTimer, symmetricSent, symmetricPacket } from "./association/symmetric";
 export { broadcastOpen, broadcastPacket, broadcastTimer, broadcastReply, listenerOut } from "./association/broadcast";
 export { manycastOpen, manycastClose, manycastTimer, manycastSent, manycastReply, manycastFollow, manycastLost } from "./association/manycast";
-export { associationVersion5, associationVersion4, associationDraft, associationAddress, referenceIdsUpdate } from "./association/v5";
+export { associationVersion5, associationCorrect, associationVersion4, associationDraft, associationAddress, referenceIdsUpdate } from "./association/v5";
 export { ntsOpen, ntsClose, ntsCookie, ntsOut } from "./association/nts";
 export {
   refclockOpen,
@@ -180,6 +181,7 @@ export const SCRATCH: usize = scratch;
 export const COUNTERS: usize = countersAt;
 export const CONTROL: usize = control;
 export const CANDIDATES: usize = candidates;
+export const DETAILS: usize = changetype<usize>(details);
 export const REFERENCE_IDS: usize = referenceIds;
 export const NTS_RANDOM: usize = ntsRandom;
 export const SLOTS: usize = slotPackets;
@@ -250,7 +252,19 @@ export const SAMPLE_INTERLEAVED: usize = offsetof<Sample>("interleaved");
 export const SAMPLE_AUTHENTICATED: usize = offsetof<Sample>("authenticated");
 export const SAMPLE_MARK_RETURNED: usize = offsetof<Sample>("markReturned");
 export const SAMPLE_SERVER_COOKIE: usize = offsetof<Sample>("serverCookie");
+export const SAMPLE_CORRECTED: usize = offsetof<Sample>("corrected");
 export const SAMPLE_SIZE: usize = offsetof<Sample>();
+export const DETAILS_VERSIONS: usize = offsetof<Details>("versions");
+export const DETAILS_SCALES: usize = offsetof<Details>("scales");
+export const DETAILS_CORRECTION: usize = offsetof<Details>("correction");
+export const DETAILS_MONO_EPOCH: usize = offsetof<Details>("monoEpoch");
+export const DETAILS_REFERENCE_TIME: usize = offsetof<Details>("referenceTime");
+export const DETAILS_MONO_RECEIVE: usize = offsetof<Details>("monoReceive");
+export const DETAILS_TAI: usize = offsetof<Details>("tai");
+export const DETAILS_UT1: usize = offsetof<Details>("ut1");
+export const DETAILS_SMEARED: usize = offsetof<Details>("smeared");
+export const DETAILS_ORIGIN: usize = offsetof<Details>("origin");
+export const DETAILS_DELAY: usize = offsetof<Details>("delay");
 export const CANDIDATE_MID: usize = offsetof<Candidate>("mid");
 export const CANDIDATE_DISTANCE: usize = offsetof<Candidate>("distance");
 export const CANDIDATE_TRUECHIMER: usize = offsetof<Candidate>("truechimer");
@@ -273,6 +287,8 @@ export const SERVER_SMEAR_LENGTH: usize = offsetof<Server>("smearLength");
 export const SERVER_SMEAR_SHAPE: usize = offsetof<Server>("smearShape");
 export const SERVER_SMEAR_LEAP: usize = offsetof<Server>("smearLeap");
 export const SERVER_TAI_OFFSET: usize = offsetof<Server>("taiOffset");
+export const SERVER_UT1_KNOWN: usize = offsetof<Server>("ut1Known");
+export const SERVER_UT1_OFFSET: usize = offsetof<Server>("ut1Offset");
 export const SERVER_SIZE: usize = offsetof<Server>();
 export const SLOT_LENGTH: usize = offsetof<Incoming>("length");
 export const SLOT_RECEIVED: usize = offsetof<Incoming>("received");

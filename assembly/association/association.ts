@@ -372,7 +372,8 @@ export function tellDiscipline(index: i32, offset: Interval, when: u64, told: u6
   measurement.offset = offset;
   measurement.delay = lastSample.delay;
   measurement.dispersion = lastSample.dispersion;
-  measurement.rootDelay = lastSample.rootDelay;
+  // What nobody signs does not make us surer: a corrected delay counts whole in the distance.
+  measurement.rootDelay = lastSample.rootDelay + lastSample.corrected;
   measurement.rootDispersion = lastSample.rootDispersion;
   measurement.stratum = lastSample.stratum;
   // In NTPv5 a leap indicator of 3 is one not known, and no word against the server.

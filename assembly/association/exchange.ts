@@ -24,7 +24,7 @@ import { Interval, Timestamp, addSaturating, elapsed, intervalFromLog2, shortToI
 /** Ask for chrony's mono-root field. */
 export const WANT_MONO_ROOT: u32 = 1;
 
-/** NTPv5: ask for reference identifiers, the chunk that begins at `chunk`. */
+/** NTPv5: ask for reference identifiers, the chunk that begins at `chunk`. What else may be asked for is in v5fields.ts. */
 export const WANT_REFERENCE_IDS: u32 = 2;
 
 /** What the client knows of the request it sent. The host fills it through the exported EXCHANGE_* offsets. */
@@ -174,6 +174,7 @@ export function measure(exchange: Exchange, sample: Sample, patient: bool): void
   sample.t2 = before ? exchange.savedT2 : sample.receiveTime;
   sample.t3 = sample.transmitTime;
   sample.t4 = before ? exchange.savedT4 : exchange.t4;
+  sample.corrected = 0;
   sample.offset = offsetOf(sample.t1, sample.t2, sample.t3, sample.t4);
   sample.delay = delayOf(sample.t1, sample.t2, sample.t3, sample.t4);
   const precisions = addSaturating(intervalFromLog2(sample.precision), exchange.precision);

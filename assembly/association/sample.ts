@@ -41,6 +41,8 @@ export class Sample extends Header {
   authenticated: u8;
   /** 1: our mark came back, so the server speaks NTPv5. */
   markReturned: u8;
+  /** NTPv5: what network nodes said they held the packets, taken out of the delay; the root distance still has it. */
+  corrected: Interval;
   /** NTPv5: what the server calls this exchange; 0 where it has no interleaved mode. */
   serverCookie: u64;
 }

@@ -24,6 +24,7 @@ import { TESTG_LOOP } from "./check";
 import { WANT_REFERENCE_IDS } from "./exchange";
 import { interleaveForget } from "./interleaved";
 import { Sample } from "./sample";
+import { WANT_CORRECTION } from "./v5fields";
 import { CHUNK, chunkAt, nextChunk } from "./v5exchange";
 import { AUTH_NONE } from "./authentic";
 import { SOURCES, sourceAt } from "../discipline/memory";
@@ -81,7 +82,12 @@ export function associationVersion4(index: i32): void {
   associationAt(index).version = 4;
 }
 
-/** The address of a source, 4 or 16 octets at `address`: who it is while it tells no identifiers. */
+/** Ask for what network nodes on the way corrected (v5fields.ts), wherever version 5 is spoken. Not in interleaved mode. */
+export function associationCorrect(index: i32): void {
+  associationAt(index).wants |= WANT_CORRECTION;
+}
+
+/** The address of a source, 4 or 16 octets at `address`, or a reference clock's identifier: who it is while it tells none. */
 export function associationAddress(index: i32, address: usize, length: i32): void {
   idOfAddress(address, length, addressIdOf(index));
 }
@@ -171,8 +177,9 @@ export function referenceIdsUpdate(): void {
   for (let index = 0; index < SOURCES; index++) {
     const association = associationAt(index);
     const source = sourceAt(index);
-    if (!association.active || !source.active || source.samples == 0 || source.selection != SURVIVOR) continue;
-    if (<i32>association.version == VERSION_5) filterJoin(referenceIds, filterOf(index));
+    if (!source.active || source.samples == 0 || source.selection != SURVIVOR) continue;
+    // A reference clock has no association; it is known by its identifier.
+    if (association.active && <i32>association.version == VERSION_5) filterJoin(referenceIds, filterOf(index));
     else filterAdd(referenceIds, addressIdOf(index));
   }
 }

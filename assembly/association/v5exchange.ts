@@ -2,7 +2,7 @@
 /**
  * One NTPv5 request and its reply (draft-ietf-ntp-ntpv5 §6): the same as exchange.ts for the newer packet.
  *
- *   request   header: a random client cookie and little else │ draft │ reference ids? │ correction? or MAC, or NTS
+ *   request   header: a random client cookie and little else │ draft │ reference ids? │ other fields? │ MAC or NTS? │ correction?
  *   reply     the cookie comes back; fit for use only if it says "synchronised", in the time scale asked for
  *
  * Nothing of a reply is read before cookie and authenticator have been found right; a flag "Auth NAK", which nobody can sign,
@@ -14,6 +14,7 @@ import { NOT_AN_ANSWER, TEST1_DUPLICATE, TEST2_BOGUS, TEST3_INVALID, TEST4_DENIE
 import { TESTA_KISS, TESTC_DELAY, TESTD_MALFORMED, TESTE_MODE, TESTH_SCALE } from "./check";
 import { Exchange, VERDICT_IGNORE, VERDICT_KISS, VERDICT_SAMPLE, WANT_REFERENCE_IDS, authenticTo, measure, readTrailerOf } from "./exchange";
 import { Sample } from "./sample";
+import { WANT_CORRECTION, applyCorrection, details, forgetDetails, readDetails, writeCorrection, writeWanted } from "./v5fields";
 import { FIELD_HEADER, Trailer, fieldLength, fieldSpan, fieldType } from "../proto/extension";
 import { AT_FLAGS, HEADER_LENGTH, MODE_CLIENT, MODE_SERVER, STRATUM_UNSYNCHRONISED, flagsOf, read64, write64 } from "../proto/header";
 import { AT_BITS, AT_CLIENT_COOKIE, AT_ERA, AT_SERVER_COOKIE, AT_TIMESCALE, BIT_INTERLEAVED, BIT_SYNCHRONISED } from "../proto/v5";
@@ -42,7 +43,10 @@ export function requestWrite5(packet: usize, exchange: Exchange): i32 {
     store<u16>(field, bswap<u16>(exchange.chunk), 4);
     length += FIELD_HEADER + CHUNK;
   }
-  return authenticate(packet, length, exchange);
+  length = writeWanted(packet, length, exchange.wants);
+  const whole = authenticate(packet, length, exchange);
+  if (whole == 0 || (exchange.wants & WANT_CORRECTION) == 0 || exchange.wantsInterleaved) return whole;
+  return whole + writeCorrection(packet + <usize>whole);
 }
 
 /** Where the chunk of reference identifiers lies that the reply just read brought; 0: it brought none. */
@@ -51,6 +55,7 @@ export let chunkAt: usize = 0;
 /** As {@link replyRead}, for NTPv5. The datagram has at least a header. */
 export function replyRead5(packet: usize, length: i32, exchange: Exchange, sample: Sample, trailer: Trailer): i32 {
   chunkAt = 0;
+  forgetDetails();
   readHeader5(packet, sample);
   const bits = bitsOf(packet);
   sample.interleaved = exchange.echo != 0 && (bits & BIT_INTERLEAVED) != 0 ? 1 : 0;
@@ -69,6 +74,10 @@ export function replyRead5(packet: usize, length: i32, exchange: Exchange, sampl
   }
   sample.problems |= checkTimes(packet, exchange, sample) | checkServer5(bits, sample);
   measure(exchange, sample, false);
+  readDetails(packet, trailer, exchange.wants, sample);
+  sample.monoEpoch = details.monoEpoch;
+  sample.monoReceive = details.monoReceive;
+  applyCorrection(sample);
   return (sample.problems & TESTA_KISS) != 0 ? VERDICT_KISS : VERDICT_SAMPLE;
 }
 

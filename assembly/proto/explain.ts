@@ -12,6 +12,7 @@ import { intervalToSeconds, shortToInterval } from "./timestamp";
 import { MONO_ROOT_TYPE } from "./monoroot";
 import { leadOf } from "./keys";
 import { AT_ERA, AT_SERVER_COOKIE, AT_TIMESCALE, FIELD_DRAFT, FIELD_IDS_REQUEST, FIELD_IDS_RESPONSE, FIELD_PADDING, VERSION_5 } from "./v5";
+import { CORRECTION_LENGTH, FIELD_CORRECTION, FIELD_MAC, FIELD_MONOTONIC, FIELD_REFERENCE_TIME, FIELD_SECONDARY, FIELD_SERVER_INFORMATION } from "./v5";
 import { bitsOf, readHeader5, time32ToInterval } from "./v5";
 
 const header = changetype<Header>(memory.data(offsetof<Header>(), 8));
@@ -71,6 +72,12 @@ function fieldName(type: i32): string {
   if (type == MONO_ROOT_TYPE) return "monotonic receive time and fine root delay";
   if (type == FIELD_DRAFT) return "draft identification";
   if (type == FIELD_PADDING) return "padding";
+  if (type == FIELD_MAC) return "MAC";
+  if (type == FIELD_SERVER_INFORMATION) return "server information";
+  if (type == FIELD_CORRECTION) return "correction";
+  if (type == FIELD_REFERENCE_TIME) return "reference timestamp";
+  if (type == FIELD_MONOTONIC) return "monotonic receive timestamp";
+  if (type == FIELD_SECONDARY) return "receive timestamp in another scale";
   if (type == FIELD_IDS_REQUEST || type == FIELD_IDS_RESPONSE) return "reference identifiers";
   return "unknown";
 }
@@ -126,10 +133,16 @@ function trailerLines(length: i32): string {
   }
   if (!wellFormed) return text + "malformed   " + (length - trailer.fieldsEnd).toString() + " octets at " + trailer.fieldsEnd.toString() + " are neither extension field nor MAC\n";
   if (trailer.cryptoNak) return text + "crypto-NAK  authentication failed\n";
-  if (trailer.macLength == 0) return text;
+  if (trailer.macLength == 0) return text + correctionLine();
   const lead = leadOf(header.version);
   const keyId: u32 = trailer.macLength < lead + 4 ? 0 : bswap<u32>(load<u32>(copy + <usize>(trailer.macStart + lead)));
-  return text + "MAC         key " + keyId.toString() + ", " + max(trailer.macLength - lead - 4, 0).toString() + " octets of digest\n";
+  return text + "MAC         key " + keyId.toString() + ", " + max(trailer.macLength - lead - 4, 0).toString() + " octets of digest\n" + correctionLine();
+}
+
+/** NTPv5's one field that stands behind everything. */
+function correctionLine(): string {
+  const there = <i32>header.version == VERSION_5 && trailer.correction != 0;
+  return there ? "field       0x" + hex(FIELD_CORRECTION, 4) + " " + fieldName(FIELD_CORRECTION) + ", " + CORRECTION_LENGTH.toString() + " octets\n" : "";
 }
 
 /** What `packet` says, one field a line. */

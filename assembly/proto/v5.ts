@@ -41,6 +41,7 @@ export const BIT_AUTH_NAK: i32 = 4;
 
 export const SCALE_UTC: i32 = 0;
 export const SCALE_TAI: i32 = 1;
+export const SCALE_UT1: i32 = 2;
 export const SCALE_SMEARED: i32 = 3;
 
 /** A minimum poll that no client can wait for: it is not to ask any more. */
@@ -56,7 +57,11 @@ export const FIELD_CORRECTION: i32 = 0xf506;
 export const FIELD_REFERENCE_TIME: i32 = 0xf507;
 export const FIELD_MONOTONIC: i32 = 0xf508;
 export const FIELD_SECONDARY: i32 = 0xf509;
-/** The whole of a Correction. */
+// Octets of whole fields.
+export const INFORMATION_LENGTH: i32 = 8;
+export const REFERENCE_LENGTH: i32 = 12;
+export const MONOTONIC_LENGTH: i32 = 16;
+export const SECONDARY_LENGTH: i32 = 16;
 export const CORRECTION_LENGTH: i32 = 28;
 
 /** "NTP5DRFT" as an NTPv4 reference timestamp: in a request "I speak a draft of NTPv5", in its answer "so do I". */

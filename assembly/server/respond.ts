@@ -60,6 +60,9 @@ export class Server {
   smearLeap: u8;
   /** TAI − UTC as of `updated`, s; 0: not known. */
   taiOffset: i32;
+  /** UT1 − UTC, and 1 where it is known. */
+  ut1Known: u8;
+  ut1Offset: Interval;
 }
 
 /** Kiss code INIT: not yet synchronised (RFC 5905 §7.4). */

@@ -8,8 +8,8 @@
  *   Server Information          versions 1 to 5          Secondary Receive Timestamp  in a scale that is known, once each
  *   Correction                  what the way here added  anything else                padding
  *
- * UTC can always be told; TAI while the host says what TAI − UTC is; smeared time where this server smears. Whoever asks for
- * another scale gets UTC. Tested in v5.test.ts.
+ * UTC can always be told; TAI and UT1 while the host says what they are ahead of UTC; smeared time where this server smears.
+ * Whoever asks for another scale gets UTC, as the draft wants. Tested in v5.test.ts.
  */
 
 import { Incoming } from "./incoming";
@@ -19,8 +19,8 @@ import { dispersionAt, isSynchronised } from "./standing";
 import { FIELD_HEADER, fieldLength, fieldType } from "../proto/extension";
 import { write64 } from "../proto/header";
 import { CORRECTION_LENGTH, FIELD_CORRECTION, FIELD_DRAFT, FIELD_IDS_REQUEST, FIELD_IDS_RESPONSE, FIELD_MONOTONIC } from "../proto/v5";
-import { FIELD_REFERENCE_TIME, FIELD_SECONDARY, FIELD_SERVER_INFORMATION, SCALE_SMEARED, SCALE_TAI, SCALE_UTC } from "../proto/v5";
-import { eraOf, startField5, writePadding } from "../proto/v5";
+import { FIELD_REFERENCE_TIME, FIELD_SECONDARY, FIELD_SERVER_INFORMATION, SCALE_SMEARED, SCALE_TAI, SCALE_UT1, SCALE_UTC } from "../proto/v5";
+import { INFORMATION_LENGTH, MONOTONIC_LENGTH, REFERENCE_LENGTH, SECONDARY_LENGTH, eraOf, startField5, writePadding } from "../proto/v5";
 import { FILTER_OCTETS, referenceIds } from "../proto/v5ids";
 import { Interval, Timestamp, elapsed } from "../proto/timestamp";
 
@@ -29,22 +29,23 @@ const VERSIONS: u16 = 0x1f;
 
 // --- time scales ---
 
-/** Is TAI − UTC known for `at`? Not beyond a leap second that came after the host told it. */
-function knowsTai(server: Server, at: Timestamp): bool {
-  if (server.taiOffset == 0) return false;
+/** Is what the host told of UTC still so at `at`? Not beyond a leap second that came after. */
+function holdsStill(server: Server, at: Timestamp): bool {
   const leaps = server.leapAt != 0 && elapsed(server.updated, server.leapAt) > 0;
   return !leaps || elapsed(at, server.leapAt) > 0;
 }
 
 /** The scale told to who asks for `asked`. */
 export function scaleTold(server: Server, asked: i32, at: Timestamp): i32 {
-  if (asked == SCALE_TAI && knowsTai(server, at)) return SCALE_TAI;
+  if (asked == SCALE_TAI && server.taiOffset != 0 && holdsStill(server, at)) return SCALE_TAI;
+  if (asked == SCALE_UT1 && server.ut1Known != 0 && holdsStill(server, at)) return SCALE_UT1;
   return asked == SCALE_SMEARED && server.smearShape != 0 ? SCALE_SMEARED : SCALE_UTC;
 }
 
 /** What to add to the clock's time `at`, which is UTC, to tell it in `scale`. */
 export function scaleShift(server: Server, scale: i32, at: Timestamp): Interval {
   if (scale == SCALE_SMEARED) return smearAt(server, at);
+  if (scale == SCALE_UT1) return server.ut1Offset;
   return scale == SCALE_TAI ? <i64>server.taiOffset << 32 : 0;
 }
 
@@ -113,7 +114,7 @@ function answerIds(field: usize, length: i32, out: usize): bool {
 }
 
 function answerInformation(length: i32, out: usize): bool {
-  if (length != 8) return false;
+  if (length != INFORMATION_LENGTH) return false;
   startField5(out, FIELD_SERVER_INFORMATION, length);
   store<u16>(out, bswap<u16>(VERSIONS), 4);
   store<u16>(out, 0, 6);
@@ -134,7 +135,7 @@ function answerCorrection(field: usize, length: i32, out: usize): bool {
 }
 
 function answerReference(length: i32, out: usize): bool {
-  if (length != 12) return false;
+  if (length != REFERENCE_LENGTH) return false;
   const known = isSynchronised(by, dispersionAt(by, asked.received)) && by.referenceTime != 0;
   startField5(out, FIELD_REFERENCE_TIME, length);
   write64(out + 4, known ? by.referenceTime + <u64>scaleShift(by, scale, by.referenceTime) : 0);
@@ -143,7 +144,7 @@ function answerReference(length: i32, out: usize): bool {
 
 /** Epoch 0 is a host that promises no clock without steps. */
 function answerMonotonic(length: i32, out: usize): bool {
-  if (length != 16 || by.monoEpoch == 0) return false;
+  if (length != MONOTONIC_LENGTH || by.monoEpoch == 0) return false;
   startField5(out, FIELD_MONOTONIC, length);
   store<u32>(out, bswap<u32>(by.monoEpoch), 4);
   write64(out + 8, asked.received + <u64>by.monoOffset);
@@ -151,7 +152,7 @@ function answerMonotonic(length: i32, out: usize): bool {
 }
 
 function answerSecondary(field: usize, length: i32, out: usize): bool {
-  if (length != 16) return false;
+  if (length != SECONDARY_LENGTH) return false;
   const wanted = <i32>load<u8>(field, 4);
   if (wanted > SCALE_SMEARED || scaleTold(by, wanted, asked.received) != wanted || (secondary & (1 << wanted)) != 0) return false;
   secondary |= 1 << wanted;

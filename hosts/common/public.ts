@@ -12,7 +12,7 @@ export type { Escapement } from "./api.ts";
 export type { Datagram, Endpoint, Host, HostClock, SendStamp, StampSource, UdpHandlers, UdpOptions, UdpSocket } from "./host.ts";
 export type { QueryOptions } from "./client/query.ts";
 export { Sample } from "./client/sample.ts";
-export type { RoughtimeFacts, SampleFields, SampleJson } from "./client/sample.ts";
+export type { Ntpv5Facts, RoughtimeFacts, SampleFields, SampleJson } from "./client/sample.ts";
 export type { Problem, TestName } from "./client/problems.ts";
 export { DEFAULT_SOURCES } from "./client/survey.ts";
 export type { Consensus, Survey, SurveyEntry, SurveyOptions } from "./client/survey.ts";

@@ -66,7 +66,7 @@ export class Attempt {
     this.endpoint = options.endpoint;
     const { version, draft = 0, interleaved = false, fineRoot, completing, host } = options;
     const origin = randomOrigin(host);
-    this.#request = { version, draft, interleaved, fineRoot, origin, ...(completing ? { completing: { ...completing, echo: otherThan(origin, host) } } : {}) };
+    this.#request = { version, draft, interleaved, details: version === 5, fineRoot, origin, ...(completing ? { completing: { ...completing, echo: otherThan(origin, host) } } : {}) };
     this.outcome = new Promise((resolve) => (this.#settle = resolve));
     void this.#start().catch((error: unknown) => this.#fail(error));
   }

@@ -104,6 +104,7 @@ export class DisciplineCore {
     const { version, serving = false } = options;
     this.#core.exports.associationOpen(index, oldVersion(version), options.minPoll, options.maxPoll);
     if (version === 5 || version === "auto") this.useVersion(index, version, serving);
+    if (options.correction) this.#core.exports.associationCorrect(index);
     if (options.interleaved) this.#core.exports.associationInterleave(index);
     this.#events.useKey(index, options.key);
   }
@@ -144,9 +145,13 @@ export class DisciplineCore {
     return this.#core.bytes.slice(at, at + REFERENCE_IDS_OCTETS);
   }
 
-  /** A reference clock's identifier: what our peers are told that we follow. */
+  /** A reference clock's identifier: what our peers and our clients of NTPv5 are told that we follow. */
   reference(index: number, refid: string): void {
-    this.#core.exports.sourceRefid(index, refidFromText(refid));
+    const bits = refidFromText(refid);
+    this.#core.exports.sourceRefid(index, bits);
+    const at = this.#core.constant("SCRATCH");
+    this.#core.view.setUint32(at, bits);
+    this.#core.exports.associationAddress(index, at, 4);
   }
 
   /** Where a source is: whom our peers are told that we follow. */

@@ -25,6 +25,11 @@ export interface SourceOptions {
   /** Ask in interleaved mode (RFC 9769): better transmit timestamps from servers that have it. Default false. */
   readonly interleaved?: boolean;
   /**
+   * With NTPv5: ask network nodes on the way (switches with transparent clocks) how long they held the packets, and take that out of
+   * offset and delay. Nobody signs what they say; bounds do not rely on it. Not with `interleaved`. Default false.
+   */
+  readonly correction?: boolean;
+  /**
    * "symmetric": it is a peer, and each of the two tells the other the time (RFC 5905 §3). Both must know the other's address
    * and port: see {@link EngineOptions.peering}. "broadcast": it tells the time to a network. Default "client".
    */

@@ -174,7 +174,7 @@ export class Engine {
   async #follow(followed: Followed): Promise<void> {
     if (isReference(followed)) return this.#followReference(followed);
     if (followed.mode === "manycast") return this.#manycast(followed);
-    const { source, pool = 1, version = 4, interleaved = false, mode = "client", listen = {}, key, minPoll, maxPoll } = followed;
+    const { source, pool = 1, version = 4, interleaved = false, correction = false, mode = "client", listen = {}, key, minPoll, maxPoll } = followed;
     const parsed = parseSource(source);
     if (mode === "broadcast") {
       const listener = new BroadcastRunner(this.#context, listen, { index: this.#runners.length, source: parsed, version, key, minPoll: 0, maxPoll: 0 });
@@ -196,7 +196,7 @@ export class Engine {
       const polls = { minPoll: minPoll ?? this.#options.minPoll ?? 6, maxPoll: maxPoll ?? this.#options.maxPoll ?? 10 };
       const establish = this.#establishWith(parsed, followed.nts, version);
       const { serving = false } = this.#options;
-      const runner = new SourceRunner(this.#context, { index, source: parsed, version, serving, interleaved, key, establish, ...polls, ...member });
+      const runner = new SourceRunner(this.#context, { index, source: parsed, version, serving, interleaved, correction, key, establish, ...polls, ...member });
       this.#runners.push(runner);
       return runner.start();
     }));

@@ -45,6 +45,8 @@ export interface OpenOptions {
   readonly interleaved?: boolean;
   /** We are a server ourselves, and must not follow who follows us. */
   readonly serving?: boolean;
+  /** With NTPv5: ask for what network nodes on the way corrected. */
+  readonly correction?: boolean;
   /** Believe only what this key vouches for. */
   readonly key?: SymmetricKey | undefined;
 }

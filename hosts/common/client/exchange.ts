@@ -13,12 +13,15 @@ import type { Endpoint, StampSource } from "../host.ts";
 import { NtpError } from "../errors.ts";
 import { authNumber, putKey, putNts, putRandom, type Authentication, type NtsKeys } from "./authentication.ts";
 import { Sample } from "./sample.ts";
+import { readDetails } from "./details.ts";
 import type { NtpVersion } from "./version.ts";
 
 /** Association mode of a request: 3 client. */
 const MODE_CLIENT = 3;
 /** Ask for chrony's mono-root field (WANT_MONO_ROOT). */
 const WANT_MONO_ROOT = 1;
+/** NTPv5: versions, reference time, monotonic time, other scales, correction (WANT_* of v5fields.ts). */
+const WANT_DETAILS = 0x7c;
 
 /** testD of the core's check.ts. */
 const MALFORMED = 1 << 10;
@@ -30,6 +33,8 @@ export interface Request {
   readonly draft?: number;
   /** NTPv5: ask the server to remember this exchange. */
   readonly interleaved?: boolean;
+  /** NTPv5: ask for all that a server may tell beside the time. */
+  readonly details?: boolean;
   /** The random transmit timestamp; not zero. */
   readonly origin: bigint;
   /** Ask for root delay and dispersion in chrony's finer field. */
@@ -165,7 +170,7 @@ export class ExchangeCore {
     view.setUint8(at.VERSION, request.version);
     view.setUint8(at.MODE, MODE_CLIENT);
     view.setInt8(at.POLL, 0);
-    view.setUint32(at.WANTS, request.fineRoot ? WANT_MONO_ROOT : 0, true);
+    view.setUint32(at.WANTS, (request.fineRoot ? WANT_MONO_ROOT : 0) | (request.details ? WANT_DETAILS : 0), true);
     view.setBigUint64(at.ORIGIN, request.origin, true);
     view.setBigInt64(at.T1, exports.timestampFromUnixNs(stamps.sentNs), true);
     view.setBigInt64(at.T4, exports.timestampFromUnixNs(stamps.receivedNs), true);
@@ -218,6 +223,7 @@ export class ExchangeCore {
       ...(nts ? { nts: { aead: nts.aead, ...(nts.group === undefined ? {} : { group: nts.group }) } } : {}),
       interleaved,
       problemBits: view.getUint32(at.PROBLEMS, true),
+      ...(view.getUint8(header.VERSION) === 5 ? { ntpv5: readDetails(this.#core, stamps.receivedNs) } : {}),
     });
   }
 }

@@ -47,6 +47,8 @@ export interface RunnerOptions {
   readonly maxPoll: number;
   /** Ask in interleaved mode where the server has it. */
   readonly interleaved?: boolean;
+  /** NTPv5: ask for corrections of network nodes. */
+  readonly correction?: boolean;
   /** Believe only what this key vouches for. */
   readonly key?: SymmetricKey | undefined;
   /** For an `nts:` source: how keys are established with it. */

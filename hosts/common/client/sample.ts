@@ -59,8 +59,27 @@ export interface SampleFields {
   readonly interleaved: boolean;
   /** Bits of the tests it failed; {@link Sample.problems} has them in words. */
   readonly problemBits: number;
+  /** What the server told beside the time, when it was asked in NTPv5. */
+  readonly ntpv5?: Ntpv5Facts;
   /** What the server signed, when it was asked by Roughtime. */
   readonly roughtime?: RoughtimeFacts;
+}
+
+/** Of an NTPv5 answer, as far as the server told it. Times are seconds unless the name says otherwise. */
+export interface Ntpv5Facts {
+  /** The versions of NTP that the server speaks. */
+  readonly versions?: readonly number[];
+  /** When its clock was last set, ns since 1970. */
+  readonly referenceNs?: bigint;
+  /** A clock of the server that is never stepped: which run of it, and how far it was ahead of `t2`. */
+  readonly monotonic?: { readonly epoch: number; readonly aheadNs: bigint };
+  /** What other time scales are ahead of UTC. */
+  readonly scales?: { readonly tai?: number; readonly ut1?: number; readonly smeared?: number };
+  /**
+   * How long network nodes said that they held the request and the reply. Used: offset and delay are without it, though nobody
+   * signs it; rootDistance is as if it had not come.
+   */
+  readonly correction?: { readonly request: number; readonly reply: number; readonly used: boolean };
 }
 
 /** Of a Roughtime answer, as signed: times in whole seconds since 1970. */
@@ -75,12 +94,16 @@ export interface RoughtimeFacts {
 }
 
 /** JSON of one sample; absolute times are strings of nanoseconds since 1970. */
-export type SampleJson = Omit<SampleFields, "offsetNs" | "rootDistanceNs" | "problemBits" | "t1" | "t2" | "t3" | "t4"> & {
+export type SampleJson = Omit<SampleFields, "offsetNs" | "rootDistanceNs" | "problemBits" | "t1" | "t2" | "t3" | "t4" | "ntpv5"> & {
   readonly t1: string;
   readonly t2: string;
   readonly t3: string;
   readonly t4: string;
   readonly problems: string[];
+  readonly ntpv5?: Omit<Ntpv5Facts, "referenceNs" | "monotonic"> & {
+    readonly referenceNs?: string;
+    readonly monotonic?: { readonly epoch: number; readonly aheadNs: string };
+  };
 };
 
 export interface Sample extends SampleFields {}
@@ -109,9 +132,10 @@ export class Sample {
   }
 
   toJSON(): SampleJson {
-    const { offsetNs: _offset, rootDistanceNs: _distance, problemBits: _bits, t1, t2, t3, t4, ...rest } = { ...this } as SampleFields;
+    const { offsetNs: _offset, rootDistanceNs: _distance, problemBits: _bits, t1, t2, t3, t4, ntpv5, ...rest } = { ...this } as SampleFields;
     return {
       ...rest,
+      ...(ntpv5 ? { ntpv5: factsJson(ntpv5) } : {}),
       t1: String(t1),
       t2: String(t2),
       t3: String(t3),
@@ -119,4 +143,12 @@ export class Sample {
       problems: this.problems().map(({ test, message }) => `${test} ${message}`),
     };
   }
+}
+
+function factsJson({ referenceNs, monotonic, ...facts }: Ntpv5Facts): NonNullable<SampleJson["ntpv5"]> {
+  return {
+    ...facts,
+    ...(referenceNs === undefined ? {} : { referenceNs: String(referenceNs) }),
+    ...(monotonic === undefined ? {} : { monotonic: { ...monotonic, aheadNs: String(monotonic.aheadNs) } }),
+  };
 }

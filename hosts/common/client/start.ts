@@ -93,6 +93,11 @@ export class Clock extends EventTarget implements AsyncDisposable {
     return { wallNs, timeNs: this.#clock.carry(wallNs).time, rate: this.#clock.actuator.rate() };
   }
 
+  /** NTPv5's reference identifiers, ours and those of all that it follows: what a server of this clock is to tell by `update()`. */
+  referenceIds(): Uint8Array {
+    return this.#engine.referenceIds();
+  }
+
   get synchronised(): boolean {
     return this.#engine.tracking().synchronised;
   }

@@ -6,7 +6,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { FakeHost, answers, inVirtualTime, trueNs, type Behaviour } from "../../../tests/support/fake-host.ts";
 import { steeredVirtual } from "../clock/steered.ts";
-import { ServerCore } from "../server/state.ts";
+import { ServerCore, type ServerState } from "../server/state.ts";
 import { Engine } from "./engine.ts";
 import { query } from "./query.ts";
 import { drafts } from "./version.ts";
@@ -33,8 +33,8 @@ function hearing(hears: (data: Uint8Array) => boolean): Behaviour {
   return { onRequest: (request) => (hears(request.data) ? honest.onRequest?.(request) : undefined) };
 }
 
-async function follow(options: ConstructorParameters<typeof Engine>[2]): Promise<Engine> {
-  const engine = new Engine(host, steeredVirtual(host.clock), { minPoll: 1, maxPoll: 1, ...options });
+async function follow(options: ConstructorParameters<typeof Engine>[2], clock = steeredVirtual(host.clock)): Promise<Engine> {
+  const engine = new Engine(host, clock, { minPoll: 1, maxPoll: 1, ...options });
   engines.push(engine);
   await engine.start();
   return engine;
@@ -64,6 +64,73 @@ describe("a query of version 5", () => {
     host.at(A, answers({ kiss: "DENY" }));
     const { value } = await inVirtualTime(() => query(host, A, { version: 5 }));
     expect([value?.kiss, value?.usable]).toEqual(["DENY", false]);
+  });
+});
+
+describe("what a server of version 5 tells beside the time", () => {
+  const serving = (more: Partial<ServerState>): Behaviour => answers(more);
+
+  it("is in the sample: its versions, when its clock was set, and other scales where it knows them", async () => {
+    host.at(A, serving({ taiOffset: 37, ut1Offset: -0.0625, referenceNs: trueNs() - 16_000_000_000n }));
+    const { value } = await inVirtualTime(() => query(host, A, { version: 5 }));
+    expect(value!.problemBits).toBe(0);
+    expect(value!.ntpv5).toMatchObject({ versions: [1, 2, 3, 4, 5], scales: { tai: 37, ut1: -0.0625 }, correction: { request: 0, reply: 0, used: false } });
+    expect(Number(trueNs() - value!.ntpv5!.referenceNs!) / 1e9).toBeCloseTo(16, 0);
+    // No clock of a host of ours promises never to be stepped.
+    expect(value!.ntpv5!.monotonic).toBeUndefined();
+    const json = JSON.parse(JSON.stringify(value)) as { ntpv5: { referenceNs: string } };
+    expect(json.ntpv5.referenceNs).toMatch(/^\d{19}$/);
+  });
+
+  it("is in no sample of version 4", async () => {
+    host.at(A, serving({ taiOffset: 37 }));
+    const { value } = await inVirtualTime(() => query(host, A));
+    expect(value).not.toHaveProperty("ntpv5");
+  });
+});
+
+describe("network nodes that correct", () => {
+  /** A switch that holds requests for 40 ms and answers for 20, and says so where it is asked. */
+  const switched: Behaviour = {
+    onRequest(request) {
+      const held = request.data.slice();
+      hold(held, 40);
+      const deliver: typeof request.deliver = (data, ms, from) => {
+        hold(data, 20);
+        request.deliver(data, ms + 20, from);
+      };
+      setTimeout(() => answers().onRequest?.({ ...request, data: held, deliver }), 40);
+    },
+  };
+  /** Adds to the correction field at the end of a packet, if there is one. */
+  function hold(data: Uint8Array, ms: number): void {
+    const view = new DataView(data.buffer, data.byteOffset, data.length);
+    if (data.length >= 76 && view.getUint16(data.length - 28) === 0xf506) view.setBigInt64(data.length - 12, view.getBigInt64(data.length - 12) + BigInt(ms) * 65_536_000_000n);
+  }
+
+  it("make a query truer, and its bound no narrower", async () => {
+    host.at(A, switched);
+    const { value: old } = await inVirtualTime(() => query(host, A, { version: 4 }));
+    const { value } = await inVirtualTime(() => query(host, A, { version: 5 }));
+    expect([old!.offset, old!.delay]).toEqual([expect.closeTo(0.01, 3), expect.closeTo(0.07, 3)]);
+    expect([value!.offset, value!.delay]).toEqual([expect.closeTo(0, 3), expect.closeTo(0.01, 3)]);
+    expect(value!.ntpv5!.correction).toEqual({ request: 0.04, reply: 0.02, used: true });
+    expect(value!.rootDistance).toBeCloseTo(old!.rootDistance, 4);
+  });
+
+  it.each([[true, 0], [false, 0.01]] as const)("are heard by an engine that was told to ask for them: %s", async (correction, offset) => {
+    host.at(A, switched);
+    const clock = steeredVirtual(host.clock);
+    const engine = await follow({ sources: [{ source: A, version: 5, correction }] }, clock);
+    await vi.advanceTimersByTimeAsync(30_000);
+    const [source] = engine.sources();
+    expect(source!.used).toBeGreaterThan(3);
+    expect(host.asked.every(({ data }) => Buffer.from(data).includes(Buffer.of(0xf5, 0x06, 0, 28)) === correction)).toBe(true);
+    expect(engine.tracking().synchronised).toBe(true);
+    expect(Number(clock.now() - trueNs()) / 1e9).toBeCloseTo(offset, 3);
+    // The bound is that of the delay as it was measured, whoever said what.
+    expect(engine.tracking().uncertainty).toBeGreaterThan(0.035);
+    expect(engine.tracking().rootDelay).toBeCloseTo(0.07, 2);
   });
 });
 

@@ -42,6 +42,7 @@ export interface CoreExports {
   readTrailer5(packet: number, length: number, trailer: number): number;
   associationVersion5(index: number, auto: number, serving: number): void;
   associationVersion4(index: number): void;
+  associationCorrect(index: number): void;
   associationDraft(index: number, draft: number): void;
   associationAddress(index: number, address: number, length: number): void;
   referenceIdsUpdate(): void;

@@ -16,7 +16,7 @@ import { mergeClients, type ClientState, type ServerCounters } from "./clients.t
 import { checkedReconfiguration, type Reconfiguration } from "./features.ts";
 import type { CookieKeySet } from "./ntscookies.ts";
 import type { ClockReading } from "./reading.ts";
-import { ServerCore } from "./state.ts";
+import { REFERENCE_ID_RANDOM, ServerCore } from "./state.ts";
 import { checkedState, extrasOf, type NtpServing, type ServeOptions, type ServerEvent, type ServerStats, type ServerUpdate } from "./serve.ts";
 import { REASONS, attentionOf, countersOf, sharedMemory, type FromThread, type OpenedSockets, type ServeThread, type ServeThreads, type ThreadOptions, type ThreadTask, type ToThread } from "./threads.ts";
 
@@ -95,7 +95,7 @@ class Post {
 
 /** Serve in threads. @throws {NtpError} as {@link serve} */
 export async function serveInThreads(host: Host, threads: ServeThreads, options: ServeOptions, cookieKeys?: CookieKeySet): Promise<NtpServing> {
-  const crew = new Crew(host, threads, { ...options, ...(cookieKeys && { cookieKeys }) });
+  const crew = new Crew(host, threads, { ...options, identity: host.random(new Uint8Array(REFERENCE_ID_RANDOM)), ...(cookieKeys && { cookieKeys }) });
   await crew.start();
   return crew;
 }
@@ -103,6 +103,8 @@ export async function serveInThreads(host: Host, threads: ServeThreads, options:
 /** What the threads are given to serve. */
 interface CrewOptions extends ServeOptions {
   cookieKeys?: CookieKeySet;
+  /** All threads are one server to NTPv5's clients, those that are started again, too. */
+  identity: Uint8Array;
 }
 
 class Crew implements NtpServing {

@@ -40,6 +40,10 @@ export interface ServeOptions extends ServerFeatures {
   /** Delay and dispersion to the reference clock, s, 0..16. Defaults 0 and 0.01: of the host's clock nothing better is known. */
   rootDelay?: number;
   rootDispersion?: number;
+  /** TAI − UTC, whole seconds, 1..3600: NTPv5 clients that ask for TAI then get it. Default: not known, and they get UTC. */
+  taiOffset?: number;
+  /** UT1 − UTC, s, −1..1, as the IERS publishes it: the same for UT1. */
+  ut1Offset?: number;
   /**
    * The clock to serve. Default this host's wall clock. A function (nanoseconds since 1970) is read for each answer, in this
    * thread; a clock of {@link startClock} is served by threads, with kernel stamps.
@@ -95,7 +99,7 @@ export type ServerEvent =
   | { readonly kind: "thread-restarted" };
 
 /** What a server says of its clock; what is absent is as in {@link ServeOptions}. */
-export interface ServerUpdate extends Pick<ServeOptions, "stratum" | "leap" | "leapAtNs" | "rootDelay" | "rootDispersion"> {
+export interface ServerUpdate extends Pick<ServeOptions, "stratum" | "leap" | "leapAtNs" | "rootDelay" | "rootDispersion" | "taiOffset" | "ut1Offset"> {
   /** As a text, or its 32 bits. */
   refid?: string | number;
   /** When the clock was last compared with its source, ns since 1970. */
@@ -104,8 +108,6 @@ export interface ServerUpdate extends Pick<ServeOptions, "stratum" | "leap" | "l
   dispersionRate?: number;
   /** Root distance, s, beyond which the server says that it is not synchronised. Default 3 where `referenceNs` is told, else none. */
   maxDistance?: number;
-  /** TAI − UTC, s: NTPv5 clients that ask for TAI then get it. Default: they get UTC. */
-  taiOffset?: number;
   /** NTPv5's reference identifiers of all that the clock follows and of ourselves, 512 octets. Default: ours alone. */
   referenceIds?: Uint8Array;
 }
@@ -215,7 +217,7 @@ function threadsFor(host: Host, options: ServeOptions): ServeThreads | undefined
 }
 
 /** Serve in this thread, on the runtime's own sockets. */
-export async function serveHere(host: Host, options: ServeOptions = {}, cookieKeys?: CookieKeySet): Promise<NtpServing> {
+export async function serveHere(host: Host, options: ServeOptions & { identity?: Uint8Array } = {}, cookieKeys?: CookieKeySet): Promise<NtpServing> {
   const { clock } = options;
   host = withUserStamps(host);
   const read = typeof clock === "object" ? () => carry(clock.reading(), host.clock.now()) : clock;
@@ -226,10 +228,10 @@ export async function serveHere(host: Host, options: ServeOptions = {}, cookieKe
   return server;
 }
 
-/** What the server does beyond telling the time. @throws {NtpError} `INVALID_ARGUMENT` */
-export function extrasOf(options: ServeOptions, host: Host): ServerExtras {
+/** What the server does beyond telling the time. `identity`: where it is not a server of its own. @throws {NtpError} `INVALID_ARGUMENT` */
+export function extrasOf(options: ServeOptions & { identity?: Uint8Array }, host: Host): ServerExtras {
   const report = typeof options.control === "object" ? options.control.report : undefined;
-  return { features: checkedFeatures(options), smear: checkedSmear(options.smear), report, random: host.random };
+  return { features: checkedFeatures(options), smear: checkedSmear(options.smear), report, random: host.random, identity: options.identity };
 }
 
 /** A stamp that a process takes is as good as the process is quick. */
@@ -385,12 +387,13 @@ export function checkedState(options: Omit<ServeOptions, "refid"> & ServerUpdate
   if (options.workers !== undefined && !(Number.isInteger(options.workers) && options.workers >= 0 && options.workers <= 64)) throw wrong("0..64 workers", options.workers);
   if (options.dscp !== undefined && !(Number.isInteger(options.dscp) && options.dscp >= 0 && options.dscp <= 63)) throw wrong("a dscp of 0..63", options.dscp);
   for (const one of options.broadcast ?? []) checkBroadcast(one);
-  const { dispersionRate, maxDistance, leapAtNs, taiOffset, referenceIds } = options;
+  const { dispersionRate, maxDistance, leapAtNs, taiOffset, ut1Offset, referenceIds } = options;
   if (taiOffset !== undefined && !(Number.isInteger(taiOffset) && taiOffset >= 1 && taiOffset <= 3600)) throw wrong("a taiOffset of 1..3600 s", taiOffset);
+  if (ut1Offset !== undefined && !(Math.abs(ut1Offset) <= 1)) throw wrong("a ut1Offset of -1..1 s", ut1Offset);
   if (referenceIds !== undefined && referenceIds.length !== 512) throw wrong("referenceIds of 512 octets", referenceIds.length);
   if (dispersionRate !== undefined && !(dispersionRate >= 0 && dispersionRate <= 1e-3)) throw wrong("a dispersionRate of 0..0.001 s/s", dispersionRate);
   if (maxDistance !== undefined && !(maxDistance > 0 && maxDistance <= 32)) throw wrong("a maxDistance of 0..32 s", maxDistance);
   const port = options.port ?? 123;
   if (!(Number.isInteger(port) && port >= 0 && port <= 65535)) throw wrong("a port of 0..65535", port);
-  return { stratum, leap, rootDelay, rootDispersion, kiss, refid, precision: host.clock.precision, referenceNs: options.referenceNs, leapAtNs, dispersionRate, maxDistance, taiOffset, referenceIds };
+  return { stratum, leap, rootDelay, rootDispersion, kiss, refid, precision: host.clock.precision, referenceNs: options.referenceNs, leapAtNs, dispersionRate, maxDistance, taiOffset, ut1Offset, referenceIds };
 }

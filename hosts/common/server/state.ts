@@ -38,6 +38,8 @@ export interface ServerState {
   readonly maxDistance?: number | undefined;
   /** TAI − UTC, s, where it is known: NTPv5 clients may ask for TAI. */
   readonly taiOffset?: number | undefined;
+  /** UT1 − UTC, s, likewise. */
+  readonly ut1Offset?: number | undefined;
   /** NTPv5's reference identifiers, ours and those of all that the clock follows: 512 octets. */
   readonly referenceIds?: Uint8Array | undefined;
 }
@@ -48,13 +50,15 @@ export interface ServerExtras {
   readonly smear: Required<SmearOptions> | undefined;
   readonly report: (() => ControlReport) | undefined;
   readonly random: Host["random"];
+  /** What NTPv5's reference identifier is made of, where several answer as one server; else it is drawn. */
+  readonly identity?: Uint8Array | undefined;
 }
 
 /** How often the reference time of a clock that is right by decree is renewed. */
 const REFERENCE_INTERVAL_NS = 16_000_000_000n;
 const UNSYNCHRONISED = 16;
 /** Octets that NTPv5's reference identifier is chosen from, and of the filter of them. */
-const REFERENCE_ID_RANDOM = 64;
+export const REFERENCE_ID_RANDOM = 64;
 const REFERENCE_IDS_OCTETS = 512;
 
 /** PHI of RFC 5905 §7.1: what a clock's frequency may be off by, s/s. */
@@ -65,7 +69,7 @@ const MAX_DISTANCE = 3;
 const LEAP_WINDOW = 86_400;
 
 const SERVER_FIELDS = ["LEAP", "STRATUM", "PRECISION", "REFID", "ROOT_DELAY", "ROOT_DISPERSION", "REFERENCE_TIME", "MONO_EPOCH", "MONO_OFFSET",
-  "UPDATED", "GROWTH", "MAXIMUM_DISTANCE", "LEAP_AT", "LEAP_WINDOW", "SMEAR_LENGTH", "SMEAR_SHAPE", "SMEAR_LEAP", "TAI_OFFSET"] as const;
+  "UPDATED", "GROWTH", "MAXIMUM_DISTANCE", "LEAP_AT", "LEAP_WINDOW", "SMEAR_LENGTH", "SMEAR_SHAPE", "SMEAR_LEAP", "TAI_OFFSET", "UT1_KNOWN", "UT1_OFFSET"] as const;
 const SLOT_FIELDS = ["LENGTH", "RECEIVED", "HIGH", "LOW", "PORT", "KNOWN", "STAMP_WANTED", "CONTROL"] as const;
 /** Where an answer says when its request came. */
 const AT_RECEIVE = 32;
@@ -108,7 +112,7 @@ export class ServerCore {
     this.#planner = new LeapPlanner(extras?.smear);
     this.#control = extras?.features.control && new ControlResponder(core, clock, extras.report);
     if (extras) {
-      core.bytes.set(extras.random(new Uint8Array(REFERENCE_ID_RANDOM)), core.constant("SCRATCH"));
+      core.bytes.set(extras.identity ?? extras.random(new Uint8Array(REFERENCE_ID_RANDOM)), core.constant("SCRATCH"));
       core.exports.referenceIdChoose(core.constant("SCRATCH"));
       installFeatures(core, extras.features, extras.random);
       this.#senders = needsSender(extras.features);
@@ -152,6 +156,8 @@ export class ServerCore {
     view.setBigInt64(at.ROOT_DELAY, exports.intervalFromSeconds(state.rootDelay), true);
     view.setBigInt64(at.ROOT_DISPERSION, exports.intervalFromSeconds(state.rootDispersion), true);
     view.setInt32(at.TAI_OFFSET, state.taiOffset ?? 0, true);
+    view.setUint8(at.UT1_KNOWN, state.ut1Offset === undefined ? 0 : 1);
+    this.#core.setI64(at.UT1_OFFSET, exports.intervalFromSeconds(state.ut1Offset ?? 0));
     if (state.referenceIds?.length === REFERENCE_IDS_OCTETS) this.#core.bytes.set(state.referenceIds, this.#core.constant("REFERENCE_IDS"));
     this.#decreed = state.referenceNs === undefined;
     this.#planLeap(state, now);

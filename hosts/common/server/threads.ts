@@ -46,7 +46,11 @@ export interface OpenedSockets {
 }
 
 /** Options as far as they can be sent to a thread. */
-export type ThreadOptions = Omit<ServeOptions, "clock" | "onEvent" | "metrics" | "control" | "nts"> & { readonly control?: Omit<ControlOptions, "report"> };
+export type ThreadOptions = Omit<ServeOptions, "clock" | "onEvent" | "metrics" | "control" | "nts"> & {
+  readonly control?: Omit<ControlOptions, "report">;
+  /** What the server's NTPv5 reference identifier is made of. */
+  readonly identity?: Uint8Array;
+};
 
 /** All that a thread is told when it starts. */
 export interface ThreadTask {
