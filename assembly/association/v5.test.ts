@@ -259,6 +259,16 @@ describe("a client that is a server, too", () => {
     expect(pair.requests.map((request) => fieldsOf5(request).find(({ type }) => type === FIELD.idsRequest)!.value.slice(0, 2)).map(([a = 0, b = 0]) => a * 256 + b)).toEqual([0, 128, 256, 384, 0]);
   });
 
+  it("begins to ask whom a server follows when that knows the time: before, it may have followed nobody", () => {
+    pair.server.core.view.setUint8(pair.server.fields.STRATUM, 16);
+    expect(pair.polls(6).map((actions) => actions & STEER)).toEqual(new Array(6).fill(0));
+    // Now it does, by us.
+    pair.server.core.view.setUint8(pair.server.fields.STRATUM, 3);
+    follows(true);
+    expect(pair.polls(12).map((actions) => actions & STEER)).toEqual(new Array(12).fill(0));
+    expect(pair.field("LOOPED")).toBe(1);
+  });
+
   it("does not follow one that follows it, and says why; and comes back some polls after that has ended", () => {
     follows(true);
     expect(pair.polls(6).map((actions) => actions & (STEER | HEARD))).toEqual(new Array(6).fill(HEARD));

@@ -20,7 +20,7 @@
  */
 
 import { Association, associationAt, renewSource } from "./association";
-import { TESTG_LOOP } from "./check";
+import { TEST6_UNSYNCHRONISED, TESTG_LOOP } from "./check";
 import { WANT_REFERENCE_IDS } from "./exchange";
 import { interleaveForget } from "./interleaved";
 import { Sample } from "./sample";
@@ -146,7 +146,15 @@ export function version5Answered(association: Association, sample: Sample, rando
   association.unanswered5 = 0;
   const cap = association.auth == AUTH_NONE ? POLL_CAP : POLL_CAP_AUTHENTICATED;
   association.pollFloor = <i8>max(0, min(<i32>sample.poll, cap));
-  if ((association.wants & WANT_REFERENCE_IDS) != 0 && chunkAt != 0) takeChunk(association, random);
+  if ((association.wants & WANT_REFERENCE_IDS) == 0 || chunkAt == 0) return;
+  if ((sample.problems & TEST6_UNSYNCHRONISED) != 0 && association.follows == 0 && association.looped == 0) return awaitServer(association);
+  takeChunk(association, random);
+}
+
+/** Who follows nobody yet may follow us next: what it tells now says nothing of whom its time will come from. */
+function awaitServer(association: Association): void {
+  association.known5 = 0;
+  association.chunk = 0;
 }
 
 /** A chunk of reference identifiers has come. */

@@ -81,6 +81,46 @@ describe("a link to key establishment", () => {
     expect(world.asked).toBe(1);
   });
 
+  it("asks for keys of version 4 where there is a choice, after those of NTPv5 brought nothing; and again for NTPv5 after that", async () => {
+    const asked: boolean[] = [];
+    const world = { time: 1000 };
+    // A server that offers NTPv5 when its keys are established, and then does not speak it.
+    const link = new NtsLink(async (_, old = false) => (asked.push(old), keys(0, old ? {} : { version: 5, draft: 0 })), () => world.time, new Backoff(() => 0));
+    for (let attempt = 0; attempt < 4; attempt++) {
+      expect(await kind(link.establish())).toBe("established");
+      world.time += 1000;
+    }
+    expect(asked).toEqual([false, true, false, true]);
+  });
+
+  it("goes on with NTPv5 where its keys brought an authentic answer", async () => {
+    const asked: boolean[] = [];
+    const link = new NtsLink(async (_, old = false) => (asked.push(old), keys(0, { version: 5, draft: 0 })), () => 1000, new Backoff(() => 0));
+    for (let attempt = 0; attempt < 4; attempt++) {
+      await link.establish();
+      link.proven();
+    }
+    expect(asked).toEqual([false, false, false, false]);
+  });
+
+  it("does not come to doubt NTPv5 by a key establishment that failed", async () => {
+    const asked: boolean[] = [];
+    const world = { time: 1000 };
+    const answers = [keys(0, { version: 5, draft: 0 }), new NtpError("TLS", "no"), new NtpError("TLS", "no"), keys(0)];
+    const link = new NtsLink(async (_, old = false) => {
+      asked.push(old);
+      const answer = answers.shift()!;
+      if (answer instanceof Error) throw answer;
+      return answer;
+    }, () => world.time, new Backoff(() => 0));
+    for (let attempt = 0; attempt < 4; attempt++) {
+      await link.establish();
+      world.time += 1000;
+    }
+    // The doubt stays until keys of version 4 were had: they are what is missing.
+    expect(asked).toEqual([false, true, true, true]);
+  });
+
   it("gives up with the source", async () => {
     let signal: AbortSignal | undefined;
     const link = new NtsLink((given) => ((signal = given), new Promise(() => {})), () => 0);
