@@ -10,14 +10,9 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { lendHost, query, serve, type Server } from "../../hosts/node/index.ts";
 import { steeredVirtual } from "../../hosts/common/clock/steered.ts";
 import { Engine } from "../../hosts/common/client/engine.ts";
-import { Core } from "../../hosts/common/core/core.ts";
-import type { UdpSocket } from "../../hosts/common/host.ts";
-import { CookieKeyRing } from "../../hosts/common/nts/keys.ts";
-import { serveKe } from "../../hosts/common/nts/server.ts";
-import { derivedKeys } from "../../hosts/common/nts/stores.ts";
-import { NtsCookies } from "../../hosts/common/server/ntscookies.ts";
 import { escapement, eventually, freePort, loopbackAlias, titled, whySkipped } from "../support/peers.ts";
 import { PkiFiles } from "../support/files-of-pki.ts";
+import { ntsServer } from "../support/nts-server.ts";
 import { ntpdRsClient, ntpdRsOfDraft, ntpdRsServer, sourcesOf, type NtpdRs } from "./ntpd-rs.ts";
 
 const skipped = whySkipped(["ntp-daemon", "ntp-ctl", "cc"]);
@@ -91,7 +86,7 @@ describe.skipIf(skipped).each(DRAFTS)(titled("ntpd-rs of %s", skipped), (draft) 
 
 
   it("follows us with version 5 and NTS, with keys that we gave it", async () => {
-    await using nts = await ntsServer(pki, draft);
+    await using nts = await ntsServer(pki, { protocols: [0x8001], drafts: [draft] });
     const client = await ntpdRsClient([{ address: nts.source, version: 5, pki }], { program: programOf(draft) });
     try {
       const found = await eventually("ntpd-rs to measure us", async () => (await sourcesOf(client)).find(({ delay, missingPolls }) => delay > 0 && missingPolls <= 1), client.peer);
@@ -102,44 +97,6 @@ describe.skipIf(skipped).each(DRAFTS)(titled("ntpd-rs of %s", skipped), (draft) 
     }
   });
 });
-
-/** Our key establishment for NTPv5, and beside it the core that opens its cookies. */
-async function ntsServer(pki: PkiFiles, draft: string) {
-  const host = await lendHost();
-  const address = loopbackAlias();
-  const core = new Core();
-  const cookies = new NtsCookies(core, (bytes) => host.random(bytes));
-  cookies.seed();
-  const ring = await CookieKeyRing.open(derivedKeys(host.random(new Uint8Array(32))), { onChange: ({ all, current }) => cookies.setKeys(all, current.id) });
-  const [slot, server] = [core.constant("SLOTS"), core.constant("SERVER")];
-  core.view.setUint8(server + core.constant("SERVER_STRATUM"), 1);
-  const versions = new Set<number>();
-  const socket: UdpSocket = await host.openUdp!({ family: 4, address, port: 0 }, {
-    onError() {},
-    onDatagram({ data, receivedNs, from }) {
-      versions.add((data[0]! >> 3) & 7);
-      core.bytes.set(data, slot);
-      const length = core.exports.respond(slot, data.length, core.exports.timestampFromUnixNs(receivedNs), server);
-      if (length === 0) return;
-      core.exports.stampTransmit(slot, core.exports.timestampFromUnixNs(host.clock.now()));
-      void socket.send(core.bytes.slice(slot, slot + length), from);
-    },
-  });
-  const { certificate, key } = pki.issue(address);
-  const ke = await serveKe(host, {
-    certificate: readFileSync(certificate, "utf8"), key: readFileSync(key, "utf8"), jar: cookies, listen: [address], port: 0,
-    protocols: [0x8001], drafts: [draft], servers: [{ host: address, port: socket.local.port }],
-  });
-  return {
-    source: `${address}:${ke.addresses[0]!.port}`,
-    versions,
-    async [Symbol.asyncDispose]() {
-      socket.close();
-      ring.close();
-      await ke.close();
-    },
-  };
-}
 
 /** An engine on a clock that is only watched; the versions of the requests it sent. */
 async function follow(source: ConstructorParameters<typeof Engine>[2]["sources"][number]): Promise<{ used: number; versions: number[] }> {
