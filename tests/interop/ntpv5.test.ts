@@ -13,6 +13,7 @@ import { Engine } from "../../hosts/common/client/engine.ts";
 import { escapement, eventually, freePort, loopbackAlias, titled, whySkipped } from "../support/peers.ts";
 import { PkiFiles } from "../support/files-of-pki.ts";
 import { ntsServer } from "../support/nts-server.ts";
+import { record } from "./record.ts";
 import { ntpdRsClient, ntpdRsOfDraft, ntpdRsServer, sourcesOf, type NtpdRs } from "./ntpd-rs.ts";
 
 const skipped = whySkipped(["ntp-daemon", "ntp-ctl", "cc"]);
@@ -49,6 +50,11 @@ describe.skipIf(skipped).each(DRAFTS)(titled("ntpd-rs of %s", skipped), (draft) 
     const sample = await query(source(), { version: 5 });
     expect({ version: sample.version, problems: sample.problems(), stratum: sample.stratum }).toEqual({ version: 5, problems: [], stratum: 1 });
     expect(Math.abs(sample.offset)).toBeLessThanOrEqual(sample.rootDistance);
+    // It has none of the fields that are asked for beside the time, and is not put off by them.
+    expect(sample.ntpv5).toEqual({});
+    const counts = await eventually("ntpd-rs to have counted it", async () => ((await countsOf(server)).get("Accepted") ? countsOf(server) : undefined), server.peer);
+    expect([counts.get("Denied"), counts.get("Response send errors")]).toEqual([0, 0]);
+    record("ntp-daemon", "server", `\`query\` with version 5, ${draft}`, "Accepted 1 or more, Denied 0");
   });
 
   it("answers the command", async () => {
@@ -59,6 +65,9 @@ describe.skipIf(skipped).each(DRAFTS)(titled("ntpd-rs of %s", skipped), (draft) 
   it("answers us in version 5 with NTS", async () => {
     const sample = await query(`nts:${server.address}:${server.kePort}`, { version: 5, nts: { ca } });
     expect({ version: sample.version, authenticated: sample.authenticated, problems: sample.problems() }).toEqual({ version: 5, authenticated: true, problems: [] });
+    const counts = await eventually("ntpd-rs to have counted it", async () => ((await countsOf(server)).get("NTS Accepted") ? countsOf(server) : undefined), server.peer);
+    expect(counts.get("NTS NAK")).toBe(0);
+    record("ntp-daemon", "server", `\`query nts:\` with version 5, ${draft}`, "NTS Accepted 1 or more, NTS NAK 0");
   });
 
   it.each([5, "auto"] as const)("is followed by a daemon of ours with version %s", async (version) => {
@@ -79,6 +88,7 @@ describe.skipIf(skipped).each(DRAFTS)(titled("ntpd-rs of %s", skipped), (draft) 
     try {
       const found = await eventually("ntpd-rs to measure us", async () => (await sourcesOf(client)).find(({ delay, missingPolls }) => delay > 0 && missingPolls <= 1), client.peer);
       expect(Math.abs(found.offset)).toBeLessThan(0.1);
+      record("ntp-daemon", "client", `\`serve\` asked with ntp-version ${version}, ${draft}`, "Missing polls 0 or 1, an offset below 100 ms");
     } finally {
       await client[Symbol.asyncDispose]();
     }
@@ -92,11 +102,17 @@ describe.skipIf(skipped).each(DRAFTS)(titled("ntpd-rs of %s", skipped), (draft) 
       const found = await eventually("ntpd-rs to measure us", async () => (await sourcesOf(client)).find(({ delay, missingPolls }) => delay > 0 && missingPolls <= 1), client.peer);
       expect(Math.abs(found.offset)).toBeLessThan(0.01);
       expect(nts.versions).toEqual(new Set([5]));
+      record("ntp-daemon", "client", `keys and time of ours for ntp-version 5, ${draft}`, "[NTS], Missing polls 0 or 1");
     } finally {
       await client[Symbol.asyncDispose]();
     }
   });
 });
+
+/** What it has counted of those who asked it. */
+async function countsOf({ status }: NtpdRs): Promise<Map<string, number>> {
+  return new Map([...(await status()).matchAll(/^\s+([A-Z][\w ]+?)\s+(\d+)$/gm)].map(([, name = "", count]) => [name, Number(count)]));
+}
 
 /** An engine on a clock that is only watched; the versions of the requests it sent. */
 async function follow(source: ConstructorParameters<typeof Engine>[2]["sources"][number]): Promise<{ used: number; versions: number[] }> {

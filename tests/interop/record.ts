@@ -42,6 +42,8 @@ const PROGRAMS: Record<string, { readonly peer: string; readonly ask?: readonly 
   "ntpd-classic": { peer: "ntpd (classic)" },
   "ntp-daemon": { peer: "ntpd-rs" },
   "rdate": { peer: "rdate", ask: [] },
+  // Our own client, server and judge (roughtime_peer.py), on its signatures and hashes.
+  "python3": { peer: "python3-cryptography", ask: ["-c", "import cryptography; print(cryptography.__version__)"] },
   "tshark": { peer: "tshark" },
   "tshark-new": { peer: "tshark" },
 };

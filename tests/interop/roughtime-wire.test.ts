@@ -11,6 +11,7 @@ import { sign } from "../../hosts/common/roughtime/ed25519.ts";
 import { GREASES, greased } from "../../hosts/common/roughtime/grease.ts";
 import { delegate, generateKey } from "../../hosts/common/roughtime/keys.ts";
 import { drawNonce, makeRequest } from "../../hosts/common/roughtime/request.ts";
+import { record } from "./record.ts";
 import { findProgram, freshDirectory, titled, whySkipped } from "../support/peers.ts";
 
 const skipped = findProgram("tshark-new") ? undefined : whySkipped(["tshark-new"]);
@@ -81,6 +82,7 @@ describe.skipIf(skipped !== undefined)(titled("our Roughtime, in Wireshark's eye
         expect([complaint, one[complaint]]).toEqual([complaint, ""]);
       }
     }
+    record("tshark-new", "observer", "Roughtime requests and answers of ours, in both versions", "roughtime, nothing malformed, no expert message");
   });
 
   it("asks with the tags and the nonce of the request", () => {

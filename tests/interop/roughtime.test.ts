@@ -12,6 +12,7 @@ import { askServer } from "../../hosts/common/roughtime/client.ts";
 import { measure } from "../../hosts/common/roughtime/quorum.ts";
 import { judgeReport, type MalfeasanceReport } from "../../hosts/common/roughtime/report.ts";
 import { base64 } from "../../hosts/common/roughtime/list.ts";
+import { record } from "./record.ts";
 import { Peer, eventually, findProgram, titled } from "../support/peers.ts";
 import { ownServer, tcpHost } from "../support/roughtime.ts";
 
@@ -77,6 +78,7 @@ describe.skipIf(skipped !== undefined)(titled("our Roughtime server, judged by o
       expect(answers).toMatchObject([{ version, versions: [1, 0x8000000c], radius: 3, index: 0, height: 0 }]);
       expect(Math.abs(answers[0]!.midpoint - Date.now() / 1000)).toBeLessThan(3);
     }
+    record("python3", "client", `\`serveRoughtime\` asked over UDP and TCP: ${_}`, "signatures, path and nonce hold, radius 3");
   });
 
   it.each([
@@ -103,6 +105,7 @@ describe.skipIf(skipped !== undefined)(titled("our Roughtime server, judged by o
       expect(own.server.stats.signatures).toBeLessThan(16);
       expect(Math.max(...answers.map(({ octets }) => octets))).toBeLessThanOrEqual(1036);
     }
+    record("python3", "client", "`serveRoughtime` asked 64 times at once", "64 answers, every path leads to its root");
   });
 
   it("greases: their client takes what is valid and refuses the rest, and no greased answer tells a wrong time validly", async () => {
@@ -129,6 +132,7 @@ describe.skipIf(skipped !== undefined)(titled("others' Roughtime servers, judged
       const { answer, transport } = await askServer(host, { ...theirs.entry, addresses });
       expect({ ...answer, transport }).toMatchObject({ ...expected, transport: protocol, radius: 3 });
     }
+    record("python3", "server", `asked by \`askServer\` over UDP and TCP: ${name}`, "its answers are taken");
   });
 
   it("are asked by TCP when UDP stays silent", async () => {
@@ -153,6 +157,7 @@ describe.skipIf(skipped !== undefined)(titled("a lie", skipped), () => {
     expect(contradictions.length).toBeGreaterThan(0);
     expect(judgeReport(report!)).toMatchObject({ problems: [], contradictions });
     expect(theyJudge(report)).toMatchObject({ contradictions });
+    record("python3", "observer", "malfeasance report of `measure` on one liar among three", "the same contradictions, nothing invalid");
   });
 
   it("cannot be made up: a report that was changed convinces nobody", async () => {
