@@ -60,6 +60,12 @@ Leap status     : Normal`.slice(1));
     expect(sourcesText([], { verbose: true })).toContain("falseticker");
   });
 
+  it("sources calls reference clocks by their names, as chrony does", () => {
+    const clock: SourceReport = { ...SOURCE, source: "refclock:pps:/dev/pps0", name: "PPS", address: null, mode: "refclock" };
+    expect(sourcesText([clock], { verbose: false }).split("\n")[2]).toBe("#* PPS                           1    6   377     23   -923us +/-   43ms");
+    expect(sourcestatsText([{ ...STATS, source: "refclock:pps:/dev/pps0", name: "PPS" }], { verbose: false }).split("\n")[2]).toMatch(/^PPS {25}12 /);
+  });
+
   it("sources marks peers as chrony does, and with -v tells what came in interleaved mode", () => {
     const rows = (verbose: boolean) => sourcesText([{ ...SOURCE, interleaved: 7 }, { ...SOURCE, mode: "symmetric" }, { ...SOURCE, mode: "broadcast" }], { verbose }).split("\n");
     expect(rows(false).slice(2).map((row) => row.slice(0, 2))).toEqual(["^*", "=*", "^*"]);

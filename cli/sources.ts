@@ -40,10 +40,10 @@ export function sourcesText(sources: readonly SourceReport[], { verbose }: { ver
   return `${LEGEND}${[`${HEAD.padEnd(75)}Intl`, RULE, ...interleaved].join("\n")}`;
 }
 
-function row({ mode, state, source, address, stratum, poll, reach, lastSample, offset, rootDistance }: SourceReport): string {
+function row({ mode, state, source, name, address, stratum, poll, reach, lastSample, offset, rootDistance }: SourceReport): string {
   const cells = [
     `${mode === "symmetric" ? "=" : mode === "refclock" ? "#" : "^"}${state}`,
-    (address ?? source).padEnd(25),
+    (address ?? name ?? source).padEnd(25),
     String(stratum).padStart(5),
     String(poll).padStart(4),
     reach.toString(8).padStart(5),

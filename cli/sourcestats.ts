@@ -34,9 +34,9 @@ export function sourcestatsText(sources: readonly SourcestatsReport[], { verbose
   return `${verbose ? LEGEND : ""}${[HEAD, RULE, ...sources.map(row)].join("\n")}`;
 }
 
-function row({ source, address, samples, frequencyPpm, skewPpm, offset, offsetDeviation, delay, jitter }: SourcestatsReport): string {
+function row({ source, name, address, samples, frequencyPpm, skewPpm, offset, offsetDeviation, delay, jitter }: SourcestatsReport): string {
   const cells = [
-    (address ?? source).padEnd(25),
+    (address ?? name ?? source).padEnd(25),
     String(samples).padStart(4),
     signed(frequencyPpm, 3).padStart(10),
     (skewPpm === null ? "-" : skewPpm.toFixed(3)).padStart(10),

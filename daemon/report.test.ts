@@ -43,6 +43,14 @@ describe("a snapshot", () => {
     expect(snapshot({ mode: "virtual", wallNow: () => NOW - 5_000_000n }).tracking.offset).toBe(1e-6);
   });
 
+  it("tells of a reference clock without a say by name what it told last, and nothing of one that has not", () => {
+    const radio = { source: "refclock:gps:/dev/ttyS0", name: "GPS", address: undefined, isPeer: false, samples: 0, selection: "undecided" };
+    const { sources, sourcestats } = snapshot({ source: { ...radio, watched: { offset: -0.14, bound: 0.05 }, lastSample: 3 } });
+    expect(sources[0]).toMatchObject({ name: "GPS", mode: "refclock", state: "?", offset: -0.14, rootDistance: 0.05, lastSample: 3 });
+    expect(sourcestats[0]).toMatchObject({ name: "GPS", samples: 0, offset: null });
+    expect(snapshot({ source: { ...radio, lastSample: undefined } }).sources[0]).toMatchObject({ offset: null, rootDistance: null, lastSample: null });
+  });
+
   it("survives JSON: nothing in it is infinite, undefined or a bigint but what is served", () => {
     const { served, ...told } = snapshot({ tracking: { uncertainty: Infinity }, source: { offsetDeviation: Infinity, lastSample: undefined, address: undefined } });
     expect(JSON.parse(JSON.stringify(told))).toEqual(told);

@@ -54,6 +54,8 @@ export interface TrackingReport {
 /** A source's part in it. */
 export interface SourceReport {
   readonly source: string;
+  /** Of a reference clock. */
+  readonly name?: string;
   readonly address: string | null;
   /** How it tells the time. Who peers with us unasked is "symmetric", too. */
   readonly mode: SourceMode | "refclock";
@@ -92,6 +94,7 @@ export interface SourceReport {
 /** What its samples say. */
 export interface SourcestatsReport {
   readonly source: string;
+  readonly name?: string;
   readonly address: string | null;
   readonly samples: number;
   /** Relative to our clock, and its standard deviation. */
@@ -128,7 +131,7 @@ export interface Snapshot {
 /** What a snapshot is made from. */
 export interface Watched {
   readonly mode: ClockMode;
-  readonly engine: Pick<Engine, "tracking" | "sources"> & Partial<Pick<Engine, "referenceIds">> & Partial<Pick<Engine, "referenceIds">>;
+  readonly engine: Pick<Engine, "tracking" | "sources"> & Partial<Pick<Engine, "referenceIds">>;
   readonly modes: SourceModes;
   readonly history: UpdateHistory;
   /** The steered clock, and the host's own, ns since 1970. */
@@ -196,10 +199,11 @@ function finite(value: number): number | null {
 }
 
 function sourceReport(source: SourceState, mode: SourceReport["mode"]): SourceReport {
-  const { samples, offset, offsetDeviation, delay, rootDelay, rootDispersion } = source;
+  const { samples, name, watched, offset, offsetDeviation, delay, rootDelay, rootDispersion } = source;
   const measured = samples > 0;
   return {
     source: source.source,
+    ...(name === undefined ? {} : { name }),
     address: source.address ?? null,
     mode,
     state: stateOf(source),
@@ -208,9 +212,9 @@ function sourceReport(source: SourceState, mode: SourceReport["mode"]): SourceRe
     leap: source.leap,
     poll: source.poll,
     reach: source.reach,
-    lastSample: measured ? (source.lastSample ?? null) : null,
-    offset: measured ? finite(offset) : null,
-    rootDistance: measured ? finite((rootDelay + delay) / 2 + rootDispersion + offsetDeviation) : null,
+    lastSample: measured || watched ? (source.lastSample ?? null) : null,
+    offset: measured ? finite(offset) : (watched?.offset ?? null),
+    rootDistance: measured ? finite((rootDelay + delay) / 2 + rootDispersion + offsetDeviation) : (watched?.bound ?? null),
     delay: measured ? finite(delay) : null,
     rootDelay,
     rootDispersion,
@@ -234,10 +238,11 @@ function stateOf({ isPeer, selection, samples }: SourceState): SourceReport["sta
   return selection === "selectable" ? "-" : selection === "falseticker" ? "x" : "?";
 }
 
-function sourcestatsReport({ source, address, samples, ...known }: SourceState): SourcestatsReport {
+function sourcestatsReport({ source, name, address, samples, ...known }: SourceState): SourcestatsReport {
   const told = (value: number) => (samples > 0 ? finite(value) : null);
   return {
     source,
+    ...(name === undefined ? {} : { name }),
     address: address ?? null,
     samples,
     frequencyPpm: told(known.frequency * PPM),

@@ -15,7 +15,8 @@
  * week) makes its clock hold over and not jump. Only when it has said the same for five minutes it is believed.
  * Silence is a state: the clock holds over, its bound growing, until `holdover` has passed; then the source is no more.
  *
- * Refuses to read devices and to know what a sample was made from. Tested in refclock.test.ts and tests/simulation.
+ * Refuses to read devices and to know what a sample was made from. Tested in tests/simulation/refclock.test.ts and
+ * hosts/common/client/refclock-runner.test.ts.
  */
 
 import { ACTION_STEER, ACTION_TIMER, Association, UNREACHABLE_AFTER, action, associationAt, associationClose, associationOpen, revive } from "./association";
@@ -113,6 +114,9 @@ export class Refclock {
   disputed: u64;
   /** sd of one sample, s, as the intervals' spreads tell it; 0: not known yet. */
   noise: f64;
+  /** The last measurement, and its bound: all that is known of one that has no say. */
+  last: Interval;
+  bound: Interval;
 }
 
 const refclocksAt: usize = memory.data(SOURCES * offsetof<Refclock>(), 8);
@@ -348,8 +352,10 @@ function tell(clock: Refclock, association: Association, index: i32, now: u64): 
   clock.heard = now;
   revive(association, index);
   markSource(clock, index);
-  if (clock.options & REFCLOCK_NOSELECT) return;
   const measurement = changetype<Measurement>(measurementAt);
+  clock.last = measurement.offset;
+  clock.bound = clock.error + clock.delay / 2 + measurement.dispersion;
+  if (clock.options & REFCLOCK_NOSELECT) return;
   measurement.told = now;
   measurement.delay = clock.delay;
   measurement.rootDelay = 0;

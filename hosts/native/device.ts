@@ -7,7 +7,7 @@
  * open and ioctl are variadic in C; on Linux's x64, arm64 and riscv64 integer arguments of variadic and of other functions
  * travel in the same registers. Request numbers have 32 unsigned bits: they cross as u64, never as i32.
  *
- * Tested by device.test.ts and tests/native/device-layout.test.ts.
+ * Tested by tests/native/device-layout.test.ts and tests/native/local-devices.test.ts.
  *
  * @module
  */

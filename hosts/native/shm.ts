@@ -6,7 +6,7 @@
  * is. The layout is foreign.ts's. In mode 1 the writer raises `count` before and after: a reading between the two is
  * thrown away. In mode 0 nothing protects it but `valid`, so that it is read twice.
  *
- * Refuses segments that are too short. Tested in tests/native/shm.test.ts.
+ * Refuses segments that are too short. Tested in tests/native/local-devices.test.ts.
  *
  * @module
  */

@@ -102,13 +102,18 @@ port = ${port}
     expect(state).toMatchObject({ stratum: 1, refid: "50505300", leap: 0, address: null, source: `refclock:sock:${pulses}` });
     expect(Math.abs(state.offset!)).toBeLessThan(2e-4);
     const [sentences, seconds] = await sources();
-    expect(sentences).toMatchObject({ mode: "refclock", state: "?", lastError: null, stratum: 0 });
-    expect(seconds).toMatchObject({ mode: "refclock", state: "*", selection: "survivor", lastError: null, stratum: 0 });
+    expect(sentences).toMatchObject({ name: "GPS", mode: "refclock", state: "?", lastError: null, stratum: 0 });
+    // It has no say, and is shown all the same.
+    expect(Math.abs(sentences!.offset!)).toBeLessThan(0.05);
+    expect(sentences!.rootDistance).toBeGreaterThan(0.05);
+    expect(Math.abs(seconds!.offset!)).toBeLessThan(2e-4);
+    expect(seconds).toMatchObject({ name: "PPS", mode: "refclock", state: "*", selection: "survivor", lastError: null, stratum: 0 });
   });
 
   it("is shown in text as chrony would", async () => {
     const { stdout } = await escapement(["sources", "--socket", socket]);
-    expect(stdout).toContain(`#* refclock:sock:${pulses}`);
+    expect(stdout).toMatch(/^#\? GPS +0 +1 +[0-7]+ +\d+ +[+-]\d+[nmu]s \+\/- +\d+ms$/m);
+    expect(stdout).toMatch(/^#\* PPS +0 +1 +[0-7]+ +\d+ +[+-]\d+[nu]s \+\/- +\d+[nu]s$/m);
     expect((await escapement(["tracking", "--socket", socket])).stdout).toMatch(/^Reference ID {4}: 50505300 \(PPS\)$/m);
   });
 

@@ -112,6 +112,10 @@ export type EngineEvent =
 /** One source as `sources` shows it. */
 export interface SourceState extends SourceVariables {
   readonly source: string;
+  /** Of a reference clock: what others lock to, "GPS". */
+  readonly name?: string;
+  /** Of one without a say (noselect): what it told last, and the bound of that, s. Its `samples` are 0. */
+  readonly watched?: { readonly offset: number; readonly bound: number };
   readonly address: string | undefined;
   readonly isPeer: boolean;
   readonly lastError: string | undefined;

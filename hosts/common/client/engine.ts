@@ -167,8 +167,16 @@ export class Engine {
         isPeer: index === peer,
         lastError,
         lastSample: variables.used === 0 ? undefined : Number(now - variables.lastSampleNs) / 1e9,
+        ...(runner instanceof RefclockRunner && this.#ofReference(runner, now)),
       };
     });
+  }
+
+  /** What only reference clocks have. */
+  #ofReference({ name, options: { index, tuning } }: RefclockRunner, now: bigint): Partial<SourceState> {
+    const last = tuning.noselect ? this.#core.refclocks.last(index) : undefined;
+    if (!last) return tuning.noselect ? { name, lastSample: undefined } : { name };
+    return { name, watched: { offset: last.offset, bound: last.bound }, lastSample: Number(now - last.heardNs) / 1e9 };
   }
 
   async #follow(followed: Followed): Promise<void> {

@@ -84,6 +84,15 @@ export class RefclockCore {
     return this.#core.view.getFloat64(this.#core.exports.refclockOut(index) + this.#core.constant("REFCLOCK_NOISE"), true);
   }
 
+  /** The last measurement: of one without a say nothing else is known. Undefined before the first. */
+  last(index: number): { offset: number; bound: number; heardNs: bigint } | undefined {
+    const { exports, view } = this.#core;
+    const at = (name: string) => exports.refclockOut(index) + this.#core.constant(`REFCLOCK_${name}`);
+    if (view.getInt32(at("MEASURED"), true) === 0) return undefined;
+    const seconds = (name: string) => exports.intervalToSeconds(view.getBigInt64(at(name), true));
+    return { offset: seconds("LAST"), bound: seconds("BOUND"), heardNs: exports.timestampToUnixNs(unsigned(view.getBigUint64(at("HEARD"), true)), 0n) };
+  }
+
   close(index: number): void {
     this.#core.exports.refclockClose(index);
   }

@@ -222,6 +222,23 @@ describe("beside servers", () => {
     expect(engine!.sources()[1]).toMatchObject({ selection: "undecided", reach: 255 });
   });
 
+  it("shows how late the one that only numbers is, so that its offset can be found", async () => {
+    const late = new Radio(-0.14, {}, () => world.truth() > since);
+    const since = world.truth() + 20_000_000_000n;
+    await start({ sources: [...servers(3), radio(late, { noselect: true, name: "sentences", delay: 0.02 })], minPoll: 3, maxPoll: 4 });
+    await letPass(10);
+    expect(engine!.sources()[3]).toMatchObject({ name: "sentences", samples: 0, lastSample: undefined });
+    expect(engine!.sources()[3]!.watched).toBeUndefined();
+    await letPass(200);
+    const { watched, lastSample } = engine!.sources()[3]!;
+    // The servers' way back is longer by 4 ms, and our clock off by half of that.
+    expect(watched!.offset).toBeCloseTo(-0.14 + 0.002, 4);
+    expect(watched!.bound).toBeGreaterThan(0.01);
+    expect(watched!.bound).toBeLessThan(0.02);
+    expect(lastSample).toBeLessThan(17);
+    expect(engine!.sources()[0]!.name).toBeUndefined();
+  });
+
   it("pulses are numbered by our own clock, once the servers have set it", async () => {
     const pulses = new Radio();
     const own = new SampleQueue();
