@@ -4,19 +4,17 @@
  * real kernel underneath is loopback's, which has no card: that fall-back is real.
  */
 import { describe, expect, it } from "vitest";
+import { AHEAD, exchangeByCard } from "../../tests/native/contract-cards.ts";
+import { hasIPv6 } from "../../tests/support/peers.ts";
 import { Card, type CardOptions } from "../../tests/support/card.ts";
-import { stampedBy, type CardSays } from "../../tests/support/stamped.ts";
-import { openStation } from "../../tests/native/harness.ts";
-import type { Datagram, SendStamp, StampingCards } from "../common/host.ts";
+import type { CardSays } from "../../tests/support/stamped.ts";
+import type { SendStamp, StampingCards } from "../common/host.ts";
 import { query, lendHost, serve, startClock } from "../node/index.ts";
 import { Cards, type CardMeans, type OpenCards } from "./cards.ts";
-import { nativeClock } from "./clock.ts";
 import { load } from "./ffi-koffi.ts";
 import * as hw from "./hardware.ts";
 import { bindLibc } from "./libc.ts";
-import { openNativeUdp } from "./udp.ts";
 
-const AHEAD = 37_000_000_000n;
 const INDEX = 2;
 
 interface Bench {
@@ -159,33 +157,6 @@ const real = await load();
 const usable = real !== undefined && bindLibc(real) !== undefined;
 if (!usable) console.warn("SKIPPED: sockets with a card's stamps need koffi and 64-bit Linux");
 
-/** Two sockets on loopback, which has a card here; what it stamps is said by `says`. */
-async function exchange(says: CardSays, { held, wait = 60_000 }: { held?: () => boolean; wait?: number } = {}) {
-  const now = nativeClock(real!)!.now;
-  const layer = new Card({ name: "lo", knows: [hw.PTP_SYS_OFFSET_PRECISE], ahead: AHEAD, now });
-  const libc = bindLibc(real!)!;
-  const means: CardMeans = { layer, names: () => ["lo"], indexOf: (name) => libc.interfaceIndex(name), nameOf: (index) => libc.interfaceName(index), nowMs: () => performance.now() };
-  const told: string[] = [];
-  const cards = new Cards(means, "lo", { open: new Map(), tell: (reason) => told.push(reason) });
-  const { ffi, leftBy } = stampedBy(real!, says, { device: libc.interfaceIndex("lo"), ...(held && { held }) });
-  const arrived: Datagram[] = [];
-  let came: () => void = () => {};
-  const handlers = { onDatagram: (datagram: Datagram) => (arrived.push(datagram), came()), onError() {} };
-  const socket = await openNativeUdp(ffi, { family: 4, address: "127.0.0.1" }, handlers, { cards, stampWaitMs: wait });
-  const station = await openStation(real!, { family: 4, address: "127.0.0.1" });
-  try {
-    const asked = await socket.send(Uint8Array.of(1, 2, 3), station.here);
-    const request = await station.datagrams.next("the request");
-    const reply = new Promise<void>((resolve) => (came = resolve));
-    await station.socket.send(Uint8Array.of(4), request.from);
-    await reply;
-    return { asked, request, reply: arrived[0]!, told, leftBy, stamps: socket.stamps };
-  } finally {
-    socket.close();
-    station.socket.close();
-  }
-}
-
 describe.skipIf(!usable)("a socket over a card that stamps", () => {
   /** What the kernel stamped, which the card's is made from. */
   const seen = { sent: 0n, received: 0n };
@@ -194,8 +165,9 @@ describe.skipIf(!usable)("a socket over a card that stamps", () => {
     return kernelNs + AHEAD + (direction === "sent" ? 2000n : -3000n);
   };
 
-  it("tells the card's stamps in both directions, in terms of the system's clock", async () => {
-    const { asked, reply, told, leftBy, stamps } = await exchange(honest);
+  it.each([4, 6] as const)("tells the card's stamps in both directions, in terms of the system's clock, over IPv%i", async (family) => {
+    if (family === 6 && !(await hasIPv6())) return console.warn("SKIPPED: needs IPv6");
+    const { asked, reply, told, leftBy, stamps } = await exchangeByCard(real!, honest, { family });
     expect([told, stamps]).toEqual([[], "hardware"]);
     expect(asked).toEqual({ sentNs: seen.sent + 2000n, stamp: "hardware" });
     expect([reply.receivedNs, reply.stamp]).toEqual([seen.received - 3000n, "hardware"]);
@@ -205,17 +177,17 @@ describe.skipIf(!usable)("a socket over a card that stamps", () => {
 
   it("waits for a card's transmit stamp that comes a little late", async () => {
     let looks = 0;
-    const { asked } = await exchange(honest, { held: () => ++looks < 5 });
+    const { asked } = await exchangeByCard(real!, honest, { held: () => ++looks < 5 });
     expect(asked.stamp).toBe("hardware");
   });
 
   it("has the kernel's where the card's never comes", async () => {
-    const { asked, reply } = await exchange((kernelNs, direction) => (direction === "sent" ? ((seen.sent = kernelNs), undefined) : kernelNs + AHEAD), { wait: 3 });
+    const { asked, reply } = await exchangeByCard(real!, (kernelNs, direction) => (direction === "sent" ? ((seen.sent = kernelNs), undefined) : kernelNs + AHEAD), { wait: 3 });
     expect([asked, reply.stamp]).toEqual([{ sentNs: seen.sent, stamp: "kernel" }, "hardware"]);
   });
 
   it("has the kernel's where the card's are absurd, and says so", async () => {
-    const { asked, reply, told } = await exchange((kernelNs, direction) => ((seen[direction] = kernelNs), kernelNs + AHEAD + (direction === "sent" ? -1_000_000n : 1_000_000n)));
+    const { asked, reply, told } = await exchangeByCard(real!, (kernelNs, direction) => ((seen[direction] = kernelNs), kernelNs + AHEAD + (direction === "sent" ? -1_000_000n : 1_000_000n)));
     expect(asked).toEqual({ sentNs: seen.sent, stamp: "kernel" });
     expect([reply.receivedNs, reply.stamp]).toEqual([seen.received, "kernel"]);
     expect(told).toEqual([expect.stringContaining("what was sent that does not fit"), expect.stringContaining("what was received that does not fit")]);

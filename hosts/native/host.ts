@@ -43,9 +43,18 @@ function cardMeans(ffi: Ffi): CardMeans | undefined {
   if (!libc) return undefined;
   return {
     layer: kernelLayer(libc),
-    names: () => Object.keys(networkInterfaces()),
+    names: interfaceNames,
     indexOf: (name) => libc.interfaceIndex(name),
     nameOf: (index) => libc.interfaceName(index),
     nowMs: () => performance.now(),
   };
+}
+
+/** None where this process may not ask (Deno without --allow-sys). */
+function interfaceNames(): string[] {
+  try {
+    return Object.keys(networkInterfaces());
+  } catch {
+    return [];
+  }
 }

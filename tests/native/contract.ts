@@ -13,6 +13,7 @@ import type { Ffi } from "../../hosts/native/ffi.ts";
 import { bindLibc } from "../../hosts/native/libc.ts";
 import { Block } from "../../hosts/native/memory.ts";
 import { addressChecks, errorChecks, lifetimeChecks } from "./contract-errors.ts";
+import { cardChecks } from "./contract-cards.ts";
 import { exchangeChecks } from "./contract-exchange.ts";
 import { check, expect, within } from "./harness.ts";
 import type { Result } from "./harness.ts";
@@ -26,6 +27,7 @@ export async function nativeContract(ffi: Ffi): Promise<Result[]> {
     ...(await errorChecks(ffi)),
     ...(await addressChecks(ffi)),
     ...(await lifetimeChecks(ffi)),
+    ...(await cardChecks(ffi)),
   ];
 }
 
