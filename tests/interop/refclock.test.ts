@@ -16,8 +16,9 @@ import { lendHost } from "../../hosts/node/index.ts";
 import type { Host } from "../../hosts/common/host.ts";
 import { SharedMemoryClock, SockFeed } from "../../hosts/common/refclock/foreign-clocks.ts";
 import { GpsdClock } from "../../hosts/common/refclock/gpsd.ts";
-import { NmeaClock } from "../../hosts/common/refclock/nmea.ts";
+import { NmeaClock, type NmeaReader } from "../../hosts/common/refclock/nmea.ts";
 import type { RefClock, RefClockSample } from "../../hosts/common/refclock/refclock.ts";
+import { seededRandom } from "../support/core.ts";
 import { burst } from "../support/nmea.ts";
 import { Peer, eventually, freePort, freshDirectory, titled, whySkipped } from "../support/peers.ts";
 import { everySecond, openLine, receiver, type Line } from "../support/receiver.ts";
@@ -45,6 +46,7 @@ describe.skipIf(withGpsd)(titled("gpsd, on a line like ours", withGpsd), () => {
   let directory: string;
   let lines: Line[];
   let feed: Disposable;
+  let noise: Disposable | undefined;
   let gpsd: Peer;
   let port: number;
 
@@ -61,11 +63,13 @@ describe.skipIf(withGpsd)(titled("gpsd, on a line like ours", withGpsd), () => {
   });
   afterAll(async () => {
     feed[Symbol.dispose]();
+    noise?.[Symbol.dispose]();
     await Promise.all([gpsd?.stop(), ...lines.map((line) => line.unplug())]);
     rmSync(directory, { recursive: true, force: true });
   });
 
-  it("reads the same times from the same sentences as we do, and when they began to within 20 ms", async () => {
+  /** What both of us read until gpsd has told `count` times. */
+  async function readBoth(count: number): Promise<{ we: RefClockSample[]; they: RefClockSample[]; both: [RefClockSample, RefClockSample][]; reader: NmeaReader }> {
     const ours = new NmeaClock(host.devices?.openSerial, { path: lines[0]!.path, baud: 9600, dispersion: 0.05 });
     const theirs = new GpsdClock({ connectTcp: host.connectTcp, now: () => host.clock.now() }, { endpoint: { address: "127.0.0.1", port }, dispersion: 0.05 });
     const we: RefClockSample[] = [];
@@ -73,12 +77,40 @@ describe.skipIf(withGpsd)(titled("gpsd, on a line like ours", withGpsd), () => {
       for await (const sample of ours) we.push(sample);
     })();
     // gpsd tries some speeds before it listens to what comes.
-    const they = await samples(theirs, 5);
+    const they = await samples(theirs, count);
     ours.close();
     await reading;
-    const both = we.flatMap((sample) => they.filter(({ timeNs }) => timeNs === sample.timeNs).map((other) => [sample, other] as const));
+    const both = we.flatMap((sample) => they.filter(({ timeNs }) => timeNs === sample.timeNs).map((other): [RefClockSample, RefClockSample] => [sample, other]));
+    return { we, they, both, reader: ours.reader };
+  }
+
+  it("reads the same times from the same sentences as we do, and when they began to within 20 ms", async () => {
+    const { we, they, both } = await readBoth(5);
     expect(both.length).toBeGreaterThanOrEqual(4);
     for (const [our, their] of both) expect(Math.abs(Number(our.receivedNs - their.receivedNs)) / 1e9).toBeLessThan(0.02);
+    for (const sample of [...we, ...they]) {
+      expect(sample.timeNs % NS).toBe(0n);
+      expect(lateness(sample)).toBeGreaterThan(LATE - 0.01);
+      expect(lateness(sample)).toBeLessThan(LATE + 0.2);
+    }
+  });
+
+  it("reads the same times from a line with noise, broken sentences and a burst in pieces, and neither a wrong one", async () => {
+    const random = seededRandom(17);
+    const octets = (count: number) => Uint8Array.from({ length: count }, () => random() & 0xff).map((octet) => (octet === 0x24 ? 0 : octet));
+    // Between the receiver's bursts: what a bad cable makes of a sentence that says another time, and of others.
+    noise = everySecond(LATE + 0.4, (ms) => {
+      const broken = burst(ms + 7_000_000, ["RMC"]).replace(/\*../, "*00");
+      const cut = burst(ms + 9_000_000, ["RMC"]).slice(0, 30 + (random() % 20));
+      for (const line of lines) {
+        line.write(octets(40));
+        line.write(`\r\n${broken}${cut}\r\n`);
+        for (const octet of "$GPTXT,01,01,02,in pieces*6B\r\n") line.write(octet);
+      }
+    });
+    const { we, they, both, reader } = await readBoth(5);
+    expect(both.length).toBeGreaterThanOrEqual(4);
+    expect(reader.counts.checksum).toBeGreaterThanOrEqual(3);
     for (const sample of [...we, ...they]) {
       expect(sample.timeNs % NS).toBe(0n);
       expect(lateness(sample)).toBeGreaterThan(LATE - 0.01);
