@@ -60,6 +60,11 @@ Leap status     : Normal`.slice(1));
     expect(sourcesText([], { verbose: true })).toContain("falseticker");
   });
 
+  it("sources tells below the table why one is not heard, where there is a reason", () => {
+    const clock: SourceReport = { ...SOURCE, name: "GPS", address: null, mode: "refclock", lastError: "the receiver has no fix" };
+    for (const verbose of [false, true]) expect(sourcesText([SOURCE, clock], { verbose })).toMatch(/\n#\* GPS .*\n\nGPS: the receiver has no fix$/);
+  });
+
   it("sources calls reference clocks by their names, as chrony does", () => {
     const clock: SourceReport = { ...SOURCE, source: "refclock:pps:/dev/pps0", name: "PPS", address: null, mode: "refclock" };
     expect(sourcesText([clock], { verbose: false }).split("\n")[2]).toBe("#* PPS                           1    6   377     23   -923us +/-   43ms");

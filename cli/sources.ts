@@ -33,8 +33,13 @@ export function run(args: string[]): Promise<number> {
   return runReport<readonly SourceReport[]>(args, { topic: "sources", help: HELP, show: sourcesText });
 }
 
-/** The table. */
+/** The table, and below it why sources are not heard. */
 export function sourcesText(sources: readonly SourceReport[], { verbose }: { verbose: boolean }): string {
+  const complaints = sources.flatMap(({ address, name, source, lastError }) => (lastError === null ? [] : [`${address ?? name ?? source}: ${lastError}`]));
+  return complaints.length > 0 ? `${table(sources, verbose)}\n\n${complaints.join("\n")}` : table(sources, verbose);
+}
+
+function table(sources: readonly SourceReport[], verbose: boolean): string {
   if (!verbose) return [HEAD, RULE, ...sources.map(row)].join("\n");
   const interleaved = sources.map((source) => `${row(source)} ${String(source.interleaved).padStart(6)}`);
   return `${LEGEND}${[`${HEAD.padEnd(75)}Intl`, RULE, ...interleaved].join("\n")}`;

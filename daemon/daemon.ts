@@ -194,6 +194,8 @@ function told(event: Told, { refid, stratum }: { refid: string; stratum: number 
       return ["warning", `the clock was ${event.how}; asking all sources anew`];
     case "step-limit":
       return ["warning", event.how === "refused" ? "refused to correct an offset beyond clock.step-limits: check the sources and the clock" : "half of clock.step-limits.sum is used up"];
+    case "reference":
+      return event.message === undefined ? ["info", `${event.name} is heard again`] : ["warning", `${event.name}: ${event.message}`];
     case "stopped":
       return ["warning", `${event.source} refused our service (DENY or RSTR) and is not asked any more`];
   }

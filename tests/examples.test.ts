@@ -310,6 +310,13 @@ describe.skipIf(!built || withoutLines).concurrent(titled("examples of reference
     expect(stdout).toMatch(/^stratum 1, ± 0\.\d+ s, the receiver's jitter 0\.\d+ s$/m);
   });
 
+  it("gps says that its receiver has no fix", async () => {
+    await using line = await openLine(directory, "void");
+    using _ = everySecond(LATE, () => line.write("$GPRMC,,V,,,,,,,,,,N*53\r\n"));
+    const { stdout, stderr } = await run("examples/gps.mjs", [path.join(directory, "void")], (told, stop) => /fix/.test(told) && stop(), { seconds: 30 });
+    expect([stderr, stdout]).toEqual(["", "not synchronised: the receiver has no fix\n"]);
+  });
+
   it("pps without a device driver behind its name says why there are no pulses", async () => {
     const { stdout, stderr } = await run("examples/pps.mjs", ["/dev/null", good], (told, stop) => /ENOTTY|UNSUPPORTED|expected/.test(told) && stop());
     expect(stderr).toBe("");

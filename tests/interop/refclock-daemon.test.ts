@@ -143,12 +143,25 @@ port = ${port}
     await eventually("the end of the dispute", async () => ((await sources())[1]!.lastError === null ? true : undefined), daemon);
   });
 
-  it("that has lost all of it goes on as its own reference, of the stratum that was asked for", async () => {
+  it("that has lost all of it is held over as stratum 1, and tells chronyd how its doubt grows", async () => {
     running.forEach((one) => one[Symbol.dispose]());
     await line.unplug();
+    const dispersion = (report: Map<string, string>) => parseFloat(report.get("Root dispersion")!);
+    const before = dispersion(new Map(await client.report("ntpdata")));
+    // 15 ppm, and what the frequency is not known to: seven seconds of it. The hold-over lasts for sixteen.
+    const held = await eventually("chronyd to hear of more doubt", async () => {
+      const latest = new Map(await client.report("ntpdata"));
+      return dispersion(latest) > before + 1e-4 ? latest : undefined;
+    }, client.peer);
+    expect([held.get("Stratum"), held.get("Reference ID"), held.get("Leap status")]).toEqual(["1", expect.stringContaining("50505300"), "Normal"]);
+  });
+
+  it("then goes on as its own reference, of the stratum that was asked for", async () => {
     await eventually("the hold-over to end", async () => ((await tracking()).synchronised ? undefined : true), daemon);
     expect(await tracking()).toMatchObject({ stratum: 12, refid: "4C4F434C" });
     await eventually("chronyd to hear of it", async () => ((await client.report("ntpdata")).get("Stratum") === "12" ? true : undefined), client.peer);
     expect((await sources())[0]!.lastError).toContain("gps");
+    await eventually("the log to tell of the line", () => (daemon.said.includes(`warning: GPS: ${line.path}: `) ? true : undefined), daemon);
+    expect((await escapement(["sources", "--socket", socket])).stdout).toContain(`\n\nGPS: ${line.path}: `);
   }, 60_000);
 });

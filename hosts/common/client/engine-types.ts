@@ -106,6 +106,8 @@ export type EngineEvent =
   | { readonly kind: "step-limit"; readonly how: "refused" | "near" }
   /** A server sent DENY or RSTR: it is not asked any more. */
   | { readonly kind: "stopped"; readonly source: string }
+  /** A reference clock is not heard, or not believed; `message` undefined: it is again. */
+  | { readonly kind: "reference"; readonly name: string; readonly message: string | undefined }
   /** `offset`: what the sources' latest sample showed the clock to be off by, s; absent when only the steering's timer fired. */
   | { readonly kind: "updated"; readonly offset?: number };
 

@@ -96,6 +96,7 @@ export class Engine {
     this.#watchTimer = setInterval(() => {
       this.#watch();
       this.#tellSynchronised();
+      this.#tellReferences();
       this.#leaps.tick(this.#core.system(this.#clock.monotonic()).leap);
     }, WATCH_MS);
     if (this.#options.peering?.allow?.length) await this.#port.listen();
@@ -344,6 +345,13 @@ export class Engine {
     if (synchronised === this.#synchronised) return;
     this.#synchronised = synchronised;
     this.#tell({ kind: synchronised ? "synchronised" : "unsynchronised" });
+  }
+
+  #tellReferences(): void {
+    for (const runner of this.#runners) {
+      const told = runner instanceof RefclockRunner ? runner.news(this.#clock.monotonic()) : undefined;
+      if (told) this.#tell({ kind: "reference", ...told });
+    }
   }
 
   #tellChanges({ flags, remaining, stepNs }: Steering, sampled: boolean): void {

@@ -179,6 +179,54 @@ describe("a reference clock of one's own", () => {
   });
 });
 
+describe("what is told of a reference clock", () => {
+  const news = () => {
+    const told: string[] = [];
+    engine!.listen((event) => event.kind === "reference" && told.push(`${event.name}: ${event.message}`));
+    return told;
+  };
+
+  it("is why it is not heard, once for as long as that lasts, and that it is again", async () => {
+    const own = new Radio(0, {}, () => false);
+    own.health = { state: "bad", message: "no fix" };
+    engine = new Engine(world, clock, { sources: [radio(own)] });
+    const told = news();
+    await engine.start();
+    await letPass(9);
+    expect(told).toEqual([]);
+    await letPass(300);
+    expect(told).toEqual(["DCF: no fix"]);
+    own.health = { state: "good", message: "" };
+    await letPass(2);
+    expect(told).toEqual(["DCF: no fix", "DCF: undefined"]);
+    own.health = { state: "bad", message: "no fix" };
+    await letPass(5);
+    expect(told.length).toBe(2);
+    await letPass(10);
+    expect(told.at(-1)).toBe("DCF: no fix");
+  });
+
+  it("is told once a minute where it is another each second", async () => {
+    const own = new Radio();
+    let seconds = 0;
+    const timer = setInterval(() => (own.health = { state: "bad", message: `${++seconds} s old` }), 1000);
+    engine = new Engine(world, clock, { sources: [radio(own)] });
+    const told = news();
+    await engine.start();
+    await letPass(200);
+    expect(told.length).toBeLessThanOrEqual(4);
+    expect(told.length).toBeGreaterThanOrEqual(3);
+    clearInterval(timer);
+  });
+
+  it("is nothing where all is well", async () => {
+    await start({ sources: [radio(new Radio())] });
+    const told = news();
+    await letPass(300);
+    expect(told).toEqual([]);
+  });
+});
+
 describe("beside servers", () => {
   const servers = (count: number) => Array.from({ length: count }, (_, index) => (world.server(address(index), { there: 5, back: 9 }), { source: address(index) }));
 

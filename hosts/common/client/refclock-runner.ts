@@ -18,6 +18,11 @@ export interface RefclockRunnerOptions {
   readonly tuning: RefClockTuning;
 }
 
+/** Nothing is heard at once, pulses are numbered once somebody has told the time, and what comes and goes is told now and then. */
+const PATIENCE_NS = 10_000_000_000n;
+/** A reason that is another one each second. */
+const QUIET_NS = 60_000_000_000n;
+
 export class RefclockRunner {
   readonly options: RefclockRunnerOptions;
   /** It has no address. */
@@ -28,6 +33,9 @@ export class RefclockRunner {
   #closed = false;
   #complaint = "";
   #dispute = "";
+  /** The last that was told of it, and when. */
+  #told: string | undefined;
+  #toldAt: bigint | undefined;
 
   constructor(context: RunnerContext, options: RefclockRunnerOptions) {
     const { index, clock, tuning } = options;
@@ -52,6 +60,17 @@ export class RefclockRunner {
     const { health } = this.options.clock;
     if (health.state !== "good" && health.message) return health.message;
     return this.#dispute || this.#complaint || undefined;
+  }
+
+  /** Why it is not heard, or that it is again, where that is news at `now`. */
+  news(now: bigint): { name: string; message: string | undefined } | undefined {
+    this.#toldAt ??= now;
+    const message = this.lastError;
+    const otherReason = message !== undefined && this.#told !== undefined;
+    if (message === this.#told || now - this.#toldAt < (otherReason ? QUIET_NS : PATIENCE_NS)) return undefined;
+    this.#told = message;
+    this.#toldAt = now;
+    return { name: this.name, message };
   }
 
   start(): Promise<void> {
