@@ -71,6 +71,7 @@ let warmth: u32 = 0;
  */
 export function warmBatch(count: i32): void {
   const looksUp = gateLooksUp();
+  if (!looksUp && !interleaveOn()) return;
   for (let i = 0; i < count; i++) {
     const slot = slotAt(i);
     slot.hash = looksUp && slot.known ? clientHash(slot.high, slot.low, KIND_ADDRESS) : 0;

@@ -46,9 +46,14 @@ export function leapToTell(server: Server, received: Timestamp): u8 {
   return left > 0 && left <= server.leapWindow ? server.leap : 0;
 }
 
-/** What to add to the clock's time `at`. */
+/** What to add to the clock's time `at`. Inlined: each answer asks twice, and nearly always there is nothing to smear. */
+// @ts-ignore: decorator
+@inline
 export function smearAt(server: Server, at: Timestamp): Interval {
-  if (server.smearShape == 0) return 0;
+  return server.smearShape == 0 ? 0 : smeared(server, at);
+}
+
+function smeared(server: Server, at: Timestamp): Interval {
   const sign = direction(server);
   const half = server.smearLength >>> 1;
   const fromLeap = elapsed(server.leapAt, at);
