@@ -54,17 +54,20 @@ describe("what is no source is refused by a message that shows what came and wha
   it.each([
     "", " ", ":", ":123", "host:", "host:0", "host:65536", "host:99999999999999999999", "host:12a", "host:1:2", "host name", "[2001:db8::1",
     "2001:db8::1]:123", "[]", "[]:123", "ntp:", "ntp://", "ntp://:123", "ntp://host/path", "ntp://host?x", "ntp://host#x", "ntp://user@host",
-    "http://host", "https://time.example.org:123", "http:", "file:///etc/passwd", "ntp://host:-1", "host:+1", "host:1e2",
+    "::1:25123", "2001:db8::1:65536", "[2001:db8::1::2]:123", "[host]:123", "999.1.1.1", "192.0.2.256:123", "ntp://1:2:3:4:5:6:7:8:9",
+    "192.0.2.1:ntp", "http://host", "https://time.example.org:123", "http:", "file:///etc/passwd", "ntp://host:-1", "host:+1", "host:1e2",
   ])("%j", (text) => {
     const error = caught(text);
     expect(error).toMatchObject({ code: "INVALID_ARGUMENT", source: text.trim() });
     expect(error?.message).toContain(`got "${text.trim()}"`);
     expect(error?.message).toContain("time.example.org");
+    expect(error?.message).toContain("1..65535");
   });
 
-  it.each(["roughtime:host:2002#AAAA", "relay:wss://example.org"])("%j is not spoken yet", (text) => {
+  it.each([["roughtime:host:2002#AAAA", "query()"], ["relay:wss://example.org", "--relay"]])("%j is no source to follow, and %s is what to use", (text, instead) => {
     expect(caught(text)).toMatchObject({ code: "UNSUPPORTED", source: text });
     expect(caught(text)?.message).toContain(text);
+    expect(caught(text)?.message).toContain(instead);
   });
 });
 

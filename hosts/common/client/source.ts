@@ -7,6 +7,7 @@
  */
 
 import { NtpError } from "../errors.ts";
+import { addressOctets } from "./refid.ts";
 
 /** A source, taken apart. */
 export interface Source {
@@ -31,8 +32,11 @@ export const ROUGHTIME_PORT = 2002;
 
 const PORTS: Readonly<Record<string, number>> = { ntp: NTP_PORT, nts: NTS_PORT };
 
-/** Schemes of DESIGN's vocabulary that this build does not speak. */
-const UNSUPPORTED_SCHEMES = new Set(["roughtime", "relay"]);
+/** Schemes that are no source here, and what to do instead. */
+const UNSUPPORTED_SCHEMES: Readonly<Record<string, string>> = {
+  roughtime: "Roughtime answers are too coarse to follow: ask for them with query() or survey()",
+  relay: "a relay is not a source but the way to one: name it in the option relay (--relay URL)",
+};
 
 /**
  * Take a source apart. `roughtime` says whether its caller can ask by Roughtime.
@@ -43,14 +47,13 @@ export function parseSource(source: string | URL, { roughtime = false } = {}): S
   const text = String(source).trim();
   const { scheme, authority } = splitScheme(text);
   if (roughtime && scheme === "roughtime") return parseRoughtime(text);
-  if (UNSUPPORTED_SCHEMES.has(scheme)) {
-    throw new NtpError("UNSUPPORTED", `expected an ntp: or nts: source, got "${text}"; ${scheme}: is not supported by this version`, { source: text });
-  }
+  const instead = Object.hasOwn(UNSUPPORTED_SCHEMES, scheme) ? UNSUPPORTED_SCHEMES[scheme] : undefined;
+  if (instead) throw new NtpError("UNSUPPORTED", `expected an ntp: or nts: source, got "${text}"; ${instead}`, { source: text });
   const match = scheme === "ntp" || scheme === "nts" ? matchAuthority(authority) : undefined;
   const port = match?.[2] === undefined ? (PORTS[scheme] ?? NTP_PORT) : Number(match[2]);
   if (!match?.[1] || port < 1 || port > 65535) {
     const expected = '"time.example.org", "192.0.2.1:123", "[2001:db8::1]:123", "ntp://…" or "nts:…"';
-    throw new NtpError("INVALID_ARGUMENT", `expected a source like ${expected}, got "${text}"`, { source: text });
+    throw new NtpError("INVALID_ARGUMENT", `expected a source like ${expected} (a port is a number, 1..65535), got "${text}"`, { source: text });
   }
   return { text, scheme: scheme === "nts" ? "nts" : "ntp", host: match[1], port };
 }
@@ -80,9 +83,14 @@ function splitScheme(text: string): { scheme: string; authority: string } {
 
 /** `[whole, host, port?]` */
 function matchAuthority(authority: string): readonly (string | undefined)[] | undefined {
-  if (isBareIPv6(authority)) return [authority, authority];
-  const match = /^\[([^\]]+)\](?::(\d+))?$/.exec(authority) ?? /^([^:/?#@[\]\s]+)(?::(\d+))?$/.exec(authority);
-  return match ?? undefined;
+  const match = isBareIPv6(authority) ? [authority, authority] : (/^\[([^\]]+:[^\]]*)\](?::(\d+))?$/.exec(authority) ?? /^([^:/?#@[\]\s]+)(?::(\d+))?$/.exec(authority));
+  return match && isPossible(match[1]!) ? match : undefined;
+}
+
+/** What looks like an address must be one: "::1:25123" has a port without brackets, not a name to look up. */
+function isPossible(host: string): boolean {
+  if (host.includes(":")) return addressOctets(host).length > 0;
+  return !/^\d+(\.\d+){3}$/.test(host) || host.split(".").every((octet) => Number(octet) <= 255);
 }
 
 function isBareIPv6(text: string): boolean {
