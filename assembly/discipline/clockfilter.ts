@@ -41,7 +41,7 @@ export function filterClock(source: Source, unsynchronised: bool): bool {
   const since = source.peerWhen == 0 ? Infinity : secondsBetween(source.peerWhen, first.when);
   source.peerDelay = first.delay;
   source.peerDispersion = dispersionOf(source, count);
-  source.peerJitter = jitterOf(source, count, first);
+  source.peerJitter = jitterOf(source, count, first, unsynchronised);
   if (since <= 0 && !unsynchronised) return false;
   source.peerOffset = first.offset;
   source.peerWhen = first.when;
@@ -87,14 +87,21 @@ function dispersionOf(source: Source, count: i32): f64 {
   return sum;
 }
 
-/** p.jitter: rms of the differences from the sample used. */
-function jitterOf(source: Source, count: i32, first: Past): f64 {
+/**
+ * p.jitter: rms of the differences from the sample used. While the frequency is unknown those beyond the Allan intercept
+ * show nothing but that, and could make the source seem unfit for ever.
+ */
+function jitterOf(source: Source, count: i32, first: Past, unsynchronised: bool): f64 {
   let squares: f64 = 0;
+  let others = -1;
   for (let age = 0; age < count; age++) {
-    const difference = pastBack(source, age).offset - first.offset;
+    const past = pastBack(source, age);
+    if (unsynchronised && abs(secondsBetween(past.when, first.when)) > ALLAN) continue;
+    const difference = past.offset - first.offset;
     squares += difference * difference;
+    others++;
   }
-  return max(sqrt(squares / <f64>max(count - 1, 1)), PRECISION);
+  return max(sqrt(squares / <f64>max(others, 1)), PRECISION);
 }
 
 /** λ: root distance to the source as seen at `now` (§11.1): all of its own delay and dispersion, too. */

@@ -105,7 +105,7 @@ function outlier(offset: f64, since: f64, now: u64): void {
   if (state == SPIK && since < STEPOUT) return;
   if (state == FREQ) {
     if (!measured(since)) return;
-    turnFrequency(systemSlope, now);
+    turnFrequency(direct(offset, since), now);
     selectClock(now);
     offset = systemOffset;
   }
@@ -127,7 +127,7 @@ function inlier(offset: f64, since: f64, now: u64): void {
   }
   if (state == FREQ) {
     if (!measured(since)) return;
-    turnFrequency(systemSlope, now);
+    turnFrequency(direct(offset, since), now);
     // The sample used may be minutes old; with the frequency known it tells what the offset is now.
     selectClock(now);
     startSlew(systemOffset, 1, now);
@@ -146,6 +146,14 @@ function measured(since: f64): bool {
   return since >= STEPOUT || systemSlopeDoubt < FREQUENCY_DOUBT;
 }
 
+/**
+ * The frequency that FREQ finds: the line's, or where there are too few samples for one, the RFC's direct measurement. What
+ * there was of an offset when FREQ began was corrected, so that all of `offset` came about in the `since` seconds since.
+ */
+function direct(offset: f64, since: f64): f64 {
+  return systemSlopeDoubt < Infinity ? systemSlope : offset / since;
+}
+
 /** rstclock(): the new state, and the offset that the loop is to amortise. */
 function enter(next: i32, offset: f64): void {
   state = next;
@@ -160,12 +168,17 @@ function loopInterval(): f64 {
   return min(<f64>(1 << steering().poll), LONGEST_INTERVAL);
 }
 
-/** What both loops make of an offset, s/s. */
+/**
+ * What both loops make of an offset, s/s. Polls may be far longer than we want them, where the server says so or packets get
+ * lost: the PLL then takes no larger a share of what a direct measurement would find than the FLL does, or it would
+ * overshoot, more each time.
+ */
 function frequencyChange(offset: f64, since: f64): f64 {
   const interval = loopInterval();
   const time = 4 * PLL * interval;
-  const locked = (offset * min(since, MOST_POLLS * interval)) / (time * time);
-  return since > ALLAN ? locked + offset / (FLL * since) : locked;
+  const share = 1 / (FLL * since);
+  const locked = offset * min(min(since, MOST_POLLS * interval) / (time * time), share);
+  return since > ALLAN ? locked + offset * share : locked;
 }
 
 /** clock_adjust() of §12: once a second a small share of the offset is slewed. */

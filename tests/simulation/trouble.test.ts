@@ -243,4 +243,19 @@ describe("a server that sends RATE to who asks more often than every 100 s", () 
     expect(outcome.meanPoll).toBeGreaterThan(100);
     expect(outcome.rms).toBeLessThan(60);
   });
+
+  // The loops' time constant is that of the polls we want, 16 s; samples come every 1000 s.
+  it.each(BOTH)("and is asked every 16 s at first, by a clock 150 ppm wrong, over a path that loses half: it settles nevertheless, %s", (algorithm) => {
+    for (const seed of [1, 2, 3]) {
+      const rare = { minPoll: 4, maxPoll: 10, rateLimit: 100, path: { loss: 0.3 }, initialOffset: -1.8, initialFrequency: 150 * PPM };
+      expect(simulate({ ...rare, duration: 24 * HOUR, statisticsFrom: 18 * HOUR }, algorithm, seed).max).toBeLessThan(5000);
+    }
+  });
+
+  it.each(BOTH)("and every poll is of 1024 s from the start: the frequency is found nevertheless, %s", (algorithm) => {
+    const slow = { minPoll: 10, maxPoll: 10, rateLimit: 100, initialFrequency: -150 * PPM };
+    const outcome = simulate({ ...slow, duration: 24 * HOUR, statisticsFrom: 18 * HOUR }, algorithm);
+    expect(outcome.max).toBeLessThan(5000);
+    expect(Math.abs(outcome.last.frequency - 150 * PPM)).toBeLessThan(5 * PPM);
+  });
 });
