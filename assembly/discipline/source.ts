@@ -15,6 +15,8 @@ import { regard, regardPath } from "./noise";
 
 /** Samples after which the spread of the delay is known well enough not to play the past again each time. */
 const YOUNG: i32 = 8;
+/** The bank's wanders lie a factor of four and more apart, so that a wander between two of them may be twice what it says. */
+const WANDER_DOUBT: f64 = 2;
 /** Samples that a spread of delays can be guessed from. */
 const FEWEST: i32 = 4;
 /** Samples in a row on one side of all that was believed before the source's offset is taken to have jumped. */
@@ -65,7 +67,7 @@ export function remember(source: Source, when: u64, offset: f64, delay: f64, dis
 function surprising(source: Source, elapsed: f64, excess: f64): bool {
   const past = pastBack(source, 0);
   const miss = past.offset - source.offset - source.frequency * elapsed;
-  const sd = sqrt(varianceAfter(source, elapsed) + wanderVariance(source, elapsed));
+  const sd = sqrt(varianceAfter(source, elapsed) + WANDER_DOUBT * WANDER_DOUBT * wanderVariance(source, elapsed));
   const waited = max(past.delay - source.floor, 0);
   const possible = waited / 2 + 4 * sd + 3 * excess + past.dispersion + unproven(source, elapsed, excess);
   if (!(abs(miss) > possible)) {
