@@ -16,6 +16,7 @@ import { steering } from "./clock";
 import { PHI, peerDistance } from "./clockfilter";
 import { Candidate, candidates, intersect } from "./intersection";
 import { Filter, MUTE, SILENCE, SOURCES, Source, pastBack, secondsBetween, sourceAt, toInterval } from "./memory";
+import { hold, isPlausible } from "./recollection";
 import { varianceAfter } from "./source";
 
 /** MAXSTRAT: this stratum and above mean unsynchronised. */
@@ -47,10 +48,12 @@ export const combined = changetype<Filter>(combinedAt);
 /** Makes {@link combined} for `now`; false when too few have been heard or no majority agrees. */
 export function combine(now: u64): bool {
   let heard = 0;
+  let known = 0;
   let count = 0;
   for (let index = 0; index < SOURCES; index++) {
     const source = sourceAt(index);
     source.selection = 0;
+    if (source.active && source.samples > 0) known++;
     if (!isHeard(source, now)) continue;
     heard++;
     // A source that jumped has few samples left, but its path is known.
@@ -68,6 +71,14 @@ export function combine(now: u64): bool {
   }
   keepNear(count, agreeing, heard, now);
   average(count, now);
+  const best = sourceAt(bestSource);
+  const distance = distanceOf(best, max(secondsBetween(best.when, now), 0));
+  if (!isPlausible(combined.offset, distance, agreeing, known, now)) {
+    for (let place = 0; place < count; place++) sourceOf(place).selection = 0;
+    steering().survivors = 0;
+    return false;
+  }
+  hold(distanceBound(now), now);
   return true;
 }
 

@@ -18,6 +18,7 @@ import { Measurement, measurementAt } from "./measurement";
 import { MUTE, Past, SILENCE, SOURCES, clearSource, secondsBetween, sourceAt, toSeconds } from "./memory";
 import { limitPoll, pollAfter } from "./pace";
 import { pllReset, pllSample, pllStepped, pllTimer } from "./pll";
+import { forgetHeld, worsenHeld } from "./recollection";
 import { selectClock } from "./selection";
 import { resetSteps, setStepLimits, setStepPolicy, stepFlags } from "./steps";
 
@@ -51,6 +52,7 @@ export function disciplineReset(frequency: f64, doubt: f64): void {
   for (let index = 0; index < SOURCES; index++) clearSource(sourceAt(index));
   resetClock(frequency);
   resetSteps();
+  forgetHeld();
   const known = doubt > 0 && doubt < 1;
   frequencyDoubt = known ? doubt : UNKNOWN_FREQUENCY;
   if (!isDefined(PAGE)) pllReset(known);
@@ -139,6 +141,7 @@ export function disciplineStepped(interval: i64, now: u64): void {
   steering().step = 0;
   reckon(now);
   shiftAll(toSeconds(interval), 0, now);
+  worsenHeld(toSeconds(interval));
   if (estimates()) steer(now);
   else pllStepped();
   steering().flags = stepFlags;
@@ -150,6 +153,7 @@ export function disciplineForget(now: u64): void {
   reckon(now);
   endSlew();
   breakLedger(now);
+  forgetHeld();
   estimatorForget();
   if (!estimates()) pllReset(true);
 }

@@ -95,6 +95,29 @@ describe.each(BOTH)("the network, %s", (algorithm) => {
   });
 });
 
+describe("everybody was silent for an hour", () => {
+  const outage = { from: 3 * HOUR, to: 4 * HOUR };
+
+  it("and it does not matter that a falseticker is the first to come back", () => {
+    const servers = [falseticker, perfect, perfect, perfect, falseticker];
+    // The honest ones come back up to a minute later.
+    const paths = servers.map((server, index) => ({ outage: { from: outage.from, to: outage.to + (server === falseticker ? 0 : 20 * index) } }));
+    for (const seed of [1, 2, 3]) {
+      const outcome = simulate({ servers, paths, duration: 5 * HOUR }, "estimator", seed);
+      expect(outcome.max).toBeLessThan(1000);
+      expect(outcome.last.survivors).toBe(3);
+    }
+  });
+
+  it("and where one alone comes back to a clock that was stepped meanwhile, it is believed when the other had its time", () => {
+    const paths = [{ outage }, { outage: { ...outage, to: Infinity } }];
+    const stepped = { at: 3.5 * HOUR, by: 0.3, noticed: false };
+    const outcome = simulate({ servers: [perfect, perfect], paths, stepped });
+    expect(worst(outcome, 4 * HOUR + 60, 4 * HOUR + 100)).toBeGreaterThan(2e5);
+    expect(worst(outcome, 4 * HOUR + 400, 6 * HOUR)).toBeLessThan(500);
+  });
+});
+
 describe("a server", () => {
   const jump = (time: number): number => (time >= 3 * HOUR ? 100 * MS : 0);
 
