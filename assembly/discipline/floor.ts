@@ -12,10 +12,14 @@ import { HISTORY, Source, pastBack, secondsBetween } from "./memory";
 /**
  * A route is believed to have become longer when the least of the last 8, 24 or 64 delays lies so many mean excesses
  * above the floor. With two exponential queues or a Gaussian delay each of these happens by chance less than once in
- * 10^6 samples. Eight give a poor mean: there the greater of theirs and of the usual one counts.
+ * 10^6 samples. Eight give a poor mean: there the greater of theirs and of the usual one counts, and where there are enough
+ * before them to know the usual one without them (they would raise it, and so excuse themselves) it may be a little less.
  */
 const FEW: i32 = 8;
 const FEW_EXCESSES: f64 = 2.5;
+const FEW_EXCESSES_KNOWN: f64 = 2;
+/** Samples before those few that make the usual mean known. */
+const ENOUGH: i32 = 24;
 const SOME: i32 = 24;
 const SOME_EXCESSES: f64 = 1.3;
 const MANY: i32 = HISTORY;
@@ -75,10 +79,24 @@ function restartWhenHigher(source: Source, count: i32, excesses: f64): void {
     sum += delay;
   }
   const own = (sum / <f64>count - least) / (1 - 0.5 * rayleigh(count));
-  const excess = count > FEW ? own : max(own, source.excess);
-  if (!(least - source.floor > excesses * excess)) return;
+  const higher = least - source.floor;
+  if (count > FEW) {
+    if (!(higher > excesses * own)) return;
+  } else if (!(higher > excesses * max(own, source.excess))) {
+    const usual = excessBefore(source, count);
+    if (!(higher > FEW_EXCESSES_KNOWN * max(own, usual))) return;
+  }
   source.floor = least;
   source.floorSamples = count;
+}
+
+/** Mean excess of the samples before the last `count`; Infinity when they are too few. */
+function excessBefore(source: Source, count: i32): f64 {
+  const remembered = min(min(source.floorSamples, source.samples), HISTORY);
+  if (remembered - count < ENOUGH) return Infinity;
+  let sum: f64 = 0;
+  for (let age = count; age < remembered; age++) sum += pastBack(source, age).delay - source.floor;
+  return sum / <f64>(remembered - count);
 }
 
 /** Mean and variance of the excess over the samples since the floor was restarted. */

@@ -264,6 +264,16 @@ describe("delays", () => {
   });
 });
 
+describe("all of the jitter on one leg, and a route that gets longer by three times what packets wait", () => {
+  it("is seen after eight samples, not taken for waiting for as long as there are older ones", () => {
+    const path = { base: 1 * MS, jitter: 0.3 * MS, asymmetry: 0.97, routeChange: { at: 3 * HOUR, extra: 0.9 * MS } };
+    for (const seed of [1, 2, 3]) {
+      const outcome = simulate({ path }, "estimator", seed);
+      expect(worst(outcome, 3 * HOUR + 900, 6 * HOUR)).toBeLessThan(300);
+    }
+  });
+});
+
 describe("a server that sends RATE to who asks more often than every 100 s", () => {
   it("is asked less often, for good, and still followed", () => {
     const outcome = simulate({ rateLimit: 100 });
