@@ -33,7 +33,7 @@ export interface Fact {
 }
 
 /** A program's maker, and how it tells its version where --version does not. */
-const PROGRAMS: Record<string, { readonly peer: string; readonly ask?: readonly string[] }> = {
+const PROGRAMS: Record<string, { readonly peer: string; readonly ask?: readonly string[]; readonly version?: string }> = {
   "chronyd": { peer: "chronyd", ask: ["-v"] },
   "chronyd-new": { peer: "chronyd", ask: ["-v"] },
   "ntpd": { peer: "ntpd (NTPsec)" },
@@ -41,6 +41,10 @@ const PROGRAMS: Record<string, { readonly peer: string; readonly ask?: readonly 
   "ntpdig": { peer: "ntpdig (NTPsec)" },
   "ntpd-classic": { peer: "ntpd (classic)" },
   "ntp-daemon": { peer: "ntpd-rs" },
+  "ntpdate": { peer: "ntpdate (classic)", ask: ["-v"] },
+  "sntp": { peer: "sntp (classic)" },
+  // It tells nobody its version: where build/peers.sh has it from.
+  "openntpd": { peer: "OpenNTPD", version: "(Debian forky)" },
   "rdate": { peer: "rdate", ask: [] },
   // Our own client, server and judge (roughtime_peer.py), on its signatures and hashes.
   "python3": { peer: "python3-cryptography", ask: ["-c", "import cryptography; print(cryptography.__version__)"] },
@@ -62,15 +66,16 @@ export function record(program: string, role: Role, what: string, reported: stri
 
 const versions = new Map<string, string>();
 
-/** The first number with dots in what the program says of itself, on either output; rdate says nothing, its package does. */
+/** The first number, one with dots if there is one, in what the program says of itself, on either output; rdate says nothing, its package does. */
 function versionOf(program: string): string {
-  let version = versions.get(program);
+  let version = versions.get(program) ?? PROGRAMS[program]?.version;
   if (version === undefined) {
     const ask = PROGRAMS[program]?.ask ?? ["--version"];
     const [command, args] = ask.length > 0 ? [findProgram(program) ?? program, ask] : ["dpkg-query", ["-W", program]];
     const { stdout, stderr } = spawnSync(command, [...args], { encoding: "utf8" });
     // A package's version may begin with an epoch, "1:".
-    version = /(?:^|[^\d.])(\d+(?:\.\w+)+)/.exec(`${stdout}${stderr}`.replace(/^\S+\s+\d+:/, ""))?.[1];
+    const told = `${stdout}${stderr}`.replace(/^\S+\s+\d+:/, "");
+    version = (/(?:^|[^\d.])(\d+(?:\.\w+)+)/.exec(told) ?? /\b(\d+)\b/.exec(told))?.[1];
     if (version === undefined) throw new Error(`expected ${command} ${args.join(" ")} to tell a version, got ${stdout}${stderr}`);
     versions.set(program, version);
   }

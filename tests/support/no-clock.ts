@@ -5,7 +5,7 @@
  * @module
  */
 
-import { rmSync } from "node:fs";
+import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll } from "vitest";
@@ -14,9 +14,30 @@ import { freshDirectory, run } from "./peers.ts";
 const SOURCE = fileURLToPath(new URL("no-clock.c", import.meta.url));
 let compiled: Promise<string> | undefined;
 
-/** For the `env` of a peer. */
-export async function withoutClockCalls(): Promise<Record<string, string>> {
-  return { LD_PRELOAD: await (compiled ??= compile()) };
+/** For the `env` of a peer; what it would have set is written to the file `log`, if one is named. */
+export async function withoutClockCalls(log?: string): Promise<Record<string, string>> {
+  return { LD_PRELOAD: await (compiled ??= compile()), ...(log !== undefined && { NO_CLOCK_LOG: log }) };
+}
+
+/** A call that would have set the clock. */
+export interface ClockCall {
+  readonly name: "adjtime" | "settimeofday" | "clock_settime";
+  /** What it would have moved the clock by, s. */
+  readonly by: number;
+}
+
+/** Some write adjtime() themselves: ADJ_OFFSET_SINGLESHOT, in µs. */
+const SINGLE_SHOT = "adjtimex modes 0x8001 offset ";
+
+/** The calls to move the clock that a program made, in order; those that only turn it are not among them. */
+export function clockCalls(log: string): ClockCall[] {
+  if (!existsSync(log)) return [];
+  const lines = readFileSync(log, "utf8").split("\n");
+  return lines.flatMap((line) => {
+    if (line.startsWith(SINGLE_SHOT)) return [{ name: "adjtime" as const, by: Number(line.slice(SINGLE_SHOT.length)) / 1e6 }];
+    const [, name, by] = /^(adjtime|settimeofday|clock_settime) (\S+)$/.exec(line) ?? [];
+    return name === undefined ? [] : [{ name: name as ClockCall["name"], by: Number(by) }];
+  });
 }
 
 async function compile(): Promise<string> {

@@ -235,10 +235,10 @@ export const COMMAND = join(ROOT, "dist/cli/main.js");
 
 /**
  * What `look` gives once it gives something. Looks often, until the deadline; then the error says `what` was expected and,
- * through `context`, what there was instead. Errors of `look` count as "not yet".
+ * through `context`, what there was instead; `limitMs` for programs that take their time. Errors of `look` count as "not yet".
  */
-export async function eventually<T>(what: string, look: () => Promise<T | undefined> | T | undefined, context?: Peer): Promise<T> {
-  const deadline = performance.now() + DEADLINE_MS;
+export async function eventually<T>(what: string, look: () => Promise<T | undefined> | T | undefined, context?: Peer, limitMs = DEADLINE_MS): Promise<T> {
+  const deadline = performance.now() + limitMs;
   let last: unknown;
   while (performance.now() < deadline && !context?.over) {
     try {
@@ -249,7 +249,7 @@ export async function eventually<T>(what: string, look: () => Promise<T | undefi
     }
     await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
   }
-  const why = context?.over ? `${context.name} has ended` : `it did not come within ${DEADLINE_MS} ms`;
+  const why = context?.over ? `${context.name} has ended` : `it did not come within ${limitMs} ms`;
   throw new Error(`expected ${what}, but ${why}; ${context?.said ?? ""}`, { cause: last });
 }
 
