@@ -24,7 +24,8 @@ export const FEATURES_HELP = `  --keys FILE        symmetric keys, a line each: 
   --interleaved      answer in interleaved mode those who ask so
   --client-log       keep a log of clients
   --control          answer ntpq on loopback
-  --smear            smear leap seconds over a day`;
+  --smear            smear leap seconds over a day
+  --leap-file FILE   leap-seconds.list: announce leap seconds, tell TAI; read anew on SIGHUP and when it changes`;
 
 export const FEATURES = {
   keys: { type: "string" },

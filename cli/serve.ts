@@ -7,6 +7,8 @@
 
 import process from "node:process";
 import { serve, type BroadcastOptions, type ServeOptions, type Server, type ServerEvent } from "#host";
+import { LeapFile } from "../daemon/leaps.ts";
+import { followLeaps, leapsNow } from "./serve-leaps.ts";
 import { FEATURES, FEATURES_HELP, featureOptions, keysOf } from "./serve-options.ts";
 import { roughtimeOptions, startRoughtime, whereText, type RunningRoughtime } from "./serve-roughtime.ts";
 import { UsageError, listenOption, numberOption, parse } from "./usage.ts";
@@ -53,8 +55,11 @@ const OPTIONS = {
   roughtime: { type: "string" },
   "roughtime-key": { type: "string" },
   "roughtime-grease": { type: "string" },
+  "leap-file": { type: "string" },
   json: { type: "boolean" },
 } as const;
+
+const warn = (message: string) => console.error(`escapement: ${message}`);
 
 export async function run(args: string[]): Promise<number> {
   const { values, positionals } = parse(args, OPTIONS);
@@ -64,12 +69,18 @@ export async function run(args: string[]): Promise<number> {
   }
   if (positionals.length > 0) throw new UsageError(`serve: expected only options, got "${positionals[0]}"`);
   const roughtime = roughtimeOptions(values);
+  const leaps = values["leap-file"] === undefined ? undefined : await LeapFile.open(values["leap-file"], warn);
+  const state = defined({
+    stratum: numberOption("stratum", values.stratum, { min: 1, max: 15, integer: true }),
+    rootDelay: numberOption("root-delay", values["root-delay"], { min: 0, max: 15 }),
+    rootDispersion: numberOption("root-dispersion", values["root-dispersion"], { min: 0, max: 15 }),
+    refid: values.refid,
+  });
   const server = await serve({
     ...listening(values.listen ?? [":123"]),
+    ...state,
+    ...(leaps && leapsNow(leaps)),
     ...defined({
-      stratum: numberOption("stratum", values.stratum, { min: 1, max: 15, integer: true }),
-      rootDelay: numberOption("root-delay", values["root-delay"], { min: 0, max: 15 }),
-      rootDispersion: numberOption("root-dispersion", values["root-dispersion"], { min: 0, max: 15 }),
       workers: numberOption("workers", values.workers, { min: 0, max: 64, integer: true }),
       dscp: numberOption("dscp", values.dscp, { min: 0, max: 63, integer: true }),
       broadcast: values.broadcast?.map(broadcastOption),
@@ -77,23 +88,22 @@ export async function run(args: string[]): Promise<number> {
       interface: values.interface,
       user: values.user,
       portable: values.portable,
-      refid: values.refid,
       kiss: values.kiss,
     }),
     ...(await featureOptions(values)),
-    onEvent: (event) => console.error(`escapement: ${eventText(event)}`),
+    onEvent: (event) => warn(eventText(event)),
   });
   const rough = roughtime && (await startRoughtime(roughtime).catch(async (error: unknown) => {
     // Its sockets would keep the process alive.
     await server.close();
     throw error;
   }));
-  const forget = values.keys === undefined ? undefined : renewKeys(server, values.keys);
+  const forget = [values.keys === undefined ? undefined : renewKeys(server, values.keys), leaps && followLeaps(server, leaps, state)];
   // Before the announcement: who reads it may send the signal at once.
   const stopped = stopSignal();
   announce(server, values.json ?? false, values.stratum, rough);
   await stopped;
-  forget?.();
+  for (const one of forget) one?.();
   rough?.stop();
   await Promise.all([server.close(), rough?.server.close()]);
   if (values.json) console.log(JSON.stringify({ stats: server.stats, counters: server.counters, ...(rough ? { roughtime: rough.server.stats } : {}) }));
@@ -131,7 +141,7 @@ function metricsOption(text: string): { address?: string; port: number } {
 
 /** A fault in the new file must not end a server that has good keys. */
 function renewKeys(server: Server, file: string): () => void {
-  const renew = () => void keysOf(file).then((keys) => server.configure({ keys })).catch((error: unknown) => console.error(`escapement: ${(error as Error).message}`));
+  const renew = () => void keysOf(file).then((keys) => server.configure({ keys })).catch((error: unknown) => warn((error as Error).message));
   process.on("SIGHUP", renew);
   return () => void process.off("SIGHUP", renew);
 }

@@ -12,10 +12,10 @@
 import { isMainThread, parentPort, Worker, workerData, type MessagePort } from "node:worker_threads";
 import { lendHost } from "#host";
 import type { Endpoint } from "../hosts/common/host.ts";
-import type { LeapTable } from "../hosts/common/server/leapfile.ts";
 import { serve, type Server, type ServerEvent, type ServerUpdate } from "../hosts/common/server/serve.ts";
 import type { DaemonConfig } from "./config.ts";
 import type { Log } from "./log.ts";
+import type { LeapFile } from "./leaps.ts";
 import { startObservation, type Observation } from "./observe.ts";
 import type { ServedState, Snapshot } from "./report.ts";
 import { virtualHost, type ClockReading } from "./served.ts";
@@ -46,6 +46,8 @@ export interface Service {
 
 const GRACE_MS = 500;
 const RESTART_MS = 1000;
+/** How often the file of leap seconds is looked at. */
+const LEAPS_MS = 60_000;
 
 /** Start the thread. Rejects when socket or port cannot be had. A thread that dies later is started again. */
 export async function startService(options: ServiceOptions, log: Log): Promise<Service> {
@@ -144,7 +146,7 @@ async function runThread(port: MessagePort, { observe, server: serving, virtual 
   let reading: ClockReading | undefined;
   let observation: Observation | undefined;
   let server: Server | undefined;
-  let leaps: LeapTable | undefined;
+  let leaps: LeapFile | undefined;
   port.on("message", (message: ToThread) => {
     if ("snapshot" in message) {
       snapshot = message.snapshot;
@@ -162,6 +164,7 @@ async function runThread(port: MessagePort, { observe, server: serving, virtual 
     }
     if (serving) {
       leaps = await leapSeconds(serving, warn);
+      if (leaps) setInterval(() => void leaps?.look(), LEAPS_MS).unref();
       // Not synchronised until a snapshot says otherwise.
       server = await startServer(serving, { reading: virtual ? () => reading : undefined, warn });
     }
@@ -195,8 +198,6 @@ function serverReport(topic: string, server: Server | undefined): unknown {
   return server ? server.clients().then((clients) => clients.sort((a, b) => a.last - b.last).slice(0, CLIENTS_TOLD)) : null;
 }
 
-function serverUpdate({ stratum, ...rest }: ServedState, leaps: LeapTable | undefined): ServerUpdate {
-  const now = BigInt(Date.now()) * 1_000_000n;
-  const coming = leaps && !leaps.expired(now) ? leaps.next(now) : undefined;
-  return { ...rest, ...(stratum === undefined ? {} : { stratum }), ...coming };
+function serverUpdate({ stratum, ...rest }: ServedState, leaps: LeapFile | undefined): ServerUpdate {
+  return { ...rest, ...(stratum === undefined ? {} : { stratum }), ...leaps?.known(BigInt(Date.now()) * 1_000_000n) };
 }

@@ -10,7 +10,7 @@
 import { readFile } from "node:fs/promises";
 import type { ServeOptions } from "../hosts/common/server/serve.ts";
 import type { NtsServeOptions } from "../hosts/common/server/establish.ts";
-import { parseLeapFile, type LeapTable } from "../hosts/common/server/leapfile.ts";
+import { LeapFile } from "./leaps.ts";
 import type { Fault } from "./schema.ts";
 import { readKeys, type Warn } from "./secrets.ts";
 
@@ -81,10 +81,7 @@ async function ntsOptions({ certificate, key, listen, port, aead, "cookie-keys":
   };
 }
 
-/** The leap seconds that are known; one that has expired says nothing, and that is told. @throws {NtpError} `INVALID_ARGUMENT` */
-export async function leapSeconds({ "leap-file": file }: ServerSection, warn: Warn): Promise<LeapTable | undefined> {
-  if (file === undefined) return undefined;
-  const table = await parseLeapFile(await readFile(file, "utf8"));
-  if (table.expired(BigInt(Date.now()) * 1_000_000n)) warn(`${file} has expired, and says nothing of leap seconds to come: fetch a newer one`);
-  return table;
+/** The leap seconds that are known. @throws {NtpError} `INVALID_ARGUMENT`, naming the file */
+export async function leapSeconds({ "leap-file": file }: ServerSection, warn: Warn): Promise<LeapFile | undefined> {
+  return file === undefined ? undefined : LeapFile.open(file, warn);
 }
