@@ -6,7 +6,7 @@
  */
 
 import { NtpError } from "../errors.ts";
-import type { Core } from "../core/core.ts";
+import { unsigned, type Core } from "../core/core.ts";
 import type { RefClockSample, RefClockTuning } from "../refclock/refclock.ts";
 import type { CoreEvents, Moment } from "./events.ts";
 

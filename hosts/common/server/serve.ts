@@ -37,8 +37,6 @@ export interface ServeOptions extends ServerFeatures {
   leap?: 0 | 1 | 2;
   /** When the leap second comes, ns since 1970. It is then announced for the day before it, and not after. Default: as long as `leap` says. */
   leapAtNs?: bigint;
-  /** TAI − UTC, s: NTPv5 clients that ask for TAI then get it. Default: they get UTC. */
-  taiOffset?: number;
   /** Delay and dispersion to the reference clock, s, 0..16. Defaults 0 and 0.01: of the host's clock nothing better is known. */
   rootDelay?: number;
   rootDispersion?: number;
