@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
  * `npm run demo:browser [-- --port=N]`: a page with a clock that is right, on loopback: its web server, a relay whose clock is 132 ms
- * ahead of this computer's, and Roughtime servers, one of which signs with another key than it should.
+ * ahead of this computer's, and servers behind it with NTS and Roughtime, one of which signs with another key than it should.
  */
 import { existsSync, readFileSync } from "node:fs";
 import { createServer } from "node:http";
@@ -16,13 +16,14 @@ const { startDemo } = await import(path.resolve(await bundle("examples/browser/d
 
 /** What the servers' clocks are ahead of this computer's, s: so that there is something to see. */
 const AHEAD = 0.132;
-const { relay, roughtime, close } = await startDemo(AHEAD);
+const { relay, signers, close } = await startDemo(AHEAD);
 const own = (file) => readFileSync(path.join("examples/browser/demo", file));
 const FILES = {
   "/": ["text/html; charset=utf-8", () => own("index.html")],
   "/demo.js": ["text/javascript", () => own("demo.js")],
+  "/charts.js": ["text/javascript", () => own("charts.js")],
   "/demo.css": ["text/css", () => own("demo.css")],
-  "/demo.json": ["application/json", () => JSON.stringify({ relay, roughtime, ahead: AHEAD })],
+  "/demo.json": ["application/json", () => JSON.stringify({ relay, signers, ahead: AHEAD })],
   "/uplot.js": ["text/javascript", () => readFileSync("node_modules/uplot/dist/uPlot.esm.js")],
   "/uplot.css": ["text/css", () => readFileSync("node_modules/uplot/dist/uPlot.min.css")],
 };
