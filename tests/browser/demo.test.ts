@@ -47,6 +47,8 @@ describe.skipIf(missing)("the demo page", () => {
     await page.locator("#signed tr.proven").nth(2).waitFor({ timeout: 50_000 });
     const rows = await page.locator("#signed tr").evaluateAll((all) => all.map((row) => [row.className, row.firstElementChild!.textContent]));
     expect(rows).toEqual([["unsigned", "the relay itself"], ["proven", "NTS"], ["proven", "Roughtime, Ada"], ["proven", "Roughtime, Bo"], ["refused", "an impostor"]]);
+    const colors = await page.locator("#signed .mark").evaluateAll((all) => new Set(all.map((mark) => getComputedStyle(mark).color)).size);
+    expect(colors).toBe(3);
   });
 
   test("is used by keyboard: the slider moves the answer by half of the delay, and the bound holds", { timeout: 60_000 }, async () => {
