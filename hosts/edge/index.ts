@@ -54,13 +54,16 @@ export function edge(options: EdgeOptions = {}): Pick<Escapement, "now" | "query
  * vouched for; without it it tells none. With `allow` and `connect` it carries streams to those targets, too, and leaves their names to
  * `connect`; it has no datagrams.
  *
+ * The function's second argument is the client's address, by which limits are counted, where the platform tells it beside the
+ * request; a Worker gets its bindings there, which are passed over, and its clients are told apart by `CF-Connecting-IP`.
+ *
  * @example
  * export default { fetch: timeServer({ time: { stratum: 3, rootDispersion: 0.05 } }) };
  */
-export function timeServer({ connect, ...options }: Omit<RelayServerOptions, "listen" | "allow"> & { allow?: readonly string[]; connect?: WorkerConnect } = {}): (request: Request) => Promise<Response> {
-  let answer: Promise<(request: Request) => Response> | undefined;
+export function timeServer({ connect, ...options }: Omit<RelayServerOptions, "listen" | "allow"> & { allow?: readonly string[]; connect?: WorkerConnect } = {}): (request: Request, address?: unknown) => Promise<Response> {
+  let answer: Promise<ReturnType<typeof fetchBy>> | undefined;
   const prepared = () =>
-    new Promise<(request: Request) => Response>((resolve, reject) => {
+    new Promise<ReturnType<typeof fetchBy>>((resolve, reject) => {
       const listenWebSocket: NonNullable<Host["listenWebSocket"]> = async (server) => {
         resolve(fetchBy(server));
         return { local: server.endpoint, close: async () => {} };
@@ -69,5 +72,5 @@ export function timeServer({ connect, ...options }: Omit<RelayServerOptions, "li
       const { resolve: _, ...host } = lendHost(connect ? { connect } : {});
       startRelay({ ...host, listenWebSocket }, { allow: [], ...options }).catch(reject);
     });
-  return async (request) => (await (answer ??= prepared()))(request);
+  return async (request, address) => (await (answer ??= prepared()))(request, typeof address === "string" ? address : undefined);
 }

@@ -1,33 +1,46 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
- * HTTP and WebSockets of a Worker: nothing listens; each request comes to `fetch`. Tested in tests/edge.
+ * HTTP and WebSockets of a Worker: nothing listens; each request comes to `fetch`. An upgrade is answered by `WebSocketPair`, or by
+ * `Deno.upgradeWebSocket` on platforms that run Deno. Tested in tests/edge, on both.
  *
  * @module
  */
 
 import type { HttpAnswer, HttpRequest, WebSocketHandlers, WebSocketLike, WebSocketServerOptions } from "../common/websocket.ts";
 
-/** The server's end of a pair. */
-type AcceptedSocket = WebSocketLike & { accept(): void };
+/** The server's end of a WebSocket. */
+type AcceptedSocket = WebSocketLike & { accept?(): void };
 
-declare const WebSocketPair: new () => { readonly 0: WebSocketLike; readonly 1: AcceptedSocket };
+interface Platform {
+  readonly WebSocketPair?: new () => { readonly 0: WebSocketLike; readonly 1: AcceptedSocket };
+  readonly Deno?: { upgradeWebSocket(request: Request, options: { protocol?: string }): { socket: AcceptedSocket; response: Response } };
+}
 
-/** What answers a request by `options`, of which the endpoint means nothing here. */
-export function fetchBy(options: WebSocketServerOptions): (request: Request) => Response {
-  return (request) => {
-    const asked = requestOf(request);
+/** What answers a request by `options`, of which the endpoint means nothing here; `address`: the client's. */
+export function fetchBy(options: WebSocketServerOptions): (request: Request, address?: string) => Response {
+  return (request, address) => {
+    const asked = requestOf(request, address);
     if (request.headers.get("upgrade")?.toLowerCase() !== "websocket") return responseOf(options.http(asked));
     const refusal = options.refuse(asked);
     if (refusal) return responseOf(refusal);
-    const { 0: theirs, 1: ours } = new WebSocketPair();
-    accept(ours, asked, options);
-    const headers: Record<string, string> = asked.subprotocols.includes(options.subprotocol) ? { "sec-websocket-protocol": options.subprotocol } : {};
-    return new Response(null, { status: 101, headers, webSocket: theirs } as ResponseInit);
+    const upgraded = upgrade(request, asked.subprotocols.includes(options.subprotocol) ? options.subprotocol : undefined);
+    if (!upgraded) return new Response("this platform has no WebSockets for a server; ask by HTTP\n", { status: 501 });
+    accept(upgraded.socket, asked, options);
+    return upgraded.response;
   };
 }
 
+/** The server's end, and the response that gives the client the other; undefined where the platform has neither way. */
+function upgrade(request: Request, protocol: string | undefined): { socket: AcceptedSocket; response: Response } | undefined {
+  const { WebSocketPair, Deno } = globalThis as Platform;
+  if (!WebSocketPair) return Deno?.upgradeWebSocket(request, protocol ? { protocol } : {});
+  const { 0: theirs, 1: socket } = new WebSocketPair();
+  const headers: Record<string, string> = protocol ? { "sec-websocket-protocol": protocol } : {};
+  return { socket, response: new Response(null, { status: 101, headers, webSocket: theirs } as ResponseInit) };
+}
+
 function accept(socket: AcceptedSocket, request: HttpRequest, options: WebSocketServerOptions): void {
-  socket.accept();
+  socket.accept?.();
   socket.binaryType = "arraybuffer";
   let open = true;
   const handlers: WebSocketHandlers = options.accepted({
@@ -55,11 +68,11 @@ function accept(socket: AcceptedSocket, request: HttpRequest, options: WebSocket
   socket.addEventListener("error", closed);
 }
 
-/** The address is that which the network in front of the Worker tells; a Worker has no other. */
-function requestOf({ method, url, headers }: Request): HttpRequest {
+/** The address is that which the platform gave, or else the network in front of the Worker tells; a Worker has no other. */
+function requestOf({ method, url, headers }: Request, told: string | undefined): HttpRequest {
   const { pathname, search } = new URL(url);
   const offered = headers.get("sec-websocket-protocol") ?? "";
-  const address = headers.get("cf-connecting-ip") ?? "unknown";
+  const address = told ?? headers.get("cf-connecting-ip") ?? "unknown";
   return { method, url: pathname + search, origin: headers.get("origin") ?? undefined, subprotocols: offered.split(",").map((name) => name.trim()).filter(Boolean), address };
 }
 
