@@ -7,7 +7,7 @@
 
 import { lendHost } from "#host";
 import { startRelay, type Relay, type RelayLimits } from "../hosts/common/relay/index.ts";
-import { stopSignal } from "./serve.ts";
+import { metricsOption, stopSignal } from "./serve.ts";
 import { UsageError, listenOption, numberOption, parse } from "./usage.ts";
 
 const HELP = `usage: escapement relay [OPTION...]
@@ -24,6 +24,7 @@ Carry requests for the time out of WebSockets to the targets allowed, and their 
   --refid TEXT       what it is synchronised to: four letters at stratum 1, an IPv4 address above
   --root-dispersion S  error of this host's clock, seconds (default 0.01)
   --id NAME          who answers, in the JSON (default escapement)
+  --metrics A:P      tell the counters over HTTP, OpenMetrics at /metrics; ":P" for loopback
   --json             print the address, and at the end the counters, as JSON
   --help             this text`;
 
@@ -37,6 +38,7 @@ const OPTIONS = {
   refid: { type: "string" },
   "root-dispersion": { type: "string" },
   id: { type: "string" },
+  metrics: { type: "string" },
   json: { type: "boolean" },
 } as const;
 
@@ -57,6 +59,7 @@ export async function run(args: string[]): Promise<number> {
     ...(values.origin ? { origins: values.origin } : {}),
     ...(values.id === undefined ? {} : { id: values.id }),
     ...(stratum === undefined ? {} : { time: { stratum, ...(values.refid === undefined ? {} : { refid: values.refid }), ...(rootDispersion === undefined ? {} : { rootDispersion }) } }),
+    ...(values.metrics === undefined ? {} : { metrics: metricsOption(values.metrics) }),
     limits: limitsOf(values.rate, values.connections),
   });
   // Before the announcement: who reads it may send the signal at once.
@@ -74,8 +77,8 @@ function limitsOf(rateText: string | undefined, connectionsText: string | undefi
   return { ...(rate === undefined ? {} : { rate, burst: Math.max(4, 4 * rate) }), ...(connections === undefined ? {} : { connections }) };
 }
 
-function announce({ local }: Relay, json: boolean, allow: readonly string[]): void {
-  if (json) return console.log(JSON.stringify({ address: local.address, port: local.port }));
+function announce({ local, metrics }: Relay, json: boolean, allow: readonly string[]): void {
+  if (json) return console.log(JSON.stringify({ address: local.address, port: local.port, ...(metrics && { metrics }) }));
   const where = local.address.includes(":") ? `[${local.address}]:${local.port}` : `${local.address}:${local.port}`;
   console.log(`Relaying on ws://${where}/ to ${allow.join(", ") || "nobody: telling the time only"}. Stop with Ctrl-C.`);
 }

@@ -134,7 +134,8 @@ export function broadcastOption(text: string): BroadcastOptions {
   return { address, ...options };
 }
 
-function metricsOption(text: string): { address?: string; port: number } {
+/** `--metrics`. */
+export function metricsOption(text: string): { address?: string; port: number } {
   const { address, port } = listenOption("metrics", text);
   return { port, ...(address !== undefined && { address }) };
 }

@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
  * The relay on every runtime, between a client on every runtime and chronyd, which counts and authenticates what it is asked:
- * datagrams with NTS, key establishment by TCP, plain NTP, the relay's own time; and what is none of its targets.
+ * datagrams with NTS, key establishment by TCP, plain NTP, the relay's own time; and what it refuses.
  */
 
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { WebSocket } from "ws";
 import { RUNS, missing, type RuntimeRun } from "../contract/runtimes.ts";
+import { LONGEST_FRAME, readFrame, RELAY_ERROR, SUBPROTOCOL, writeFrame } from "../../hosts/common/relay/protocol.ts";
 import { COMMAND, Peer, run, titled, untilReady, whySkipped } from "../support/peers.ts";
 import { PkiFiles } from "../support/files-of-pki.ts";
 import { numberIn } from "./chrony.ts";
 import { chronyNtsServer, type NtsChronyd } from "./chrony-nts.ts";
 import { record } from "./record.ts";
 
+const ORIGIN = "https://page.example";
 const skipped = whySkipped(["chronyd", "chronyc"]);
 const pki = new PkiFiles();
 const stranger = new PkiFiles();
@@ -34,11 +37,22 @@ async function ask({ command, flags }: RuntimeRun, url: string, source: string, 
 }
 
 /** A relay as a process, and where it listens. */
-async function startedRelay(runtime: RuntimeRun, args: readonly string[]): Promise<{ peer: Peer; url: string }> {
+async function startedRelay(runtime: RuntimeRun, args: readonly string[]): Promise<{ peer: Peer; url: string; metrics: string }> {
   const peer = start(runtime, ["relay", "--listen", "127.0.0.1:0", "--json", ...args]);
-  const { port } = await untilReady("a relay that listens", () => (peer.stdout.includes("\n") ? (JSON.parse(peer.stdout) as { port: number }) : undefined), peer);
-  return { peer, url: `ws://127.0.0.1:${port}/` };
+  const told = await untilReady("a relay that listens", () => (peer.stdout.includes("\n") ? (JSON.parse(peer.stdout) as { port: number; metrics?: { port: number } }) : undefined), peer);
+  return { peer, url: `ws://127.0.0.1:${told.port}/`, metrics: `http://127.0.0.1:${told.metrics?.port ?? 0}/metrics` };
 }
+
+/** A client of our own, which sends what no client of escapement would. */
+async function connected(url: string, { protocol = SUBPROTOCOL, origin }: { protocol?: string; origin?: string } = {}): Promise<WebSocket> {
+  const socket = new WebSocket(url, protocol === "" ? [] : [protocol], origin === undefined ? {} : { origin });
+  await new Promise<void>((resolve, reject) => socket.once("open", () => resolve()).once("unexpected-response", (_, { statusCode }) => reject(new Error(`status ${statusCode}`))).on("error", reject));
+  return socket;
+}
+
+const nextOf = (socket: WebSocket) => new Promise<Buffer>((resolve) => socket.once("message", resolve));
+const closeOf = (socket: WebSocket) => new Promise<number>((resolve) => socket.once("close", resolve));
+const REQUEST = Uint8Array.of(0x23, ...new Uint8Array(39), 1, 2, 3, 4, 5, 6, 7, 8);
 
 const present = RUNTIMES.filter((runtime) => !missing(runtime));
 for (const absent of RUNTIMES.filter(missing)) it.skip(`${absent.name}: ${missing(absent)}`, () => {});
@@ -55,8 +69,9 @@ describe.skipIf(skipped)(titled("a relay before chronyd", skipped), () => {
   describe.each(present)("that runs on $name", (runtime) => {
     let peer: Peer;
     let url: string;
+    let metrics: string;
     beforeAll(async () => {
-      ({ peer, url } = await startedRelay(runtime, [...targets(), "--stratum", "3", "--root-dispersion", "0.05", "--rate", "50"]));
+      ({ peer, url, metrics } = await startedRelay(runtime, [...targets(), "--stratum", "3", "--root-dispersion", "0.05", "--rate", "50", "--origin", ORIGIN, "--metrics", "127.0.0.1:0"]));
     });
     afterAll(() => peer?.stop());
 
@@ -97,10 +112,70 @@ describe.skipIf(skipped)(titled("a relay before chronyd", skipped), () => {
     });
 
     it("tells the time by HTTP", async () => {
-      const response = await fetch(`${url.replace("ws:", "http:")}?1700000000.125`);
+      const response = await fetch(`${url.replace("ws:", "http:")}?1700000000.125`, { headers: { origin: ORIGIN } });
       const { it: asked, st, bound } = (await response.json()) as { it: number; st: number; bound: number };
-      expect({ asked, bound: bound >= 0.05, cors: response.headers.get("access-control-allow-origin") }).toEqual({ asked: 1700000000.125, bound: true, cors: "*" });
+      expect({ asked, bound: bound >= 0.05, cors: response.headers.get("access-control-allow-origin") }).toEqual({ asked: 1700000000.125, bound: true, cors: ORIGIN });
       expect(Math.abs(st - Date.now() / 1000)).toBeLessThan(1);
+    });
+
+    it("tells the time by WebSocket: JSON, 48 octets, and a TIME frame", async () => {
+      const plain = await connected(url, { protocol: "" });
+      const json = nextOf(plain);
+      plain.send("12.5");
+      expect(JSON.parse(String(await json))).toMatchObject({ it: 12.5, leap: 36, next: 1483228800, step: 1 });
+      const packet = nextOf(plain);
+      plain.send(REQUEST);
+      expect([...(await packet).subarray(0, 2), ...(await packet).subarray(24, 32)]).toEqual([0x24, 3, 1, 2, 3, 4, 5, 6, 7, 8]);
+      plain.close();
+      const framed = await connected(url);
+      const told = nextOf(framed);
+      framed.send(writeFrame({ type: "time", id: 9, payload: REQUEST }));
+      expect(readFrame(new Uint8Array(await told))).toMatchObject({ type: "timed", id: 9 });
+      framed.close();
+    });
+
+    it("lets no page of another origin in, by WebSocket or by HTTP", async () => {
+      await expect(connected(url, { origin: "https://evil.example" })).rejects.toThrow("403");
+      (await connected(url, { origin: ORIGIN })).close();
+      expect((await fetch(url.replace("ws:", "http:"), { headers: { origin: "https://evil.example" } })).status).toBe(403);
+    });
+
+    it("carries nothing that is no request for the time, and ends what it cannot read or what is too long", async () => {
+      const socket = await connected(url);
+      const told = nextOf(socket);
+      const payload = Uint8Array.of(0x16, ...new Uint8Array(47));
+      socket.send(writeFrame({ type: "datagram", id: 1, host: server.address, port: server.port, payload }));
+      expect(readFrame(new Uint8Array(await told))).toMatchObject({ type: "error", id: 1, code: RELAY_ERROR.payload });
+      const unreadable = closeOf(socket);
+      socket.send(Uint8Array.of(1, 2, 3));
+      expect(await unreadable).toBe(1002);
+      const long = await connected(url);
+      const tooLong = closeOf(long);
+      long.send(new Uint8Array(LONGEST_FRAME + 1));
+      // A runtime's own limit may end it without a word.
+      expect([1009, 1006]).toContain(await tooLong);
+    });
+
+    it("answers no more than its tokens", async () => {
+      const socket = await connected(url);
+      const codes: (number | undefined)[] = [];
+      const done = new Promise<void>((resolve) => socket.on("message", (data: Buffer) => {
+        const frame = readFrame(new Uint8Array(data));
+        if (codes.push(frame?.type === "error" ? frame.code : undefined) === 300) resolve();
+      }));
+      for (let id = 1; id <= 300; id++) socket.send(writeFrame({ type: "time", id, payload: REQUEST }));
+      await done;
+      // 200 at once, and 50 a second.
+      expect(codes.filter((code) => code === RELAY_ERROR.limit).length).toBeGreaterThan(20);
+      expect(codes.filter((code) => code === undefined).length).toBeGreaterThan(100);
+      socket.close();
+    });
+
+    it("tells its counters to monitoring systems", async () => {
+      const text = await (await fetch(metrics)).text();
+      expect(text).toMatch(/^escapement_relay_replies_total 2$/m);
+      expect(text).toMatch(/^escapement_relay_limited_total [1-9]\d+$/m);
+      expect(text).toMatch(/^escapement_relay_unfit_total 1$/m);
     });
 
     it("ends when it is told to, and tells its counters", async () => {

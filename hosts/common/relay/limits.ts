@@ -6,6 +6,7 @@
  */
 
 import { NtpError } from "../errors.ts";
+import type { MetricFamily } from "../server/metrics.ts";
 
 export interface RelayLimits {
   /** WebSockets at one time. */
@@ -89,3 +90,27 @@ export function newStats(): RelayStats {
     streams: 0, streamOctets: 0, times: 0, forbidden: 0, limited: 0, unfit: 0, malformed: 0, failed: 0,
   };
 }
+
+/** As metrics: docs/relay.md. */
+export const RELAY_METRICS: MetricFamily = {
+  prefix: "escapement_relay_",
+  gauges: ["openConnections", "openStreams"],
+  help: {
+    openConnections: "WebSockets that are open.",
+    openStreams: "Streams that are open.",
+    connections: "WebSockets accepted.",
+    refusedConnections: "WebSockets refused: origin, too many, or too often.",
+    datagrams: "Requests sent to a target.",
+    replies: "Replies brought back.",
+    passedOver: "Datagrams that came and were no reply to the request.",
+    timeouts: "Requests that no reply came to.",
+    streams: "Streams asked for.",
+    streamOctets: "Octets of streams from targets.",
+    times: "Times told: NTP packets and JSON.",
+    forbidden: "Refused: no target of this relay.",
+    limited: "Refused: too many requests from one address.",
+    unfit: "Refused: no request for the time.",
+    malformed: "Connections closed for what cannot be read.",
+    failed: "Requests and streams that failed: name, network, limit.",
+  },
+};

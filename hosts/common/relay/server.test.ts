@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /** A relay on Node with real sockets: each limit, and its twin within the limit. */
 
+import { readFileSync } from "node:fs";
 import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
 import net from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
@@ -364,5 +365,36 @@ describe("the time itself", () => {
     const statuses = [];
     for (let count = 0; count < 3; count++) statuses.push((await fetch(`http://127.0.0.1:${relay.local.port}/`)).status);
     expect(statuses).toEqual([200, 200, 429]);
+  });
+});
+
+describe("metrics", () => {
+  const told = async ({ metrics }: Relay) => (await fetch(`http://127.0.0.1:${metrics!.port}/metrics`)).text();
+
+  it("tell each counter, in another place than the relay, and end with it", async () => {
+    const { port } = await target((asked) => [replyTo(asked)]);
+    const relay = await relayTo({ allow: [`127.0.0.1:${port}`], metrics: { port: 0 } });
+    const client = await connected(relay);
+    await client.asks(datagram(port, request()));
+    await client.asks(datagram(port === 1 ? 2 : 1, request(), 2));
+    const text = await told(relay);
+    for (const line of ["# TYPE escapement_relay_open_connections gauge", "escapement_relay_open_connections 1", "escapement_relay_replies_total 1", "escapement_relay_forbidden_total 1"]) expect(text.split("\n")).toContain(line);
+    expect(text.endsWith("# EOF\n")).toBe(true);
+    // What is counted is explained, here and in the documentation.
+    expect(text).not.toContain("Counter ");
+    const documentation = readFileSync("docs/relay.md", "utf8");
+    for (const [, name] of text.matchAll(/^# TYPE (\S+)/gm)) expect(documentation, name).toContain(`\`${name!.replace("escapement_relay_", "")}\``);
+    expect((await fetch(`http://127.0.0.1:${relay.local.port}/metrics`)).status).toBe(404);
+    await relay.close();
+    await expect(told(relay)).rejects.toThrow();
+  });
+
+  it("leave no listener behind when the relay's port cannot be had", async () => {
+    const first = await relayTo({ metrics: { port: 0 } });
+    const place = first.metrics!;
+    await first.close();
+    const taken = await relayTo();
+    await expect(relayTo({ listen: taken.local, metrics: { port: place.port } })).rejects.toMatchObject({ code: "SOCKET" });
+    await (await relayTo({ metrics: { port: place.port } })).close();
   });
 });

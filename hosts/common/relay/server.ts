@@ -10,7 +10,8 @@ import { NtpError } from "../errors.ts";
 import type { Endpoint, Host } from "../host.ts";
 import { AddressBuckets, addressGroup } from "../nts/limiter.ts";
 import type { HttpAnswer, HttpRequest, WebSocketListener } from "../websocket.ts";
-import { checkedLimits, newStats, type RelayLimits, type RelayStats } from "./limits.ts";
+import { listenForMetrics, metricsText, type MetricsListener, type MetricsPlace } from "../server/metrics.ts";
+import { checkedLimits, newStats, RELAY_METRICS, type RelayLimits, type RelayStats } from "./limits.ts";
 import { LONGEST_FRAME, SUBPROTOCOL } from "./protocol.ts";
 import { RelaySession, type SessionContext } from "./session.ts";
 import { Targets } from "./targets.ts";
@@ -31,10 +32,14 @@ export interface RelayServerOptions {
   /** The leap second that the JSON tells. Default the last there was. */
   readonly leap?: LeapEvent;
   readonly limits?: Partial<RelayLimits>;
+  /** Tell the counters by HTTP at /metrics of another port, on loopback unless an address is given. Default not at all. */
+  readonly metrics?: MetricsPlace;
 }
 
 export interface Relay extends AsyncDisposable {
   readonly local: Endpoint;
+  /** Where metrics are told, if they are. */
+  readonly metrics: Endpoint | undefined;
   /** A copy. */
   readonly stats: RelayStats;
   /** Ends all connections. Idempotent. */
@@ -68,6 +73,7 @@ class RelayServer implements Relay {
   readonly #sessions = new Set<RelaySession>();
   readonly #perAddress = new Map<string, number>();
   #listener!: WebSocketListener;
+  #metrics: MetricsListener | undefined;
 
   constructor(host: Host, options: RelayServerOptions) {
     this.#host = host;
@@ -91,6 +97,17 @@ class RelayServer implements Relay {
   }
 
   async start(): Promise<this> {
+    const { metrics } = this.#options;
+    if (metrics) this.#metrics = await listenForMetrics(this.#host, metrics, (startNs) => metricsText({ ...this.#stats }, startNs, RELAY_METRICS));
+    try {
+      return await this.#listen();
+    } catch (error) {
+      await this.#metrics?.close();
+      throw error;
+    }
+  }
+
+  async #listen(): Promise<this> {
     const { address = "::", port = DEFAULT_PORT } = this.#options.listen ?? {};
     this.#listener = await this.#host.listenWebSocket!({
       endpoint: { address, port },
@@ -115,6 +132,10 @@ class RelayServer implements Relay {
     return this.#listener.local;
   }
 
+  get metrics(): Endpoint | undefined {
+    return this.#metrics?.local;
+  }
+
   get stats(): RelayStats {
     return { ...this.#stats };
   }
@@ -125,7 +146,7 @@ class RelayServer implements Relay {
 
   async close(): Promise<void> {
     for (const session of [...this.#sessions]) session.close(GOING_AWAY, "the relay stops");
-    await this.#listener.close();
+    await Promise.all([this.#listener.close(), this.#metrics?.close()]);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

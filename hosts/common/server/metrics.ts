@@ -47,17 +47,25 @@ const HELP: Readonly<Record<string, string>> = {
   keInternalError: "Requests for keys that failed here.",
 };
 
-/** `aB` as `a_b`: names of the interface are camel case, those of metrics are not. */
-function metricName(name: string): string {
-  return `escapement_server_${name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)}`;
+/** Counters of one kind: what their names begin with, and what each means. */
+export interface MetricFamily {
+  readonly prefix: string;
+  readonly help: Readonly<Record<string, string>>;
+  /** Those of them that tell a present state and may fall. */
+  readonly gauges?: readonly string[];
 }
 
+const SERVER: MetricFamily = { prefix: "escapement_server_", help: HELP };
+
 /** The text of a set of counters. `startNs`: when they were nought, ns since 1970. */
-export function metricsText(stats: Readonly<Record<string, number>>, startNs: bigint): string {
+export function metricsText(stats: Readonly<Record<string, number>>, startNs: bigint, { prefix, help, gauges = [] } = SERVER): string {
   const created = (Number(startNs / 1_000_000n) / 1000).toFixed(3);
   const families = Object.entries(stats).map(([name, value]) => {
-    const family = metricName(name);
-    return [`# TYPE ${family} counter`, `# HELP ${family} ${HELP[name] ?? `Counter ${name}.`}`, `${family}_total ${value}`, `${family}_created ${created}`].join("\n");
+    // `aB` as `a_b`: names of the interface are camel case, those of metrics are not.
+    const family = prefix + name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+    const gauge = gauges.includes(name);
+    const values = gauge ? [`${family} ${value}`] : [`${family}_total ${value}`, `${family}_created ${created}`];
+    return [`# TYPE ${family} ${gauge ? "gauge" : "counter"}`, `# HELP ${family} ${help[name] ?? `Counter ${name}.`}`, ...values].join("\n");
   });
   return `${families.join("\n")}\n# EOF\n`;
 }
@@ -70,13 +78,29 @@ export function countsOf({ stats, counters }: Pick<Server, "stats" | "counters">
   return { ...counters, ...own, ...Object.fromEntries(established) as Record<string, number> };
 }
 
-/** Serve the counters at /metrics until the returned function is called. @throws {NtpError} `UNSUPPORTED`, `SOCKET` */
-export async function startMetrics(host: Host, server: Server, { address = "127.0.0.1", port }: { address?: string; port: number }): Promise<{ local: Endpoint; close(): Promise<void> }> {
+/** Where metrics are told; loopback unless another address is given. */
+export interface MetricsPlace {
+  readonly address?: string;
+  readonly port: number;
+}
+
+/** Serve a server's counters at /metrics until the returned function is called. @throws {NtpError} `UNSUPPORTED`, `SOCKET` */
+export function startMetrics(host: Host, server: Server, place: MetricsPlace): Promise<MetricsListener> {
+  return listenForMetrics(host, place, (startNs) => metricsText(countsOf(server), startNs));
+}
+
+export interface MetricsListener {
+  readonly local: Endpoint;
+  close(): Promise<void>;
+}
+
+/** Serve `text` of the start, ns since 1970, at /metrics. @throws {NtpError} `UNSUPPORTED`, `SOCKET` */
+export async function listenForMetrics(host: Host, { address = "127.0.0.1", port }: MetricsPlace, text: (startNs: bigint) => string): Promise<MetricsListener> {
   if (!host.listenHttp) throw new NtpError("UNSUPPORTED", `${host.runtime} cannot listen for HTTP, which metrics need`);
   const startNs = host.clock.now();
   try {
     return await host.listenHttp({ address, port }, (path) =>
-      path === "/metrics" ? { status: 200, type: METRICS_TYPE, body: metricsText(countsOf(server), startNs) } : { status: 404, type: "text/plain; charset=utf-8", body: "expected /metrics\n" },
+      path === "/metrics" ? { status: 200, type: METRICS_TYPE, body: text(startNs) } : { status: 404, type: "text/plain; charset=utf-8", body: "expected /metrics\n" },
     );
   } catch (cause) {
     throw new NtpError("SOCKET", `could not listen for metrics on ${address} port ${port}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
