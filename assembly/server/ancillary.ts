@@ -11,12 +11,14 @@ import { Timestamp } from "../proto/timestamp";
 /** Octets of an mmsghdr and of a cmsghdr. */
 export const MMSG_SIZE: usize = 64;
 export const CONTROL_HEADER: usize = 16;
-/** Room for the stamps, and for the addresses of both families. */
+/** Room for a stamp, an address, and what the error queue tells of a datagram. */
 export const CONTROL_IN: usize = 192;
 
 export const LEVEL_IP: i32 = 0;
 export const LEVEL_SOCKET: i32 = 1;
 export const LEVEL_IPV6: i32 = 41;
+/** SO_TIMESTAMPNS: a software stamp, of both ways. */
+export const TYPE_STAMP: i32 = 35;
 /** SO_TIMESTAMPING, and its bit that asks for a stamp when the datagram is handed to the device. */
 export const TYPE_STAMPS: i32 = 37;
 export const STAMP_TRANSMIT: u32 = 2;
@@ -29,7 +31,8 @@ const ORIGIN_STAMP: u8 = 4;
 
 /** Seconds from 1900-01-01 to 1970-01-01. */
 const UNIX_EPOCH: i64 = 2208988800;
-const NS_PER_SECOND: i64 = 1000000000;
+/** Exact for what is below a second; and a product costs less than a quotient of integers. */
+const FRACTION_PER_NS: f64 = 4.294967296;
 
 /** What was found. */
 @unmanaged
@@ -49,7 +52,7 @@ export class Controls {
 
 /** The timespec at `at` as a timestamp. */
 export function timespecAt(at: usize): Timestamp {
-  const fraction = ((load<i64>(at, 8) << 32) + NS_PER_SECOND / 2) / NS_PER_SECOND;
+  const fraction = <i64>nearest<f64>(<f64>load<i64>(at, 8) * FRACTION_PER_NS);
   return (<u64>(load<i64>(at) + UNIX_EPOCH) << 32) + <u64>fraction;
 }
 
@@ -74,7 +77,7 @@ function readControl(at: usize, size: i32, controls: Controls): void {
   const type = load<i32>(at, 12);
   const data = at + CONTROL_HEADER;
   const room = size - <i32>CONTROL_HEADER;
-  if (level == LEVEL_SOCKET && type == TYPE_STAMPS && room >= 48) {
+  if (level == LEVEL_SOCKET && type == TYPE_STAMP && room >= 16) {
     // All zero means "not taken", never 1970.
     if ((load<u64>(data) | load<u64>(data, 8)) != 0) controls.stamp = timespecAt(data);
   } else if (level == LEVEL_IP && type == TYPE_IP_PKTINFO && room >= 12) {
@@ -98,7 +101,8 @@ function readInfo4(data: usize, controls: Controls): void {
 
 function readInfo6(data: usize, controls: Controls): void {
   const mapped = load<u64>(data) == 0 && load<u32>(data, 8) == 0xffff0000;
-  // A group (ff00::/8) is no address to answer from. Of IPv4 the other message tells, and tells it better.
+  // A group (ff00::/8) is no address to answer from. Of IPv4 the other message tells, and tells it better: this one names a
+  // broadcast address as it was asked, and the kernel would let an answer leave from there.
   if (mapped || controls.version == 4 || load<u8>(data) == 0xff) return;
   controls.version = 6;
   controls.device = load<u32>(data, 16);

@@ -16,16 +16,14 @@ import { Server } from "./respond";
 import { CONTROL_IN, MMSG_SIZE, Controls, readControls } from "./ancillary";
 import { Timestamp } from "../proto/timestamp";
 
-/** Messages read from the error queue at a time. */
-export const LOOPED_BATCH: i32 = 16;
+/** Messages read from the error queue at a time: more than a batch asks for, so that one read empties it. */
+export const LOOPED_BATCH: i32 = 32;
 /** The longest answer and the headers below it. */
 const LOOPED_SIZE: i32 = 2048 + 128;
-const NAME_LENGTH: u32 = 28;
 const MSG_TRUNC: u32 = 0x20;
 
 const headers: usize = memory.data(LOOPED_BATCH * 64, 64);
 const vectors: usize = memory.data(LOOPED_BATCH * 16, 16);
-const names: usize = memory.data(LOOPED_BATCH * 32, 16);
 const controlArea: usize = memory.data(LOOPED_BATCH * 192, 16);
 const packets: usize = memory.data(LOOPED_BATCH * LOOPED_SIZE, 16);
 const controls = changetype<Controls>(memory.data(offsetof<Controls>(), 8));
@@ -66,7 +64,7 @@ export function resetLooped(base: u64): void {
     const index = <usize>i;
     const header = headers + index * MMSG_SIZE;
     const vector = vectors + index * 16;
-    store<u64>(header, base + <u64>(names + index * 32));
+    // No place for a name: it is known to whom the answer went.
     store<u64>(header, base + <u64>vector, 16);
     store<u64>(header, 1, 24);
     store<u64>(header, base + <u64>(controlArea + index * CONTROL_IN), 32);
@@ -78,7 +76,6 @@ export function resetLooped(base: u64): void {
 
 function resetHeader(index: i32): void {
   const header = headers + <usize>index * MMSG_SIZE;
-  store<u32>(header, NAME_LENGTH, 8);
   store<u64>(header, <u64>CONTROL_IN, 40);
   store<i32>(header, 0, 48);
 }

@@ -39,7 +39,7 @@ function message(index: number, array = at.RECEIVE) {
   const header = array + index * 64;
   const vector = own(core.u64(header + 16));
   return {
-    header, name: own(core.u64(header)), nameLength: core.u32(header + 8), vectors: core.u64(header + 24),
+    header, name: core.u64(header) === 0n ? 0 : own(core.u64(header)), nameLength: core.u32(header + 8), vectors: core.u64(header + 24),
     control: core.u64(header + 32) === 0n ? 0 : own(core.u64(header + 32)), controlLength: Number(core.u64(header + 40)),
     flags: core.u32(header + 48), payload: own(core.u64(vector)), room: Number(core.u64(vector + 8)),
   };
@@ -60,9 +60,9 @@ function arrive(array: number, arrivals: readonly Arrival[]): void {
   arrivals.forEach(({ octets, name = IPV4, control = new Uint8Array(0), flags = 0, length = octets.length }, index) => {
     const { header, name: nameAt, control: controlAt, payload } = message(index, array);
     core.bytes.set(octets, payload);
-    core.bytes.set(name, nameAt);
+    if (nameAt !== 0) core.bytes.set(name, nameAt);
     core.bytes.set(control, controlAt);
-    core.setU32(header + 8, name.length);
+    core.setU32(header + 8, nameAt === 0 ? 0 : name.length);
     core.setU64(header + 40, BigInt(control.length));
     core.setU32(header + 48, flags);
     core.setU32(header + 56, length);
@@ -87,10 +87,10 @@ function control(level: number, type: number, data: Uint8Array): Uint8Array {
 const join = (...parts: Uint8Array[]) => new Uint8Array(Buffer.concat(parts));
 
 function stamps(s: bigint, ns: bigint): Uint8Array {
-  const view = new DataView(new ArrayBuffer(48));
+  const view = new DataView(new ArrayBuffer(16));
   view.setBigInt64(0, s, true);
   view.setBigInt64(8, ns, true);
-  return control(1, 37, new Uint8Array(view.buffer));
+  return control(1, 35, new Uint8Array(view.buffer));
 }
 
 const request = (tag: bigint) => packet({ transmitTime: tag });
@@ -105,15 +105,15 @@ const read64 = (octets: Uint8Array, offset: number) => Buffer.from(octets).readB
 const printed = compileAndRun(`${SOCKETS}
 int main(void) {
   addresses();
-  struct scm_timestamping stamps = { .ts = { { 1900000000, 123456789 } } };
-  put(SOL_SOCKET, SO_TIMESTAMPING, &stamps, sizeof stamps);
+  struct timespec stamps = { 1900000000, 123456789 };
+  put(SOL_SOCKET, SCM_TIMESTAMPNS, &stamps, sizeof stamps);
   struct in_pktinfo info = { .ipi_ifindex = 2 };
   inet_pton(AF_INET, "192.0.2.1", &info.ipi_spec_dst);
   inet_pton(AF_INET, "224.0.1.1", &info.ipi_addr);
   put(SOL_IP, IP_PKTINFO, &info, sizeof info);
   told("control4", 0);
   restart();
-  put(SOL_SOCKET, SO_TIMESTAMPING, &stamps, sizeof stamps);
+  put(SOL_SOCKET, SCM_TIMESTAMPNS, &stamps, sizeof stamps);
   struct in6_pktinfo info6 = { .ipi6_ifindex = 3 };
   inet_pton(AF_INET6, "fe80::1", &info6.ipi6_addr);
   put(SOL_IPV6, IPV6_PKTINFO, &info6, sizeof info6);
@@ -128,7 +128,7 @@ int main(void) {
   put(SOL_IPV6, IPV6_PKTINFO, &info6, sizeof info6);
   told("answer6", 1);
   restart();
-  put(SOL_SOCKET, SO_TIMESTAMPING, &stamps, sizeof stamps);
+  put(SOL_SOCKET, SCM_TIMESTAMPNS, &stamps, sizeof stamps);
   struct sock_extended_err error = { .ee_errno = ENOMSG, .ee_origin = SO_EE_ORIGIN_TIMESTAMPING };
   put(SOL_IP, IP_RECVERR, &error, sizeof error);
   told("looped", 0);
@@ -381,7 +381,7 @@ describe("a queue that stands", () => {
 describe("whatever lies in the buffers", () => {
   const anyControl = fc.oneof(
     fc.uint8Array({ maxLength: 192 }),
-    fc.tuple(fc.constantFrom(0, 1, 41, -1), fc.constantFrom(8, 37, 50, 11, 25, 0), fc.uint8Array({ maxLength: 60 }), fc.uint8Array({ maxLength: 60 })).map(([level, type, data, tail]) =>
+    fc.tuple(fc.constantFrom(0, 1, 41, -1), fc.constantFrom(8, 35, 37, 50, 11, 25, 0), fc.uint8Array({ maxLength: 60 }), fc.uint8Array({ maxLength: 60 })).map(([level, type, data, tail]) =>
       join(control(level, type, data), tail)),
   );
 
@@ -415,8 +415,8 @@ describe("whatever lies in the buffers", () => {
     for (let length = 0; length <= whole.length; length++) {
       setTime(9n);
       expect(take({ octets: request(1n), control: whole.subarray(0, length) })).toBe(1);
-      expect(read64(sent(0).octets, 32), `${length} octets`).toBe(stamp(NOW_S, length >= 64 ? 5n : 9n));
-      expect(sent(0).controlLength).toBe(length >= 92 ? 32 : 0);
+      expect(read64(sent(0).octets, 32), `${length} octets`).toBe(stamp(NOW_S, length >= 32 ? 5n : 9n));
+      expect(sent(0).controlLength).toBe(length >= 60 ? 32 : 0);
     }
   });
 

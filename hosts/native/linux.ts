@@ -48,7 +48,8 @@ export const IPV6_PKTINFO = 50;
 export const IPV6_HOPLIMIT = 52;
 export const IPV6_TCLASS = 67;
 
-/** The control message of a stamp has the number of the option that asks for it. */
+/** The control message of a stamp has the number of the option that asks for it. Software stamps alone, one to a message: */
+export const SO_TIMESTAMPNS = 35;
 export const SO_TIMESTAMPING = 37;
 /** Ask for stamps by the network card. */
 export const SOF_TIMESTAMPING_TX_HARDWARE = 1 << 0;

@@ -123,11 +123,10 @@ function openOne(libc: ServerLibc, plan: SocketPlan, place: Place, { port, share
 type Setting = Parameters<typeof setOption>[2];
 
 function optionsOf({ dscp, receiveBuffer }: SocketPlan, { family, dual, address }: Place): Setting[] {
-  const stamps = linux.SOF_TIMESTAMPING_RX_SOFTWARE | linux.SOF_TIMESTAMPING_SOFTWARE;
   const wildcard = address === "0.0.0.0" || address === "::";
   const options: Setting[] = [
     [linux.SOL_SOCKET, linux.SO_RCVBUF, receiveBuffer],
-    [linux.SOL_SOCKET, linux.SO_TIMESTAMPING, stamps],
+    [linux.SOL_SOCKET, linux.SO_TIMESTAMPNS, 1],
   ];
   if (family === 6) {
     options.push([linux.SOL_IPV6, linux.IPV6_V6ONLY, dual ? 0 : 1], [linux.SOL_IPV6, linux.IPV6_MTU_DISCOVER, linux.IP_PMTUDISC_PROBE]);

@@ -63,6 +63,11 @@ export class Asker implements AsyncDisposable {
     return this.#socket.address().port;
   }
 
+  async mayBroadcast(): Promise<void> {
+    await this.#ready;
+    this.#socket.setBroadcast(true);
+  }
+
   async ready(): Promise<this> {
     await this.#ready;
     return this;

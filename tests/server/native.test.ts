@@ -52,6 +52,17 @@ describe.skipIf(lacking !== undefined)("on all addresses", () => {
     expect(tagOf(asker.replies[0]!)).toBe(7);
   });
 
+  it.each([["all addresses of both families", undefined], ["all of IPv4", ["0.0.0.0"]]])("what was asked at a broadcast address is answered from the host's own, on %s", async (_, listen) => {
+    const { server, port } = await start(listen ? { listen } : {});
+    await using asker = new Asker();
+    await asker.mayBroadcast();
+    await asker.send(request(8), port, "127.255.255.255");
+    await asker.send(request(9), port, "127.0.0.5");
+    await until("two answers", () => asker.replies.length === 2);
+    expect(asker.replies.map((reply) => [tagOf(reply), reply.from.address])).toEqual([[8, "127.0.0.1"], [9, "127.0.0.5"]]);
+    expect(server.stats.failed).toBe(0);
+  });
+
   it.skipIf(!hasIPv6)("IPv6 is answered by the same socket", async () => {
     const { server, port } = await start();
     await using asker = new Asker("udp6");
