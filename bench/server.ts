@@ -2,17 +2,19 @@
 /**
  * What an answer costs: servers in alternating turns on one core under a load on the other, and the median of the turns.
  *
- *   npm run bench -- server                     all parts, about two minutes
- *   --parts=plain,interleaved,nts,portable,open,offset,memory   some of them
+ *   npm run bench -- server                     all parts, some minutes
+ *   --parts=plain,interleaved,nts,portable,open,offset,memory,workers   some of them
  *   --turns=N --seconds=S                       so many turns of so long
  *   --requests=N --sources=N                    of the part "memory"
  *
- * Measured is processor time and not wall time, so that a machine that does other things as well does not decide.
+ * Measured is processor time and not wall time, so that a machine that does other things as well does not decide. All features
+ * are on, on both sides: an access list, rate limits, the log of clients, interleaved mode.
  */
 
 import process from "node:process";
 import { available, certify, chronyd, cpuSeconds, memoryMiB, ours, runLoad, type Contender } from "./server/contenders.ts";
 import { loadMain, type LoadPlan, type LoadResult } from "./server/load.ts";
+import { shareAmong } from "./server/workers.ts";
 
 const given = new Map(process.argv.slice(2).map((word) => /^--([a-z]+)=(.*)$/s.exec(word)).filter((match) => match !== null).map(([, name, value]) => [name!, value!]));
 const number = (name: string, otherwise: number) => Number(given.get(name) ?? otherwise);
@@ -21,7 +23,7 @@ const SECONDS = number("seconds", 1);
 /** Requests in flight: enough for full batches. */
 const WINDOW = 128;
 const SOURCES = 1000;
-const PARTS = ["plain", "interleaved", "nts", "portable", "open", "offset", "memory"] as const;
+const PARTS = ["plain", "interleaved", "nts", "portable", "open", "offset", "memory", "workers"] as const;
 
 interface Turn extends LoadResult {
   /** Answers for each second of processor time. */
@@ -81,30 +83,60 @@ async function openLoop(contenders: readonly Contender[]): Promise<void> {
   console.log(`  held: ${contenders.map(({ name }, index) => `${name} ${held[index]! / 1000}k`).join(", ")}`);
 }
 
-async function memory(contender: Contender): Promise<void> {
-  const requests = number("requests", 1e6);
-  const sources = number("sources", 1e6);
-  await turn(contender, { seconds: 1, sources: 1, window: WINDOW });
-  const before = memoryMiB(contender.pid);
-  const { answered, wrong } = await turn(contender, { seconds: 600, sources, window: WINDOW, requests });
-  console.log(`\nMemory of ${contender.name}: ${before.toFixed(1)} MiB, after ${answered} answers to ${sources} addresses ${memoryMiB(contender.pid).toFixed(1)} MiB (wrong ${wrong})`);
+/** Requests a second of a load that leaves a server time, and how often its latency is measured. */
+const CALM = 20_000;
+const CALM_TURNS = 9;
+/** The flood is told in so many steps. */
+const STEPS = 5;
+
+/** Latency under a calm load from few addresses, µs: medians of p50, p99. */
+async function calm(contender: Contender): Promise<string> {
+  const all: (readonly number[])[] = [];
+  for (let round = 0; round < CALM_TURNS; round++) all.push((await turn(contender, { seconds: 0.3, sources: SOURCES, rate: CALM })).latency);
+  return us([0, 1].map((index) => median(all.map((latency) => latency[index]!))));
 }
 
-async function part(name: (typeof PARTS)[number], fast: Contender, reference: Contender | undefined): Promise<void> {
-  const pair = reference ? [reference, fast] : [fast];
+async function memory(contender: Contender): Promise<void> {
+  const [requests, sources] = [number("requests", 1e6), number("sources", 1e6)];
+  await turn(contender, { seconds: 1, sources: 1, window: WINDOW });
+  console.log(`\nMemory and latency of ${contender.name}: ${requests} requests from ${sources} addresses`);
+  console.log(`  before ${memoryMiB(contender.pid).toFixed(1)} MiB; latency at ${CALM / 1000}k requests/s, p50/p99 ${await calm(contender)} µs`);
+  let [answered, wrong] = [0, 0];
+  for (let step = 1; step <= STEPS; step++) {
+    const result = await turn(contender, { seconds: 600, sources, window: WINDOW, requests: requests / STEPS });
+    answered += result.answered;
+    wrong += result.wrong;
+    console.log(`  after ${answered} answers (wrong ${wrong}) ${memoryMiB(contender.pid).toFixed(1)} MiB; ${(result.perCpuSecond / 1e3).toFixed(1)}k answers per CPU-s`);
+  }
+  console.log(`  after it, latency at ${CALM / 1000}k requests/s, p50/p99 ${await calm(contender)} µs`);
+}
+
+/** The same two servers listening in one way. */
+interface Pair {
+  readonly fast: Contender;
+  readonly reference: Contender | undefined;
+}
+
+const all = ({ fast, reference }: Pair) => (reference ? [reference, fast] : [fast]);
+
+async function part(name: (typeof PARTS)[number], one: Pair, wildcard: Pair): Promise<void> {
   const plan = { seconds: SECONDS, sources: SOURCES, window: WINDOW };
-  if (name === "plain") return compare("Plain requests, closed loop", pair, plan);
-  if (name === "interleaved") return compare("Interleaved requests, closed loop", pair, { ...plan, interleaved: true, sources: WINDOW });
+  if (name === "plain" || name === "interleaved") {
+    const [title, how] = name === "plain" ? ["Plain", plan] : ["Interleaved", { ...plan, interleaved: true, sources: WINDOW }];
+    await compare(`${title} requests, closed loop, listening on one address`, all(one), how);
+    return compare(`${title} requests, closed loop, listening on all addresses`, all(wildcard), how);
+  }
   if (name === "nts") {
-    for (const placeholders of [0, 7]) await compare(`NTS requests (AEAD 15), ${placeholders} placeholders, closed loop`, pair, { ...plan, sources: 1, nts: { kePort: 0, ca: files.ca, placeholders } });
+    for (const placeholders of [0, 7]) await compare(`NTS requests (AEAD 15), ${placeholders} placeholders, closed loop`, all(one), { ...plan, sources: 1, nts: { kePort: 0, ca: files.ca, placeholders } });
     return;
   }
-  if (name === "offset") return offsets(pair);
-  if (name === "memory") return memory(fast);
-  if (name === "open") return openLoop(pair);
-  const portable = await ours("escapement, portable", ["--portable"]);
+  if (name === "offset") return offsets(all(one));
+  if (name === "memory") return memory(one.fast);
+  if (name === "open") return openLoop(all(one));
+  if (name === "workers") return shareAmong(2, plan);
+  const portable = await ours("escapement, portable", "127.0.0.1", ["--portable"]);
   try {
-    await compare("Portable path, closed loop", [...(reference ? [reference] : []), portable], plan);
+    await compare("Portable path, closed loop", all({ fast: portable, reference: one.reference }), plan);
   } finally {
     await portable.stop();
   }
@@ -123,15 +155,22 @@ const files = plan === undefined ? certify() : { ca: "", certificate: "", key: "
 if (plan !== undefined) await loadMain(plan);
 else {
   const wanted = (given.get("parts")?.split(",") ?? PARTS) as (typeof PARTS)[number][];
-  const reference = available("chronyd") ? await chronyd(files) : undefined;
-  if (!reference) console.log("left out: chronyd is not installed (npm run peers)");
+  const peer = available("chronyd");
+  if (!peer) console.log("left out: chronyd is not installed (npm run peers)");
   const nts = ["--nts-cert", files.certificate, "--nts-key", files.key, "--nts-listen", "127.0.0.1:0"];
-  const fast = await ours("escapement", ["--interleaved", "--client-log", ...nts]);
+  const started: Contender[] = [];
+  const pair = async (address: string): Promise<Pair> => {
+    const reference = peer ? await chronyd("chronyd", address, files) : undefined;
+    if (reference) started.push(reference);
+    const fast = await ours("escapement", address, nts);
+    started.push(fast);
+    return { fast, reference };
+  };
   try {
-    for (const name of wanted) await part(name, fast, reference);
+    const [one, wildcard] = [await pair("127.0.0.1"), await pair("")];
+    for (const name of wanted) await part(name, one, wildcard);
   } finally {
-    await fast.stop();
-    await reference?.stop();
+    for (const contender of started) await contender.stop();
     files.remove();
   }
 }

@@ -14,6 +14,11 @@ import process from "node:process";
 import { issue, makeCa } from "../../tests/support/pki.ts";
 import type { LoadPlan, LoadResult } from "./load.ts";
 
+/** Prefixes that are denied, none of them the load's: an access list of some hundred rules, the same for all. */
+export const DENIED = [...Array.from({ length: 200 }, (_, index) => `198.18.${index}.0/24`), ...Array.from({ length: 100 }, (_, index) => `2001:db8:${index.toString(16)}::/48`)];
+/** Access list, a rate limit that nobody reaches, log of clients, interleaved mode. */
+const FEATURES = ["--interleaved", "--client-log", "--rate-limit", "0.000001,255,0", ...DENIED.flatMap((prefix) => ["--deny", prefix])];
+
 /** The core of the servers, and that of the load. */
 const SERVER_CORE = "0";
 const LOAD_CORE = "1";
@@ -50,9 +55,9 @@ async function stop(child: ChildProcess): Promise<void> {
   await gone;
 }
 
-/** `escapement serve` with the given options; one worker. */
-export async function ours(name: string, options: readonly string[] = []): Promise<Contender> {
-  const child = pinned(process.execPath, ["dist/cli/main.js", "serve", "--listen", ":0", "--stratum", "3", "--json", ...options]);
+/** `escapement serve` with all features on, at one address or at all; one worker. */
+export async function ours(name: string, address: string, options: readonly string[] = []): Promise<Contender> {
+  const child = pinned(process.execPath, ["dist/cli/main.js", "serve", "--listen", `${address}:0`, "--stratum", "3", "--json", ...FEATURES, ...options]);
   const line = await new Promise<string>((resolve, reject) => {
     child.stdout!.once("data", (data: Buffer) => resolve(String(data)));
     child.once("exit", (status) => reject(new Error(`${name} ended with status ${status}`)));
@@ -80,16 +85,16 @@ export function certify(): CertificateFiles & { remove(): void } {
   return { ca: write("ca.pem", ca.certificate), certificate: write("server.pem", leaf.certificate), key: write("server.key", leaf.key), remove: () => rmSync(folder, { recursive: true }) };
 }
 
-/** chronyd with its usual features for clients: access list, client log, interleaved mode. */
-export async function chronyd(certificate?: CertificateFiles): Promise<Contender> {
+/** chronyd with the same features, of which it always has the client log and interleaved mode. */
+export async function chronyd(name: string, address: string, certificate?: CertificateFiles): Promise<Contender> {
   const port = await freePort();
   const kePort = await freePort();
   const folder = mkdtempSync(path.join(tmpdir(), "bench-chrony-"));
   const file = path.join(folder, "chrony.conf");
-  writeFileSync(file, [`port ${port}`, "local stratum 3", "allow", "allow ::/0", "cmdport 0", `bindcmdaddress ${folder}/socket`, `pidfile ${folder}/pid`,
+  writeFileSync(file, [`port ${port}`, "local stratum 3", "allow", "allow ::/0", ...DENIED.map((prefix) => `deny ${prefix}`), "ratelimit interval -19 burst 255", ...(address ? [`bindaddress ${address}`] : []), "cmdport 0", `bindcmdaddress ${folder}/socket`, `pidfile ${folder}/pid`,
     ...(certificate ? [`ntsserverkey ${certificate.key}`, `ntsservercert ${certificate.certificate}`, `ntsport ${kePort}`, `ntsdumpdir ${folder}`] : []), ""].join("\n"));
   const child = pinned("chronyd", ["-x", "-d", "-U", "-u", userInfo().username, "-f", file]);
-  const contender = { name: "chronyd", kePort, port, pid: child.pid!, stop: () => stop(child).then(() => rmSync(folder, { recursive: true })) };
+  const contender = { name, kePort, port, pid: child.pid!, stop: () => stop(child).then(() => rmSync(folder, { recursive: true })) };
   for (let tries = 0; (await runLoad({ port, seconds: 0.05, sources: 1, window: 1 })).answered === 0; tries++) {
     if (tries > 40) throw new Error("chronyd does not answer");
   }
