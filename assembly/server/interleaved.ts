@@ -64,7 +64,9 @@ function setOf(receive: Timestamp): usize {
 
 /** Read what the look-ups for this request will read first. The result means nothing, but MUST be used. */
 export function interleaveTouch(packet: usize, received: Timestamp): u32 {
-  return load<u32>(setOf(read64(packet + AT_ORIGIN))) ^ load<u32>(setOf(received));
+  const origin = read64(packet + AT_ORIGIN);
+  // Who names no answer before gets none in this mode, and no pair is looked up.
+  return origin == 0 ? 0 : load<u32>(setOf(origin)) ^ load<u32>(setOf(received));
 }
 
 function find(set: usize, receive: Timestamp): Pair {
