@@ -3,6 +3,7 @@
 import { build } from "esbuild";
 import { execFile } from "node:child_process";
 import { chmod, writeFile } from "node:fs/promises";
+import path from "node:path";
 import { promisify } from "node:util";
 
 /** What a package user imports: output name → source. */
@@ -47,34 +48,42 @@ const PAGE_ENTRIES = {
   roughtime: "hosts/common/roughtime/index.ts",
 };
 
-/** Everything inside, minified: no bundler stands between these files and a script tag. */
+/** Files that are loaded when needed, and what a page loads in their place: hosts/browser/groups says why. */
+const GROUPS = {
+  questions: /\/(full|query|nts\/client|certtime|tls\/connect)\.ts$/,
+  survey: /\/survey\.ts$/,
+  following: /\/start\.ts$/,
+  roughtime: /\/roughtime\/(sample|bootstrap)\.ts$/,
+};
+
+const inGroups = {
+  name: "in groups",
+  setup: (own) => {
+    for (const [group, files] of Object.entries(GROUPS)) {
+      own.onResolve({ filter: files }, ({ kind }) => (kind === "dynamic-import" ? { path: path.resolve(`hosts/browser/groups/${group}.ts`) } : undefined));
+    }
+  },
+};
+
+/** What all files for pages have in common: everything inside, minified, as no bundler stands between them and a script tag. */
+const FOR_PAGES = { outdir: "dist/browser", bundle: true, minify: true, format: "esm", platform: "browser", target: "es2022", logLevel: "warning" };
+
 export async function buildPageBundles() {
   await writeFile("dist/wasm/none.js", 'export default "";\n');
   await build({
+    ...FOR_PAGES,
     entryPoints: PAGE_ENTRIES,
-    outdir: "dist/browser",
-    bundle: true,
     splitting: true,
-    minify: true,
-    format: "esm",
-    platform: "browser",
-    target: "es2022",
     alias: { "#wasm": "./dist/wasm/none.js", "#as-bind": "./hosts/browser/binding.ts" },
     chunkNames: "[name]-[hash]",
+    plugins: [inGroups],
     legalComments: "linked",
-    logLevel: "warning",
   });
   // One file, for a script that wants the time and nothing else; HTTP time stays beside it.
   await build({
+    ...FOR_PAGES,
     entryPoints: { now: "hosts/browser/now.ts", httptime: "hosts/browser/httptime.ts" },
-    outdir: "dist/browser",
-    bundle: true,
-    minify: true,
-    format: "esm",
-    platform: "browser",
-    target: "es2022",
     plugins: [{ name: "beside", setup: (own) => void own.onResolve({ filter: /\/httptime\.ts$/ }, ({ kind }) => (kind === "dynamic-import" ? { path: "./httptime.js", external: true } : undefined)) }],
-    logLevel: "warning",
   });
 }
 

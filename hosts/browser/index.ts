@@ -19,6 +19,7 @@ import type { RelayHost } from "../common/relay/client.ts";
 import { measure, type MeasureOptions } from "./now.ts";
 import type { PageClock, PageClockOptions } from "./pageclock.ts";
 import { isTimeUrl } from "./timesource.ts";
+import { loadPageCore } from "./wasm.ts";
 
 export { NtpError } from "../common/errors.ts";
 export type { NtpErrorCode, NtpErrorOptions } from "../common/errors.ts";
@@ -69,7 +70,7 @@ export async function startClock(options: PageClockOptions & { sources?: readonl
 export async function startClock(options: ClockOptions & ByRelay): Promise<Clock>;
 export async function startClock(options: (PageClockOptions | ClockOptions) & ByRelay): Promise<PageClock | Clock> {
   const sources = plain(options);
-  if (sources) return (await import("./pageclock.ts")).startPageClock(sources, options as PageClockOptions);
+  if (sources) return (await import("./pageclock.ts")).startPageClock(sources, options as PageClockOptions, loadPageCore);
   return (await import("../common/client/start.ts")).startClock(await lendHost(options), options as ClockOptions);
 }
 

@@ -10,10 +10,10 @@
 
 import { NtpError } from "../common/errors.ts";
 import { PageEngine, type PageState } from "./engine.ts";
+import { withoutRelay } from "./now.ts";
 import { PageCore } from "./pagecore.ts";
 import { coarseClock } from "./timer.ts";
 import { openTimeSource } from "./timesource.ts";
-import { loadPageCore } from "./wasm.ts";
 
 export interface PageClockOptions {
   /** A relay, whose own time is followed: `wss://relay.example.org/`. */
@@ -92,8 +92,9 @@ export class PageClock extends EventTarget implements AsyncDisposable {
 }
 
 /** @throws {NtpError} `NO_AGREEMENT`, `ABORTED`, `UNSUPPORTED`, `INVALID_ARGUMENT` */
-export async function startPageClock(sources: readonly string[], options: PageClockOptions, load = loadPageCore): Promise<PageClock> {
+export async function startPageClock(sources: readonly string[], options: PageClockOptions, load: () => Promise<WebAssembly.Module>): Promise<PageClock> {
   const { timeout = 30, signal } = options;
+  if (sources.length === 0) throw withoutRelay();
   const clock = new PageClock(new PageCore(await load()), sources, options);
   try {
     if (timeout !== 0) await agreement(clock, timeout, signal);

@@ -23,6 +23,7 @@ import { chromiumPath, openBrowser, openPage, openStage, type StagePage } from "
 const missing = chromiumPath() === undefined;
 if (missing) console.warn("NOT TESTED: escapement/browser in Chromium; npm run peers installs it");
 
+const { pageSizes } = (await import(/* @vite-ignore */ new URL("../../build/sizes.mjs", import.meta.url).href)) as { pageSizes(): Record<string, { gzip: number }> };
 const host = await lendHost();
 const pki = new PkiFiles();
 const stranger = new PkiFiles();
@@ -60,6 +61,8 @@ describe.skipIf(missing)("a page in Chromium, through a relay", () => {
         expect(told).toMatchObject({ authenticated: true, problems: 0, stratum: 1 });
         expect(Math.abs(told.offset)).toBeLessThan(told.rootDistance);
         const octets = (wasm: boolean) => [...sent].filter(([path]) => path.endsWith(".wasm") === wasm).reduce((sum, [, one]) => sum + one, 0);
+        // The table of sizes says what really travels.
+        if (where === "page") expect(octets(false) + octets(true)).toBe(pageSizes()["browser: NTS from nothing"]?.gzip);
         console.log(`NTS in a ${where}: ${told.took.toFixed(0)} ms from nothing, offset ${(told.offset * 1e6).toFixed(0)} µs, delay ${(told.delay * 1e6).toFixed(0)} µs, ${octets(false)} octets of scripts and ${octets(true)} of WebAssembly, gzipped`);
       });
     }
