@@ -29,5 +29,6 @@ export async function sessionKeys(stream: Pick<TlsStream, "exportKey">, protocol
   if (length === undefined) throw new RangeError(`expected a known AEAD algorithm, got ${aead}`);
   const said = aead === AES_128_GCM_SIV && !compliant ? AES_SIV_CMAC_256 : aead;
   const key = (direction: number) => stream.exportKey(EXPORTER_LABEL, Uint8Array.of(protocol >> 8, protocol & 255, said >> 8, said & 255, direction), length);
-  return { c2s: await key(0), s2c: await key(1) };
+  const [c2s, s2c] = await Promise.all([key(0), key(1)]);
+  return { c2s, s2c };
 }

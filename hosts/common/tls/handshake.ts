@@ -78,7 +78,8 @@ class ClientHandshake {
     const { suite, share } = await this.#hello();
     const ours = this.#offer.shares.find(({ group }) => group === share.group) as KeyShare;
     const schedule = new KeySchedule(suite.hash);
-    const keys = await schedule.handshake(await ours.agree(share.data), await this.#transcript.digest());
+    const [shared, hashed] = await Promise.all([ours.agree(share.data), this.#transcript.digest()]);
+    const keys = await schedule.handshake(shared, hashed);
     this.#protect(suite, keys, "HANDSHAKE_TRAFFIC_SECRET");
     const alpn = await this.#encryptedExtensions();
     const requested = await this.#authenticate(suite, keys);

@@ -60,31 +60,52 @@ export class Transcript {
   }
 }
 
+/** Hash of nothing; and the secret that the shared one is extracted with, which without a pre-shared key is always the same. */
+interface Beginning {
+  readonly empty: Uint8Array;
+  readonly salt: Uint8Array;
+}
+
+const beginnings = new Map<string, Promise<Beginning>>();
+
+async function begin(hash: SuiteHash): Promise<Beginning> {
+  const zeros = new Uint8Array(hash.length);
+  const [empty, early] = await Promise.all([digest(hash, NOTHING), hmac(hash, zeros, zeros)]);
+  return { empty, salt: await expandLabel(hash, early, "derived", empty, hash.length) };
+}
+
+/** Everything that can be derived early is: each step waits for WebCrypto's threads. */
 export class KeySchedule {
   readonly #hash: SuiteHash;
-  readonly #zeros: Uint8Array;
-  #secret: Uint8Array;
+  readonly #begun: Promise<Beginning>;
+  #master: Promise<Uint8Array> | undefined;
   #exporter: Uint8Array | undefined;
 
   constructor(hash: SuiteHash) {
     this.#hash = hash;
-    this.#zeros = new Uint8Array(hash.length);
-    this.#secret = this.#zeros;
+    this.#begun = beginnings.get(hash.name) ?? begin(hash);
+    beginnings.set(hash.name, this.#begun);
+    // Whoever needs it hears of a failure, and the next connection tries anew.
+    this.#begun.catch(() => beginnings.delete(hash.name));
   }
 
   /** With the result of the key exchange and the transcript through ServerHello. */
   async handshake(shared: Uint8Array, transcript: Uint8Array): Promise<TrafficSecrets> {
-    this.#secret = await hmac(this.#hash, this.#zeros, this.#zeros);
-    await this.#extract(shared);
-    return this.#traffic("hs", transcript);
+    const { salt } = await this.#begun;
+    const secret = await hmac(this.#hash, salt, shared);
+    this.#master = this.#next(secret);
+    // Who gives up before it is needed need not hear of it.
+    this.#master.catch(() => {});
+    return this.#traffic(secret, "hs", transcript);
   }
 
   /** With the transcript through the server's Finished. Afterwards keys can be exported. */
   async application(transcript: Uint8Array): Promise<TrafficSecrets> {
-    await this.#extract(this.#zeros);
-    this.#exporter = await this.#derive("exp master", transcript);
-    const secrets = await this.#traffic("ap", transcript);
-    this.#secret.fill(0);
+    if (!this.#master) throw new TypeError("the application's keys come after the handshake's");
+    const secret = await this.#master;
+    const [exporter, secrets] = await Promise.all([this.#derive(secret, "exp master", transcript), this.#traffic(secret, "ap", transcript)]);
+    this.#exporter = exporter;
+    secret.fill(0);
     return secrets;
   }
 
@@ -96,22 +117,24 @@ export class KeySchedule {
 
   /** §7.5: HKDF-Expand-Label(Derive-Secret(exporter_master_secret, label, ""), "exporter", Hash(context), length). */
   async exportKey(label: string, context: Uint8Array, length: number): Promise<Uint8Array> {
-    const hash = this.#hash;
-    const secret = await expandLabel(hash, this.exporterSecret, label, await digest(hash, NOTHING), hash.length);
-    return expandLabel(hash, secret, "exporter", await digest(hash, context), length);
+    const { empty } = await this.#begun;
+    const [secret, hashed] = await Promise.all([this.#derive(this.exporterSecret, label, empty), digest(this.#hash, context)]);
+    return expandLabel(this.#hash, secret, "exporter", hashed, length);
   }
 
-  /** From one secret to the next. */
-  async #extract(input: Uint8Array): Promise<void> {
-    this.#secret = await hmac(this.#hash, await this.#derive("derived", await digest(this.#hash, NOTHING)), input);
+  /** Master Secret out of Handshake Secret. */
+  async #next(secret: Uint8Array): Promise<Uint8Array> {
+    const { empty } = await this.#begun;
+    return hmac(this.#hash, await this.#derive(secret, "derived", empty), new Uint8Array(this.#hash.length));
   }
 
-  async #traffic(stage: string, transcript: Uint8Array): Promise<TrafficSecrets> {
-    return { client: await this.#derive(`c ${stage} traffic`, transcript), server: await this.#derive(`s ${stage} traffic`, transcript) };
+  async #traffic(secret: Uint8Array, stage: string, transcript: Uint8Array): Promise<TrafficSecrets> {
+    const [client, server] = await Promise.all(["c", "s"].map((side) => this.#derive(secret, `${side} ${stage} traffic`, transcript)));
+    return { client: client!, server: server! };
   }
 
-  #derive(label: string, transcript: Uint8Array): Promise<Uint8Array> {
-    return expandLabel(this.#hash, this.#secret, label, transcript, this.#hash.length);
+  #derive(secret: Uint8Array, label: string, transcript: Uint8Array): Promise<Uint8Array> {
+    return expandLabel(this.#hash, secret, label, transcript, this.#hash.length);
   }
 }
 
