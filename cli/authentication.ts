@@ -19,6 +19,8 @@ export const AUTHENTICATION_OPTIONS = {
   pq: { type: "string" },
   aead: { type: "string", multiple: true },
   "cert-time": { type: "string" },
+  "roughtime-server": { type: "string", multiple: true },
+  "roughtime-list": { type: "string" },
   "key-log": { type: "string" },
 } as const;
 
@@ -29,6 +31,8 @@ interface Values {
   readonly pq?: string | undefined;
   readonly aead?: string[] | undefined;
   readonly "cert-time"?: string | undefined;
+  readonly "roughtime-server"?: string[] | undefined;
+  readonly "roughtime-list"?: string | undefined;
   readonly "key-log"?: string | undefined;
 }
 
@@ -52,16 +56,26 @@ async function keyOption(text: string) {
   return inFile("key", match[1]!, () => readKey(match[1]!, Number(match[2]), (message) => console.error(`escapement: ${message}`)));
 }
 
-async function ntsOptions({ ca, pin, pq, aead, "cert-time": certTime, "key-log": keyLog }: Values): Promise<NtsOptions> {
+async function ntsOptions({ ca, pin, pq, aead, "cert-time": certTime, "roughtime-server": servers = [], "roughtime-list": list, "key-log": keyLog }: Values): Promise<NtsOptions> {
   const log = keyLog;
+  const roughtime = [...servers, ...(list === undefined ? [] : await listedServers(list))];
+  if (roughtime.length > 0 && certTime !== "roughtime") throw new UsageError("--roughtime-server and --roughtime-list: expected --cert-time roughtime beside them");
   return {
     ...(ca === undefined ? {} : { ca: await inFile("ca", ca, () => readFile(ca, "utf8")) }),
     ...(pin === undefined ? {} : { pins: pin }),
     ...(pq === undefined ? {} : { pq: choice("pq", pq, ["prefer", "require", "off"]) as NonNullable<NtsOptions["pq"]> }),
     ...(aead === undefined ? {} : { aeads: aead.map((number) => Number(choice("aead", number, AEADS))) }),
     ...(certTime === undefined ? {} : { certTime: choice("cert-time", certTime, ["system", "until-synced", "roughtime"]) as NonNullable<NtsOptions["certTime"]> }),
+    ...(roughtime.length === 0 ? {} : { roughtime }),
     ...(log === undefined ? {} : { keyLog: (line: string) => appendFileSync(log, `${line.trimEnd()}\n`, { mode: OWNER_ONLY }) }),
   };
+}
+
+/** Of a server list in RFC 10049's form. */
+async function listedServers(file: string) {
+  const text = await inFile("roughtime-list", file, () => readFile(file, "utf8"));
+  const { parseServerList } = await import("../hosts/common/roughtime/list.ts");
+  return parseServerList(text).servers;
 }
 
 function choice(name: string, text: string, of: readonly string[]): string {

@@ -30,7 +30,9 @@ server's long-term public key in base64; Roughtime answers are signed, and coars
   --pq WHEN          nts: hybrid key exchange with ML-KEM: prefer (default), require or off
   --aead N           nts: offer only this AEAD algorithm (15, 16, 17 or 30); may be repeated, the most wanted first
   --cert-time WHEN   nts: judge certificates by the system's time (default), "until-synced" (not at all: this
-                     command has no other time) or "roughtime"
+                     command has no other time) or "roughtime": by what a majority of three servers or more signs
+  --roughtime-server SOURCE   one of them, as roughtime:HOST[:PORT]#KEY; may be repeated
+  --roughtime-list FILE       all of a server list (JSON of RFC 10049)
   --relay URL        ask by this relay (ws: or wss:); it need not be trusted with nts: and roughtime:
   --key-log FILE     nts: append the connection's secrets, for debugging with tshark
   -4, -6             only IPv4, only IPv6

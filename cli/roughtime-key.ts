@@ -5,7 +5,7 @@
  * @module
  */
 
-import { open, readFile, stat } from "node:fs/promises";
+import { open, readFile } from "node:fs/promises";
 import { lendHost } from "#host";
 import { base64 } from "../hosts/common/roughtime/list.ts";
 import { delegationFile, delegations, generateKey, keyFile, readKeyFile } from "../hosts/common/roughtime/keys.ts";
@@ -86,13 +86,4 @@ async function writeSecret(path: string, text: string, replace: boolean): Promis
     if ((error as { code?: string }).code === "EEXIST") throw new UsageError(`${path}: expected a new file, but it is there already`);
     throw error;
   }
-}
-
-/** A server's keys from a file of delegations, or of a long-term key: then with a delegation for a day, made on the spot. */
-export async function serverKeys(path: string) {
-  const [text, { mode }] = await Promise.all([readFile(path, "utf8"), stat(path)]);
-  if (mode & 0o077) console.error(`escapement: ${path} can be read by others; its keys are secret (chmod 600)`);
-  const file = readKeyFile(text);
-  if ("keys" in file) return file.keys;
-  return delegations(await lendHost(), file.key, { start: BigInt(Math.floor(Date.now() / 1000)), days: 1, count: 2 });
 }

@@ -8,7 +8,7 @@
 import process from "node:process";
 import { lendHost } from "#host";
 import { serveRoughtime, type RoughtimeServer } from "../hosts/common/roughtime/server.ts";
-import { serverKeys } from "./roughtime-key.ts";
+import { readServerKeys } from "../daemon/secrets.ts";
 import { UsageError, listenOption, numberOption } from "./usage.ts";
 
 export interface RoughtimeOptions {
@@ -50,14 +50,16 @@ export function roughtimeOptions(values: Values): RoughtimeOptions | undefined {
 
 export async function startRoughtime({ listen, keyFile, grease, error }: RoughtimeOptions): Promise<RunningRoughtime> {
   const { address, port } = listen;
-  const server = await serveRoughtime(await lendHost(), {
+  const host = await lendHost();
+  const keys = () => readServerKeys(keyFile, host, (message) => console.error(`escapement: ${message}`));
+  const server = await serveRoughtime(host, {
     listen: address === undefined ? [{ address: "0.0.0.0", port }, { address: "::", port }] : [{ address, port }],
-    keys: await serverKeys(keyFile),
+    keys: await keys(),
     radius: () => error,
     ...(grease === undefined ? {} : { grease }),
   });
   // New delegations are put in place of the old file; a fault in them must not end a server that has good ones.
-  const renew = () => void serverKeys(keyFile).then((keys) => server.renew(keys)).catch((error: unknown) => console.error(`escapement: ${keyFile}: ${(error as Error).message}`));
+  const renew = () => void keys().then((fresh) => server.renew(fresh)).catch((error: unknown) => console.error(`escapement: ${keyFile}: ${(error as Error).message}`));
   const timer = setInterval(renew, RENEW_MS);
   process.on("SIGHUP", renew);
   return {

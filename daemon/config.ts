@@ -32,7 +32,7 @@ export interface ConfiguredSource extends Omit<SourceOptions, "key" | "nts"> {
   readonly minPoll: number;
   readonly maxPoll: number;
   readonly keyFile?: { readonly file: string; readonly id: number };
-  readonly nts?: Omit<NtsOptions, "ca" | "keyLog"> & { readonly caFile?: string };
+  readonly nts?: Omit<NtsOptions, "ca" | "keyLog" | "savedMs"> & { readonly caFile?: string; readonly roughtimeList?: string; readonly savedFile?: string };
 }
 
 export interface DaemonConfig {
@@ -64,6 +64,8 @@ const ALL_CARDS = "*";
 const DEFAULTS = { mode: "system", algorithm: "estimator", threshold: 0.1, limit: 3, single: 1000, startup: 0, sum: 0, port: NTP_PORT, minPoll: 6, maxPoll: 10 } as const;
 /** One instance of the core follows as many. */
 const SOURCE_LIMIT = 64;
+/** Fewer Roughtime servers cannot tell who lies. */
+const LEAST_ROUGHTIME = 3;
 
 /** One thing that is wrong with a configuration, and where. */
 export interface ConfigProblem extends Place {
@@ -133,7 +135,14 @@ interface Raw {
   readonly peering?: PeeringOptions;
   readonly observe?: { readonly enabled?: boolean; readonly socket?: string };
   readonly server?: ServerSection;
+  readonly roughtime?: RawRoughtime;
   readonly log?: { readonly level?: LogLevel };
+}
+
+/** Whose word certificates are judged by. */
+interface RawRoughtime {
+  readonly servers?: readonly string[];
+  readonly list?: string;
 }
 
 interface RawSource {
@@ -156,7 +165,7 @@ interface RawSource {
 }
 
 function contradictions(raw: Raw): Fault[] {
-  return [...sourceContradictions(raw), ...raw.source?.flatMap(modeContradictions) ?? [], ...refClockContradictions(raw.refclock ?? []), ...portContradictions(raw), ...serverContradictions(raw, raw.clock?.mode ?? DEFAULTS.mode)];
+  return [...sourceContradictions(raw), ...raw.source?.flatMap(modeContradictions) ?? [], ...refClockContradictions(raw.refclock ?? []), ...certTimeContradictions(raw), ...portContradictions(raw), ...serverContradictions(raw, raw.clock?.mode ?? DEFAULTS.mode)];
 }
 
 function sourceContradictions({ source = [], refclock = [] }: Raw): Fault[] {
@@ -206,6 +215,22 @@ function modeContradictions(source: RawSource, index: number): Fault[] {
   return faults;
 }
 
+/** By what certificates are to be judged must be known. */
+function certTimeContradictions({ source = [], clock, roughtime }: Raw): Fault[] {
+  const faults: Fault[] = [];
+  source.forEach(({ nts }, index) => {
+    const fault = (message: string) => faults.push({ path: ["source", index, "nts", "cert-time"], about: "value", message });
+    if (nts?.["cert-time"] === "roughtime" && !roughtime) fault('expected a section [roughtime] with three servers or more beside cert-time = "roughtime", got none');
+    if (nts?.["cert-time"] === "saved" && clock?.["drift-file"] === undefined) fault('expected clock.drift-file beside cert-time = "saved", as that is when the time was saved, got none');
+  });
+  const { servers = [], list } = roughtime ?? {};
+  if (roughtime && list === undefined && servers.length < LEAST_ROUGHTIME) {
+    const path = roughtime.servers ? ["roughtime", "servers"] : ["roughtime"];
+    faults.push({ path, about: roughtime.servers ? "value" : "key", message: `expected ${LEAST_ROUGHTIME} Roughtime servers or more, or a list, as fewer cannot tell who lies, got ${servers.length}` });
+  }
+  return faults;
+}
+
 function isNts({ address }: RawSource): boolean {
   return parseSource(address).scheme === "nts";
 }
@@ -235,10 +260,10 @@ function portContradictions({ source = [], peering, server }: Raw): Fault[] {
   return faults;
 }
 
-function complete({ source = [], refclock = [], clock = {}, peering, observe = {}, server, log = {} }: Raw): DaemonConfig {
+function complete({ source = [], refclock = [], clock = {}, peering, observe = {}, server, roughtime, log = {} }: Raw): DaemonConfig {
   const { "make-step": step = {}, "step-limits": limits = {}, "drift-file": driftFile, "hardware-timestamps": cards } = clock;
   return {
-    sources: source.map(sourceOptions),
+    sources: source.map((one) => sourceOptions(one, { ...(roughtime ? { roughtime } : {}), ...(driftFile === undefined ? {} : { driftFile }) })),
     refclocks: refclock.map(refClockText),
     clock: {
       mode: clock.mode ?? DEFAULTS.mode,
@@ -256,10 +281,10 @@ function complete({ source = [], refclock = [], clock = {}, peering, observe = {
 }
 
 /** A limit given alone moves the other's default out of its way. */
-function sourceOptions({ address, pool, version, "min-poll": least, "max-poll": most, mode, interleaved, listen, key, nts }: RawSource): ConfiguredSource {
+function sourceOptions({ address, pool, version, "min-poll": least, "max-poll": most, mode, interleaved, listen, key, nts }: RawSource, times: CertificateTimes): ConfiguredSource {
   return {
     ...(key === undefined ? {} : { keyFile: keyFile(key) }),
-    ...(nts === undefined ? {} : { nts: ntsOptions(nts) }),
+    ...(nts === undefined ? {} : { nts: ntsOptions(nts, times) }),
     source: address,
     ...(pool === undefined ? {} : { pool }),
     ...(version === undefined ? {} : { version }),
@@ -276,12 +301,21 @@ function keyFile(text: string): { file: string; id: number } {
   return { file: text.slice(0, colon), id: Number(text.slice(colon + 1)) };
 }
 
-function ntsOptions({ ca, pins, pq, "cert-time": certTime, aead }: NonNullable<RawSource["nts"]>): NonNullable<ConfiguredSource["nts"]> {
+/** What certificates may be judged by. */
+interface CertificateTimes {
+  readonly roughtime?: RawRoughtime;
+  readonly driftFile?: string;
+}
+
+function ntsOptions({ ca, pins, pq, "cert-time": certTime, aead }: NonNullable<RawSource["nts"]>, { roughtime: { servers, list } = {}, driftFile }: CertificateTimes): NonNullable<ConfiguredSource["nts"]> {
   return {
     ...(ca === undefined ? {} : { caFile: ca }),
     ...(pins === undefined ? {} : { pins }),
     ...(pq === undefined ? {} : { pq }),
     ...(certTime === undefined ? {} : { certTime }),
+    ...(certTime === "roughtime" && servers ? { roughtime: servers } : {}),
+    ...(certTime === "roughtime" && list !== undefined ? { roughtimeList: list } : {}),
+    ...(certTime === "saved" && driftFile !== undefined ? { savedFile: driftFile } : {}),
     ...(aead === undefined ? {} : { aeads: aead }),
   };
 }

@@ -64,7 +64,7 @@ export const KEYS: Keys = {
           ca: PATH,
           pins: { kind: "list", of: { kind: "text", wrong: wrongPin } },
           pq: { kind: "choice", of: ["prefer", "require", "off"] },
-          "cert-time": { kind: "choice", of: ["system", "until-synced", "roughtime"] },
+          "cert-time": { kind: "choice", of: ["system", "until-synced", "saved", "roughtime"] },
           aead: { kind: "list", of: { kind: "choice", of: [15, 16, 17, 30] } },
         },
       },
@@ -129,8 +129,10 @@ export const KEYS: Keys = {
           secret: PATH,
         },
       },
+      roughtime: { kind: "table", keys: { key: PATH, listen: ADDRESSES, port: PORT, grease: { kind: "number", min: 0, max: 0.5, unit: "of all answers" } } },
     },
   },
+  roughtime: { kind: "table", keys: { servers: { kind: "list", of: { kind: "text", wrong: wrongRoughtime } }, list: PATH } },
   log: { kind: "table", keys: { level: { kind: "choice", of: ["error", "warning", "info", "debug"] } } },
 };
 
@@ -154,6 +156,15 @@ function wrongSource(text: string): string | undefined {
   } catch (error) {
     return (error as Error).message;
   }
+}
+
+function wrongRoughtime(text: string): string | undefined {
+  try {
+    if (parseSource(text, { roughtime: true }).scheme === "roughtime") return undefined;
+  } catch (error) {
+    return (error as Error).message;
+  }
+  return `expected a Roughtime server like "roughtime:time.example.org:2002#KEY", with its public key in base64, got ${shown(text)}`;
 }
 
 function wrongKeyRef(text: string): string | undefined {

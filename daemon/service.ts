@@ -19,6 +19,7 @@ import type { LeapFile } from "./leaps.ts";
 import { startObservation, type Observation } from "./observe.ts";
 import type { ServedState, Snapshot } from "./report.ts";
 import { virtualHost, type ClockReading } from "./served.ts";
+import { startSigning, type Signing } from "./signing.ts";
 import { leapSeconds, serveOptions, type ServerSection } from "./serving.ts";
 
 /** What the thread is to do. */
@@ -146,20 +147,23 @@ async function runThread(port: MessagePort, { observe, server: serving, virtual 
   let reading: ClockReading | undefined;
   let observation: Observation | undefined;
   let server: Server | undefined;
+  let signing: Signing | undefined;
+  let snapshotAt = 0;
   let leaps: LeapFile | undefined;
   port.on("message", (message: ToThread) => {
     if ("snapshot" in message) {
       snapshot = message.snapshot;
+      snapshotAt = performance.now();
       server?.update(serverUpdate(snapshot.served, leaps));
     } else if ("reading" in message) {
       reading = message.reading;
     } else {
-      void Promise.all([observation?.close(), server?.close()]).then(() => tell({ stopped: true }));
+      void Promise.all([observation?.close(), server?.close(), signing?.close()]).then(() => tell({ stopped: true }));
     }
   });
   try {
     if (observe.enabled) {
-      const answer = (topic: string) => serverReport(topic, server) ?? snapshot?.[topic as "tracking" | "sources" | "sourcestats"] ?? null;
+      const answer = (topic: string) => serverReport(topic, server, signing) ?? snapshot?.[topic as "tracking" | "sources" | "sourcestats"] ?? null;
       observation = await startObservation({ socket: observe.socket, topics: TOPICS, answer });
     }
     if (serving) {
@@ -168,9 +172,14 @@ async function runThread(port: MessagePort, { observe, server: serving, virtual 
       // Not synchronised until a snapshot says otherwise.
       server = await startServer(serving, { reading: virtual ? () => reading : undefined, warn });
     }
-    tell({ ready: server?.addresses ?? [] });
+    if (serving?.roughtime) {
+      const latest = () => snapshot && { told: snapshot.served, age: (performance.now() - snapshotAt) / 1000 };
+      const host = await lendHost();
+      signing = await startSigning(serving.roughtime, serving.listen, { host: virtual ? virtualHost(host, () => reading) : host, latest, warn });
+    }
+    tell({ ready: [...(server?.addresses ?? []), ...new Map((signing?.addresses ?? []).map((one) => [`${one.address} ${one.port}`, one])).values()] });
   } catch (error) {
-    await observation?.close();
+    await Promise.all([observation?.close(), server?.close()]);
     tell({ failed: (error as Error).message });
   }
 }
@@ -192,8 +201,8 @@ async function startServer(section: ServerSection, { reading, warn }: ServerMean
 }
 
 /** What is told of the server; undefined for other topics. */
-function serverReport(topic: string, server: Server | undefined): unknown {
-  if (topic === "serverstats") return server ? { stats: server.stats, counters: server.counters } : null;
+function serverReport(topic: string, server: Server | undefined, signing: Signing | undefined): unknown {
+  if (topic === "serverstats") return server ? { stats: server.stats, counters: server.counters, ...(signing ? { roughtime: signing.server.stats } : {}) } : null;
   if (topic !== "clients") return undefined;
   return server ? server.clients().then((clients) => clients.sort((a, b) => a.last - b.last).slice(0, CLIENTS_TOLD)) : null;
 }

@@ -38,6 +38,7 @@ export interface ServerSection {
     readonly "cookie-keys"?: string;
     readonly secret?: string;
   };
+  readonly roughtime?: { readonly key: string; readonly listen?: readonly string[]; readonly port?: number; readonly grease?: number };
 }
 
 /** What its keys mean together. */
@@ -49,6 +50,7 @@ export function serverContradictions({ server }: { readonly server?: ServerSecti
   };
   needs(server?.nts, ["server", "nts"], ["certificate", "key"]);
   needs(server?.metrics, ["server", "metrics"], ["port"]);
+  needs(server?.roughtime, ["server", "roughtime"], ["key"]);
   if (server?.nts?.["cookie-keys"] !== undefined && server.nts.secret !== undefined) {
     faults.push({ path: ["server", "nts", "secret"], about: "key", message: 'expected "cookie-keys" or "secret", got both' });
   }

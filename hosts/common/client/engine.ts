@@ -34,6 +34,8 @@ export type { EngineEvent, EngineOptions, Followed, ManycastSource, ReferenceSou
 
 /** How often wall and monotonic time are compared, ms. */
 const WATCH_MS = 1000;
+/** Two clocks that differ by less judge certificates alike, and this host's own needs no TLS that can be told the time. */
+const CLOCKS_AGREE_MS = 60_000;
 /** Wall and monotonic time are to be read together; well below the jump that counts, 50 ms. */
 const LONGEST_LOOK_NS = 10_000_000n;
 /** What the core's clock watch calls a leap second. */
@@ -213,7 +215,10 @@ export class Engine {
 
   #establishWith(source: Source, options: NtsOptions = {}, version: SourceVersion = 4): Establish | undefined {
     if (source.scheme !== "nts") return undefined;
-    return keyEstablishment(this.#host, source, { ...options, version }, () => this.#core.system(this.#clock.monotonic()).peer >= 0);
+    return keyEstablishment(this.#host, source, { ...options, version }, () => {
+      const [clockMs, hostMs] = [this.#clock.now(), this.#host.clock.now()].map((ns) => Number(ns / 1_000_000n)) as [number, number];
+      return { synchronised: this.#core.system(this.#clock.monotonic()).peer >= 0, ...(Math.abs(clockMs - hostMs) > CLOCKS_AGREE_MS ? { clockMs } : {}) };
+    });
   }
 
   #manycast({ source: group, version = 4, interleaved = false, manycast = {}, key, minPoll, maxPoll }: ManycastSource): Promise<void> {

@@ -14,7 +14,9 @@ import type { Family } from "./resolve.ts";
 import type { TlsOver } from "../nts/connect.ts";
 import type { connectTls } from "../tls/connect.ts";
 import { NtpError } from "../errors.ts";
-import { parseSource, type Source } from "./source.ts";
+import { quorumServers, quorumTime } from "../nts/quorumtime.ts";
+import type { KnownTime } from "../nts/certtime.ts";
+import type { Source } from "./source.ts";
 import { drafts, type SourceVersion } from "./version.ts";
 
 /** What key establishment gives: keys, cookies, and where to ask. */
@@ -37,16 +39,17 @@ export function withOtherKeys({ otherKeys, ...established }: Established): Estab
 export type Establish = (signal: AbortSignal, old?: boolean) => Promise<Established>;
 
 /**
- * How to establish keys with a source; the code is loaded when needed, as most programs never do. `synchronised`: whether the
- * clock has been compared with others, for {@link NtsOptions.certTime}.
+ * How to establish keys with a source; the code is loaded when needed, as most programs never do. `clock`: what is known of
+ * the clock that follows the source, for {@link NtsOptions.certTime}. @throws {NtpError} `INVALID_ARGUMENT`
  */
-export function keyEstablishment(host: Host, source: Source, options: NtsOptions & { family?: Family | undefined; version?: SourceVersion | undefined }, synchronised = () => false): Establish {
-  const { certTime = "system", roughtime = [], version = 4, ...asked } = options;
+export function keyEstablishment(host: Host, source: Source, options: NtsOptions & { family?: Family | undefined; version?: SourceVersion | undefined }, clock = unsynchronised): Establish {
+  const { certTime = "system", roughtime = [], savedMs, version = 4, ...asked } = options;
+  const servers = certTime === "roughtime" ? quorumServers(roughtime) : [];
   return async (signal, old = false) => {
     const [{ establishKeys }, { certificateTime }] = await Promise.all([import("../nts/client.ts"), import("../nts/certtime.ts")]);
-    const known = { synchronised: synchronised() };
-    const roughtimeMs = certTime === "roughtime" && !known.synchronised ? await timeByRoughtime(host, roughtime, signal) : undefined;
-    const time = certificateTime(certTime, { ...known, roughtimeMs });
+    const known = clock();
+    const roughtimeMs = certTime === "roughtime" && !known.synchronised ? await quorumTime(host, servers, signal) : undefined;
+    const time = certificateTime(certTime, { ...known, roughtimeMs, savedMs, hostMs: msOf(host.clock.now()) });
     const tls = async () => ownTls(host, (await import("../tls/connect.ts")).connectTls);
     const request = { ...asked, time, tls, signal, host: source.host, kePort: source.port, source: source.text };
     let refusal: unknown;
@@ -64,6 +67,9 @@ export function keyEstablishment(host: Host, source: Source, options: NtsOptions
   };
 }
 
+/** Who asks once has no clock that follows anybody. */
+const unsynchronised = (): Pick<KnownTime, "synchronised" | "clockMs"> => ({ synchronised: false });
+
 const NTPV4 = 0;
 const NTPV5_DRAFT = 0x8001;
 
@@ -78,18 +84,11 @@ function offers(version: SourceVersion, old: boolean): { protocols?: number[]; d
 
 /** escapement's own TLS, with what it needs of the host. */
 function ownTls(host: Host, connect: typeof connectTls): TlsOver {
-  return (tcp, options) => connect(tcp, options, (bytes) => host.random(bytes), () => Number(host.clock.now() / 1_000_000n));
+  return (tcp, options) => connect(tcp, options, (bytes) => host.random(bytes), () => msOf(host.clock.now()));
 }
 
-/** The middle of the bounds that a majority of Roughtime servers agrees on, ms since 1970. */
-async function timeByRoughtime(host: Host, sources: readonly string[], signal: AbortSignal): Promise<number> {
-  const { bootstrapTime } = await import("../roughtime/bootstrap.ts");
-  const servers = sources.map((text) => {
-    const { host: name, port, publicKey = new Uint8Array(0) } = parseSource(text, { roughtime: true });
-    return { name: text, publicKey, addresses: [{ protocol: "udp" as const, host: name, port }, { protocol: "tcp" as const, host: name, port }] };
-  });
-  const { low, high } = await bootstrapTime(host, servers, { signal });
-  return (low + high) / 2;
+function msOf(ns: bigint): number {
+  return Number(ns / 1_000_000n);
 }
 
 export class KeyRing {

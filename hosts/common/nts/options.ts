@@ -5,10 +5,13 @@
  * @module
  */
 
+import type { RoughtimeServerEntry } from "../roughtime/client.ts";
 import type { PostQuantum } from "../stream.ts";
 
 /** Which time certificates are judged by; docs/nts.md says when which is right. */
-export type CertificateTime = "system" | "until-synced" | "roughtime";
+export type CertificateTime = "system" | "until-synced" | "saved" | "roughtime";
+/** A Roughtime server: `roughtime:HOST[:PORT]#KEY`, or as a list has it (`parseServerList()` of "escapement/roughtime"). */
+export type RoughtimeChoice = string | RoughtimeServerEntry;
 
 export interface NtsOptions {
   /** Trusted roots, PEM. Default the runtime's own. */
@@ -21,8 +24,10 @@ export interface NtsOptions {
   aeads?: readonly number[];
   /** Default "system". */
   certTime?: CertificateTime;
-  /** For `certTime: "roughtime"`: three or more servers, `roughtime:HOST[:PORT]#KEY` each. */
-  roughtime?: readonly string[];
+  /** For `certTime: "roughtime"`: three servers or more. */
+  roughtime?: readonly RoughtimeChoice[];
+  /** For `certTime: "saved"`: a time that is known to have passed, ms since 1970. */
+  savedMs?: number;
   /** Is given lines in the NSS key log format, for debugging. Whoever has them can read the connection. */
   keyLog?: (line: string) => void;
 }
