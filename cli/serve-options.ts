@@ -25,6 +25,7 @@ export const FEATURES_HELP = `  --keys FILE        symmetric keys, a line each: 
   --client-log       keep a log of clients
   --control          answer ntpq on loopback
   --smear            smear leap seconds over a day
+  --ut1-offset S     UT1 − UTC, -1..1 s, for clients of NTPv5 that ask for UT1 (a negative one as --ut1-offset=-0.1)
   --leap-file FILE   leap-seconds.list: announce leap seconds, tell TAI; read anew on SIGHUP and when it changes`;
 
 export const FEATURES = {
@@ -41,6 +42,7 @@ export const FEATURES = {
   "client-log": { type: "boolean" },
   control: { type: "boolean" },
   smear: { type: "boolean" },
+  "ut1-offset": { type: "string" },
 } as const;
 
 /** What was given. */
@@ -58,6 +60,7 @@ export interface FeatureValues {
   readonly "client-log"?: boolean | undefined;
   readonly control?: boolean | undefined;
   readonly smear?: boolean | undefined;
+  readonly "ut1-offset"?: string | undefined;
 }
 
 const warn = (message: string) => console.error(`escapement: ${message}`);
@@ -69,6 +72,7 @@ export async function featureOptions(values: FeatureValues): Promise<Partial<Ser
   const { interleaved, control, smear, "client-log": clientLog, "rate-limit": limit, keys } = values;
   const access = accessRules(values);
   const nts = await ntsOptions(values);
+  const ut1Offset = numberOption("ut1-offset", values["ut1-offset"], { min: -1, max: 1 });
   return {
     ...(access && { access }),
     ...(limit !== undefined && { rateLimit: rateLimitOption(limit) }),
@@ -76,6 +80,7 @@ export async function featureOptions(values: FeatureValues): Promise<Partial<Ser
     ...(clientLog && { clientLog }),
     ...(control && { control }),
     ...(smear && { smear }),
+    ...(ut1Offset !== undefined && { ut1Offset }),
     ...(keys !== undefined && { keys: await keysOf(keys) }),
     ...(nts && { nts }),
   };

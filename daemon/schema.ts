@@ -114,6 +114,7 @@ export const KEYS: Keys = {
       control: { kind: "flag" },
       smear: { kind: "flag" },
       "leap-file": PATH,
+      "ut1-offset": { kind: "number", min: -1, max: 1, unit: "s" },
       keys: PATH,
       user: { kind: "text", wrong: (text) => (/^[\w.-]+$/.test(text) ? undefined : `expected the name of a user, got ${shown(text)}`) },
       metrics: { kind: "table", keys: { address: { kind: "text", wrong: wrongAddress }, port: PORT } },

@@ -154,7 +154,7 @@ async function runThread(port: MessagePort, { observe, server: serving, virtual 
     if ("snapshot" in message) {
       snapshot = message.snapshot;
       snapshotAt = performance.now();
-      server?.update(serverUpdate(snapshot.served, leaps));
+      server?.update(serverUpdate(snapshot.served, serving, leaps));
     } else if ("reading" in message) {
       reading = message.reading;
     } else {
@@ -207,6 +207,7 @@ function serverReport(topic: string, server: Server | undefined, signing: Signin
   return server ? server.clients().then((clients) => clients.sort((a, b) => a.last - b.last).slice(0, CLIENTS_TOLD)) : null;
 }
 
-function serverUpdate({ stratum, ...rest }: ServedState, leaps: LeapFile | undefined): ServerUpdate {
-  return { ...rest, ...(stratum === undefined ? {} : { stratum }), ...leaps?.known(BigInt(Date.now()) * 1_000_000n) };
+function serverUpdate({ stratum, ...rest }: ServedState, { "ut1-offset": ut1Offset }: ServerSection = {}, leaps?: LeapFile): ServerUpdate {
+  const coming = leaps?.known(BigInt(Date.now()) * 1_000_000n);
+  return { ...rest, ...(ut1Offset === undefined ? {} : { ut1Offset }), ...(stratum === undefined ? {} : { stratum }), ...coming };
 }

@@ -26,6 +26,7 @@ export interface ServerSection {
   readonly control?: boolean;
   readonly smear?: boolean;
   readonly "leap-file"?: string;
+  readonly "ut1-offset"?: number;
   readonly keys?: string;
   readonly user?: string;
   readonly metrics?: { readonly address?: string; readonly port: number };
