@@ -36,6 +36,10 @@ describe("a configuration", () => {
     });
   });
 
+  it("asks for corrections where it is told to", () => {
+    expect(readConfig(`${SOURCE}version = "auto"\ncorrection = true\n`, "f").sources[0]).toMatchObject({ version: "auto", correction: true });
+  });
+
   it("sets every key", () => {
     const text = `
 [[source]]
@@ -178,6 +182,8 @@ describe("an error", () => {
     ["a source's mode that is none", `${SOURCE}mode = "peer"`, '3:8: source[0].mode: expected "client", "symmetric" or "broadcast", got "peer"'],
     ["interleaved in quotes", `${SOURCE}interleaved = "yes"`, '3:15: source[0].interleaved: expected true or false, got "yes"'],
     ["a pool of peers", `${SOURCE}mode = "symmetric"\npool = 2`, '4:1: source[0].pool: expected no "pool" with mode "symmetric", got one'],
+    ["corrections of version 4", `${SOURCE}correction = true`, '3:1: source[0].correction: expected "correction" only with version 5 or "auto", which alone have it'],
+    ["corrections in interleaved mode", `${SOURCE}version = 5\ninterleaved = true\ncorrection = true`, '5:1: source[0].correction: expected "correction" or "interleaved", got both; a correction is about one exchange, an interleaved reply about two'],
     ["interleaved with a peer", `${SOURCE}mode = "symmetric"\ninterleaved = true`, '4:1: source[0].interleaved: expected no "interleaved" with mode "symmetric", got one'],
     ["polls of who is not polled", `${SOURCE}mode = "broadcast"\nmin-poll = 6`, '4:1: source[0].min-poll: expected no "min-poll" with mode "broadcast", got one'],
     ["listening to who is asked", `${SOURCE}listen = { port = 1123 }`, '3:1: source[0].listen: expected no "listen" with mode "client", got one'],

@@ -153,6 +153,7 @@ interface RawSource {
   readonly "max-poll"?: number;
   readonly mode?: SourceMode;
   readonly interleaved?: boolean;
+  readonly correction?: boolean;
   readonly listen?: ListenOptions;
   readonly key?: string;
   readonly nts?: {
@@ -191,12 +192,17 @@ function modeContradictions(source: RawSource, index: number): Fault[] {
   const { mode = "client", listen } = source;
   const useless: Record<SourceMode, readonly (keyof RawSource)[]> = {
     client: ["listen"],
-    symmetric: ["pool", "interleaved", "listen"],
-    broadcast: ["pool", "interleaved", "min-poll", "max-poll"],
+    symmetric: ["pool", "interleaved", "correction", "listen"],
+    broadcast: ["pool", "interleaved", "correction", "min-poll", "max-poll"],
   };
   const faults: Fault[] = useless[mode]
     .filter((key) => Object.hasOwn(source, key))
     .map((key) => ({ path: ["source", index, key], about: "key", message: `expected no ${shown(key)} with mode ${shown(mode)}, got one` }));
+  if (mode === "client" && source.correction === true) {
+    const wrong = (message: string) => faults.push({ path: ["source", index, "correction"], about: "key", message });
+    if (source.version !== 5 && source.version !== "auto") wrong('expected "correction" only with version 5 or "auto", which alone have it');
+    if (source.interleaved === true) wrong('expected "correction" or "interleaved", got both; a correction is about one exchange, an interleaved reply about two');
+  }
   if (source.nts && !isNts(source)) {
     faults.push({ path: ["source", index, "nts"], about: "key", message: `expected "nts" only with an address of nts:, got it with ${shown(source.address)}` });
   }
@@ -281,7 +287,7 @@ function complete({ source = [], refclock = [], clock = {}, peering, observe = {
 }
 
 /** A limit given alone moves the other's default out of its way. */
-function sourceOptions({ address, pool, version, "min-poll": least, "max-poll": most, mode, interleaved, listen, key, nts }: RawSource, times: CertificateTimes): ConfiguredSource {
+function sourceOptions({ address, pool, version, "min-poll": least, "max-poll": most, mode, interleaved, correction, listen, key, nts }: RawSource, times: CertificateTimes): ConfiguredSource {
   return {
     ...(key === undefined ? {} : { keyFile: keyFile(key) }),
     ...(nts === undefined ? {} : { nts: ntsOptions(nts, times) }),
@@ -290,6 +296,7 @@ function sourceOptions({ address, pool, version, "min-poll": least, "max-poll": 
     ...(version === undefined ? {} : { version }),
     ...(mode === undefined ? {} : { mode }),
     ...(interleaved === undefined ? {} : { interleaved }),
+    ...(correction === undefined ? {} : { correction }),
     ...(listen === undefined ? {} : { listen }),
     minPoll: least ?? Math.min(DEFAULTS.minPoll, most ?? DEFAULTS.minPoll),
     maxPoll: most ?? Math.max(DEFAULTS.maxPoll, least ?? DEFAULTS.maxPoll),

@@ -57,6 +57,7 @@ export const KEYS: Keys = {
       "max-poll": POLL,
       mode: { kind: "choice", of: ["client", "symmetric", "broadcast"] },
       interleaved: { kind: "flag" },
+      correction: { kind: "flag" },
       key: { kind: "text", wrong: wrongKeyRef },
       nts: {
         kind: "table",
