@@ -87,11 +87,12 @@ export class Association extends Interleaved {
   lastKiss: u32;
   /** Its own index. */
   place: i32;
-  // NTPv5 (v5.ts): 1: version 4 or 5, as the server can; requests until that is thought over; requests of version 5 in a row
-  // without an answer.
+  // NTPv5 (v5.ts): 1: version 4 or 5, as the server can; requests until that is thought over; requests of version 5, and of
+  // version 4, in a row without an answer.
   auto5: u8;
   tries5: u16;
   unanswered5: u8;
+  unanswered4: u8;
   // Its reference identifiers: all are known; it follows us; polls until it is followed again; it is followed.
   known5: u8;
   looped: u8;

@@ -87,9 +87,10 @@ class Pair {
   now = 1n << 40n;
   turn = 1n;
   answers = true;
-  /** Names of drafts that the server does not know; version 4 alone. */
+  /** Names of drafts that the server does not know; version 4 alone; version 5 alone. */
   deaf: string[] = [];
   old = false;
+  young = false;
   requests: Uint8Array[] = [];
 
   constructor(version: 5 | "auto", { serving = false, interleaved = false } = {}) {
@@ -125,7 +126,7 @@ class Pair {
     const request = core.bytes.slice(slot, slot + length);
     this.requests.push(request);
     core.exports.associationSent(0, server.now - seconds(0.01));
-    const silent = !this.answers || (this.old && this.version(request) === 5) || this.deaf.some((draft) => Buffer.from(request).includes(draft));
+    const silent = !this.answers || (this.old && this.version(request) === 5) || (this.young && this.version(request) === 4) || this.deaf.some((draft) => Buffer.from(request).includes(draft));
     let { reply } = silent ? { reply: new Uint8Array(0) } : server.ask(undefined, request);
     if (reply.length === 0) return 0;
     // Who knows version 4 alone knows no mark.
@@ -196,9 +197,50 @@ describe("a source of version \"auto\"", () => {
     pair.polls(2);
     pair.answers = false;
     pair.polls(40);
-    expect(pair.version()).toBe(4);
+    // Four of version 4, two of version 5, and so on; never one of them for ever.
+    expect(pair.versions.slice(-12).sort().join("")).toBe("444444445555");
     pair.answers = true;
     expect(pair.poll() & HEARD).toBe(HEARD);
+  });
+
+  it("that speaks version 5 alone is found, and stays found", () => {
+    const pair = new Pair("auto");
+    pair.young = true;
+    pair.polls(20);
+    expect(pair.versions).toEqual([4, 4, 4, 4, ...new Array<number>(16).fill(5)]);
+    expect(pair.polls(10).map((actions) => actions & HEARD)).toEqual(new Array(10).fill(HEARD));
+  });
+
+  it("that speaks now this and now that, or names drafts nobody knows, is heard again within six requests of each change", () => {
+    const pair = new Pair("auto");
+    const kinds: [old: boolean, young: boolean, deaf: string[]][] = [
+      [false, false, []], [true, false, []], [false, true, []], [false, true, ["ntpv5-09"]], [true, false, ["ntpv5-08"]], [false, false, ["ntpv5-09", "ntpv5-08"]], [false, true, ["ntpv5-08"]], [false, false, []],
+    ];
+    for (const [old, young, deaf] of [...kinds, ...kinds.toReversed(), ...kinds]) {
+      Object.assign(pair, { old, young, deaf });
+      const heard = pair.polls(40).map((actions) => (actions & HEARD) !== 0);
+      expect(heard.indexOf(true), `${old} ${young} ${deaf}`).toBeLessThanOrEqual(6);
+      expect(heard.slice(8), `${old} ${young} ${deaf}`).toEqual(new Array(32).fill(true));
+    }
+  });
+
+  it("of which each request may or may not be heard is never left for long in a version that it does not speak", () => {
+    let seed = 7;
+    const chance = () => ((seed = (seed * 1103515245 + 12345) & 0x7fffffff) / 0x7fffffff);
+    for (let round = 0; round < 40; round++) {
+      const pair = new Pair("auto");
+      for (let change = 0; change < 12; change++) {
+        const kind = Math.floor(chance() * 3);
+        Object.assign(pair, { old: kind === 1, young: kind === 2 });
+        // A third of all packets is lost for a while, then none.
+        for (let poll = 0; poll < 10; poll++) {
+          pair.answers = chance() > 1 / 3;
+          pair.poll();
+        }
+        pair.answers = true;
+        expect(pair.polls(8).some((actions) => (actions & HEARD) !== 0)).toBe(true);
+      }
+    }
   });
 });
 

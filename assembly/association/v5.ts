@@ -10,6 +10,8 @@
  *          │        ▼                                ▼
  *          └── 256 polls ── version 4, plain ◀───────┘
  *
+ * Four of version 4 without an answer are followed by two of version 5, and so on: a server may speak nothing else, or no more.
+ *
  * **Version 5** alone is never left; each unanswered request is followed by one that names the next draft.
  *
  * **Reference identifiers** are asked for where we are a server ourselves, a chunk with each poll, round and round. Until all of
@@ -39,6 +41,8 @@ const MARKED_TRIES: u16 = 8;
 const PLAIN_POLLS: u16 = 256;
 /** Unanswered requests of version 5 after which "auto" is version 4 again: one for each draft. */
 const PATIENCE: u8 = 2;
+/** Unanswered requests of version 4 after which "auto" looks whether the server speaks version 5 alone. */
+const PATIENCE_OLD: u8 = 4;
 /** Minimum polls beyond these are not followed: 9 hours, 36 hours where the server is authenticated. */
 const POLL_CAP: i32 = 15;
 const POLL_CAP_AUTHENTICATED: i32 = 17;
@@ -62,6 +66,7 @@ function addressIdOf(index: i32): usize {
 export function associationVersion5(index: i32, auto: bool, serving: bool): void {
   const association = associationAt(index);
   association.auto5 = auto ? 1 : 0;
+  association.unanswered4 = 0;
   association.tries5 = MARKED_TRIES;
   association.marked = auto ? 1 : 0;
   association.version = auto ? 4 : <u8>VERSION_5;
@@ -116,12 +121,25 @@ export function isFollowed5(association: Association): bool {
 export function version5Request(association: Association, unanswered: bool): void {
   if (<i32>association.version == VERSION_5) {
     if (unanswered) lost(association);
-  } else if (association.auto5 && association.tries5 > 0) {
+    return;
+  }
+  if (!association.auto5) return;
+  if (unanswered) association.unanswered4 += 1;
+  if (association.unanswered4 >= PATIENCE_OLD) return begin5(association);
+  if (association.tries5 > 0) {
     association.tries5 -= 1;
     if (association.tries5 > 0) return;
     association.tries5 = association.marked ? PLAIN_POLLS : MARKED_TRIES;
     association.marked = association.marked ? 0 : 1;
   }
+}
+
+/** The next requests are of version 5. */
+function begin5(association: Association): void {
+  association.version = <u8>VERSION_5;
+  association.unanswered5 = 0;
+  association.unanswered4 = 0;
+  interleaveForget(association);
 }
 
 function lost(association: Association): void {
@@ -137,10 +155,8 @@ function lost(association: Association): void {
 /** An answer came, whatever it says: how often may be asked, which version is next, whom the server follows. */
 export function version5Answered(association: Association, sample: Sample, random: u64): void {
   if (<i32>sample.version != VERSION_5) {
-    if (sample.markReturned == 0 || association.auto5 == 0) return;
-    association.version = <u8>VERSION_5;
-    association.unanswered5 = 0;
-    interleaveForget(association);
+    association.unanswered4 = 0;
+    if (sample.markReturned != 0 && association.auto5 != 0) begin5(association);
     return;
   }
   association.unanswered5 = 0;
