@@ -16,6 +16,7 @@ const COMMANDS: Record<string, { summary: string; load: () => Promise<{ run: Com
   query: { summary: "ask servers for the time and judge their answers", load: () => import("./query.ts") },
   serve: { summary: "answer NTP requests in the foreground", load: () => import("./serve.ts") },
   relay: { summary: "carry requests for the time out of WebSockets, for browsers and Workers", load: () => import("./relay.ts") },
+  roughtime: { summary: "find the time that Roughtime servers of a list agree on, and who lies", load: () => import("./roughtime.ts") },
   "roughtime-key": { summary: "make the keys of a Roughtime server", load: () => import("./roughtime-key.ts") },
   daemon: { summary: "keep the clock by the sources of a configuration", load: () => import("./daemon.ts") },
   check: { summary: "check a configuration of the daemon", load: () => import("./check.ts") },

@@ -7,7 +7,9 @@ import path from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { judgeReport } from "../hosts/common/roughtime/report.ts";
 import { eventually, freshDirectory } from "../tests/support/peers.ts";
+import { ownServer, tcpHost, type OwnServer } from "../tests/support/roughtime.ts";
 
 const COMMAND = fileURLToPath(new URL("../dist/cli/main.js", import.meta.url));
 const built = existsSync(COMMAND);
@@ -47,6 +49,51 @@ async function serving(...options: string[]) {
   };
   return { child, roughtime, port: roughtime[0]!.port, stop, said: () => stderr };
 }
+
+describe.skipIf(!built)("roughtime --list", () => {
+  let honest: OwnServer[];
+  let liar: OwnServer;
+  beforeAll(async () => {
+    const host = await tcpHost();
+    honest = await Promise.all(["one", "two", "three"].map((name) => ownServer(host, { name })));
+    liar = await ownServer(host, { name: "liar", ahead: 3600 });
+  });
+  afterAll(() => Promise.all([...honest, liar].map((server) => server[Symbol.asyncDispose]())));
+
+  function listOf(...servers: OwnServer[]): string {
+    const file = at(`list-${servers.map(({ entry }) => entry.name).join("-")}.json`);
+    writeFileSync(file, JSON.stringify({ servers: servers.map(({ entry }) => ({
+      name: entry.name, version: 1, publicKeyType: "ed25519", publicKey: Buffer.from(entry.publicKey).toString("base64"),
+      addresses: entry.addresses.map(({ protocol, host, port }) => ({ protocol, address: `${host}:${port}` })),
+    })) }));
+    return file;
+  }
+
+  it("says where the present lies, by servers that agree", async () => {
+    const { status, stdout } = await escapement("roughtime", "--list", listOf(...honest));
+    expect([status, stdout]).toEqual([0, expect.stringContaining("3 of 3 servers agree: the present is between")]);
+    expect(stdout.match(/^(one|two|three): \d{4}-\d\d-\d\dT[\d:]+Z ± 3/gm)).toHaveLength(6);
+    const json = JSON.parse((await escapement("roughtime", "--list", listOf(...honest), "--json")).stdout) as { bounds: { low: string; high: string }; contradictions: unknown[] };
+    expect(Date.parse(json.bounds.low)).toBeLessThan(Date.now());
+    expect(Date.parse(json.bounds.high)).toBeGreaterThan(Date.now() - 20_000);
+    expect(json.contradictions).toEqual([]);
+  });
+
+  it("finds the time past a liar, its exit status 1, and keeps the proof", async () => {
+    const proof = at("proof.json");
+    const { status, stdout } = await escapement("roughtime", "--list", listOf(honest[0]!, liar, honest[1]!), "--report", proof);
+    expect([status, stdout]).toEqual([1, expect.stringMatching(/2 of 3 servers agree[^]*Somebody lied/)]);
+    expect(judgeReport(JSON.parse(readFileSync(proof, "utf8"))).problems).toEqual([]);
+    // The next client of NTS can do with the same list.
+    expect((await escapement("query", "--cert-time", "roughtime", "--roughtime-list", listOf(honest[0]!, liar, honest[1]!), "--timeout", "0.2", "192.0.2.1")).status).toBe(1);
+  });
+
+  it("of too few servers, or without a list, is wrong usage", async () => {
+    expect((await escapement("roughtime", "--list", listOf(honest[0]!, honest[1]!)))).toMatchObject({ status: 2, stderr: expect.stringContaining("expected 3 Roughtime servers or more, got 2") });
+    expect((await escapement("roughtime"))).toMatchObject({ status: 2, stderr: expect.stringContaining("--list FILE") });
+    expect((await escapement("query", "--roughtime-list", listOf(...honest), "192.0.2.1"))).toMatchObject({ status: 2, stderr: expect.stringContaining("--cert-time roughtime") });
+  });
+});
 
 describe.skipIf(!built)("roughtime-key", () => {
   let publicKey: string;
