@@ -9,7 +9,7 @@
  * soon as others keep it within 0.4 s. A coarse clock nearer than 0.1 s to the middle between two seconds numbers nothing.
  *
  * Refuses to repair a coarse clock that is wrong all the time: its `offset` MUST be set so that it is right within 0.4 s.
- * Tested in refclock.test.ts and tests/simulation/refclock.test.ts.
+ * Tested in tests/simulation/refclock.test.ts and hosts/common/client/refclock-runner.test.ts.
  */
 
 import { Refclock, SAMPLE_AMBIGUOUS, SAMPLE_UNFIT, SAMPLE_UNNUMBERED, keepReading, nearestSecond, readingBack, refclockAt, refuseReading } from "./refclock";

@@ -46,14 +46,31 @@ describe("a card's stamp", () => {
   it("is told in terms of the system's clock", () => {
     const { card, cards, told } = bench();
     const other = kernel(card.systemNs);
-    expect(cards.judge({ device: INDEX, stampNs: card.systemNs + AHEAD - 4000n, other, direction: "received" })).toBe(card.systemNs - 4000n);
-    expect(cards.judge({ device: INDEX, stampNs: card.systemNs + AHEAD + 2500n, other, direction: "sent" })).toBe(card.systemNs + 2500n);
+    expect(cards.judge({ device: INDEX, frame: 0, stampNs: card.systemNs + AHEAD - 4000n, other, direction: "received" })).toBe(card.systemNs - 4000n);
+    expect(cards.judge({ device: INDEX, frame: 0, stampNs: card.systemNs + AHEAD + 2500n, other, direction: "sent" })).toBe(card.systemNs + 2500n);
     expect([told, cards.any, cards.has(INDEX), cards.has(1)]).toEqual([[], true, true, false]);
+  });
+
+  it.each([
+    [10_000, 90, 75n],
+    [100_000, 90, 8n],
+    [1000, 90, 752n],
+    [100, 64, 5440n],
+    [undefined, 90, 0n],
+    [0, 90, 0n],
+    [0xffff, 90, 0n],
+    [0xffffffff, 90, 0n],
+    [1000, 0, 0n],
+  ])("of what was received is the end of its frame: at %s Mbit/s, %i octets and four more", (speed, frame, ns) => {
+    const { card, cards } = bench(speed === undefined ? {} : { speed });
+    const stamp = { device: INDEX, frame, stampNs: card.systemNs + AHEAD, other: kernel(card.systemNs + 20_000n) };
+    expect(cards.judge({ ...stamp, direction: "received" })).toBe(card.systemNs + ns);
+    expect(cards.judge({ ...stamp, other: kernel(card.systemNs), direction: "sent" })).toBe(card.systemNs);
   });
 
   it("that comes with no interface is the only card's, and nobody's where there are two", () => {
     const { card, cards } = bench();
-    const stamp = { device: 0, stampNs: card.systemNs + AHEAD, other: kernel(card.systemNs), direction: "received" } as const;
+    const stamp = { device: 0, frame: 0, stampNs: card.systemNs + AHEAD, other: kernel(card.systemNs), direction: "received" } as const;
     expect(cards.judge(stamp)).toBe(card.systemNs);
     // eth1 is the same card by another name.
     const open: OpenCards = new Map();
@@ -65,7 +82,7 @@ describe("a card's stamp", () => {
 
   it("is converted by a reading that is fresh, however the clocks have run since", () => {
     const { card, cards, pass } = bench();
-    const judge = () => cards.judge({ device: INDEX, stampNs: card.systemNs + (card.options.ahead), other: kernel(card.systemNs), direction: "received" });
+    const judge = () => cards.judge({ device: INDEX, frame: 0, stampNs: card.systemNs + (card.options.ahead), other: kernel(card.systemNs), direction: "received" });
     expect(judge()).toBe(card.systemNs);
     expect(judge()).toBe(card.systemNs);
     expect(card.read).toBe(1);
@@ -83,7 +100,7 @@ describe("a card's stamp", () => {
     ["sent long after the kernel handed it over", "sent", 60_000_000n],
   ] as const)("is refused where it would have been %s", (_, direction, off) => {
     const { card, cards, told } = bench();
-    const stamp = { device: INDEX, stampNs: card.systemNs + AHEAD + off, other: kernel(card.systemNs), direction };
+    const stamp = { device: INDEX, frame: 0, stampNs: card.systemNs + AHEAD + off, other: kernel(card.systemNs), direction };
     expect([cards.judge(stamp), cards.judge(stamp)]).toEqual([undefined, undefined]);
     expect(told).toEqual([`eth0 gave a stamp of what was ${direction} that does not fit the kernel's`]);
     // What fits is taken again.
@@ -92,21 +109,21 @@ describe("a card's stamp", () => {
 
   it("may lie as far as a second from the process' own, which is late where there is no other", () => {
     const { card, cards, told } = bench();
-    const judge = (off: bigint) => cards.judge({ device: INDEX, stampNs: card.systemNs + AHEAD + off, other: { sentNs: card.systemNs, stamp: "user" }, direction: "received" });
+    const judge = (off: bigint) => cards.judge({ device: INDEX, frame: 0, stampNs: card.systemNs + AHEAD + off, other: { sentNs: card.systemNs, stamp: "user" }, direction: "received" });
     expect([judge(-900_000_000n), judge(-1_100_000_000n)]).toEqual([card.systemNs - 900_000_000n, undefined]);
     expect(told).toEqual(["eth0 gave a stamp of what was received that does not fit the process'"]);
   });
 
   it("by a clock that was stepped is refused: it is seconds away from the reading", () => {
     const { card, cards, told } = bench();
-    const stale = { device: INDEX, stampNs: card.systemNs, other: kernel(card.systemNs), direction: "sent" } as const;
+    const stale = { device: INDEX, frame: 0, stampNs: card.systemNs, other: kernel(card.systemNs), direction: "sent" } as const;
     expect(cards.judge(stale)).toBeUndefined();
     expect(told).toEqual(["eth0 gave a stamp that is more than 2 s away from its clock"]);
   });
 
   it("is refused while its clock cannot be read, and why is told once", () => {
     const { card, cards, told, pass } = bench();
-    const stamp = () => ({ device: INDEX, stampNs: card.systemNs + AHEAD, other: kernel(card.systemNs), direction: "sent" }) as const;
+    const stamp = () => ({ device: INDEX, frame: 0, stampNs: card.systemNs + AHEAD, other: kernel(card.systemNs), direction: "sent" }) as const;
     expect(cards.judge(stamp())).toBe(card.systemNs);
     card.open_.clear();
     pass(60);
@@ -137,7 +154,7 @@ describe("why software stamps have to do", () => {
     const { card, cards, told } = bench();
     for (let i = 0; i < 7; i++) cards.unstamped(INDEX);
     // One stamp, and it counts anew.
-    cards.judge({ device: INDEX, stampNs: card.systemNs + AHEAD, other: kernel(card.systemNs), direction: "received" });
+    cards.judge({ device: INDEX, frame: 0, stampNs: card.systemNs + AHEAD, other: kernel(card.systemNs), direction: "received" });
     for (let i = 0; i < 7; i++) cards.unstamped(INDEX);
     expect(told).toEqual([]);
     for (let i = 0; i < 20; i++) cards.unstamped(INDEX);

@@ -12,6 +12,7 @@
  * The layouts, octets of each field:
  *
  *   ethtool_ts_info 44           0 u32 cmd  4 u32 so_timestamping  8 i32 phc_index  12 u32 tx_types  28 u32 rx_filters
+ *   ethtool_cmd 44               0 u32 cmd  12 u16 speed  28 u16 its upper half, Mbit/s
  *   hwtstamp_config 12           0 i32 flags  4 i32 tx_type  8 i32 rx_filter
  *   ptp_clock_time 16            0 i64 s  8 u32 ns
  *   ptp_sys_offset 832           0 u32 n  16 times[51]: system, card, system, card, …, system
@@ -32,6 +33,7 @@ import { CLOCK_REALTIME, SOF_TIMESTAMPING_RAW_HARDWARE, SOF_TIMESTAMPING_RX_HARD
 export const SIOCETHTOOL = 0x8946;
 export const SIOCSHWTSTAMP = 0x89b0;
 export const SIOCGHWTSTAMP = 0x89b1;
+export const ETHTOOL_GSET = 0x1;
 export const ETHTOOL_GET_TS_INFO = 0x41;
 export const HWTSTAMP_TX_OFF = 0;
 export const HWTSTAMP_TX_ON = 1;
@@ -42,6 +44,7 @@ export const PTP_SYS_OFFSET = 0x43403d05;
 export const PTP_SYS_OFFSET_PRECISE = 0xc0403d08;
 export const PTP_SYS_OFFSET_EXTENDED = 0xc4c03d09;
 export const TS_INFO = { size: 44, cmd: 0, so_timestamping: 4, phc_index: 8, tx_types: 12, rx_filters: 28 } as const;
+export const LINK = { size: 44, cmd: 0, speed: 12, speed_hi: 28 } as const;
 export const CONFIG = { size: 12, flags: 0, tx_type: 4, rx_filter: 8 } as const;
 export const PTP_TIME = { size: 16, sec: 0, nsec: 8 } as const;
 export const SYS_OFFSET = { size: 832, n_samples: 0, ts: 16 } as const;
@@ -141,6 +144,21 @@ function stampsAlready(layer: DeviceLayer, name: string, filter: number): boolea
   }
   const present = viewOf(data).getInt32(CONFIG.rx_filter, true);
   return viewOf(data).getInt32(CONFIG.tx_type, true) === HWTSTAMP_TX_ON && (present === filter || present === HWTSTAMP_FILTER_ALL);
+}
+
+/** Bits a second of an interface's link; undefined where it is not told, or down. Never throws. */
+export function linkSpeed(layer: DeviceLayer, name: string): number | undefined {
+  const data = new Uint8Array(LINK.size);
+  viewOf(data).setUint32(LINK.cmd, ETHTOOL_GSET, true);
+  try {
+    layer.interfaceIoctl(SIOCETHTOOL, name, data);
+  } catch {
+    return undefined;
+  }
+  const [low, high] = [viewOf(data).getUint16(LINK.speed, true), viewOf(data).getUint16(LINK.speed_hi, true)];
+  // SPEED_UNKNOWN is -1, in 16 bits of old drivers.
+  const unknown = (low === 0 && high === 0) || (low === 0xffff && (high === 0 || high === 0xffff));
+  return unknown ? undefined : (high * 0x1_0000 + low) * 1e6;
 }
 
 /** What can be told of a card without changing it. Never throws. */

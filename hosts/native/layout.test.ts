@@ -81,6 +81,7 @@ describe.skipIf(printed === undefined)("the system's headers agree", () => {
       stampNs: 1_700_000_000_123_456_789n,
       hardwareNs: 1_700_000_037_000_000_005n,
       device: 3,
+      frame: 90,
       error: { errno: 42, stampOf: 77 },
     });
   });

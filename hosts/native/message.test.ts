@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { readControls } from "./message.ts";
 
-const NOTHING = { stampNs: undefined, hardwareNs: undefined, device: 0, error: undefined };
+const NOTHING = { stampNs: undefined, hardwareNs: undefined, device: 0, frame: 0, error: undefined };
 
 /** One control message, padded to 8. */
 function control(level: number, type: number, data: Uint8Array): Uint8Array {
@@ -67,7 +67,7 @@ describe("control messages", () => {
     expect(read(both, four)).toEqual({ ...NOTHING, stampNs: 5_000_000_006n, hardwareNs: 42_000_000_000n, device: 7 });
     expect(read(six, both).device).toBe(9);
     const stamper = control(1, 58, Uint8Array.of(3, 0, 0, 0, 90, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0));
-    expect([read(four, stamper).device, read(stamper, four).device]).toEqual([3, 3]);
+    expect([read(four, stamper), read(stamper, four)]).toEqual([{ ...NOTHING, device: 3, frame: 90 }, { ...NOTHING, device: 3, frame: 90 }]);
     // A driver that does not tell.
     stamper[16] = 0;
     expect(read(stamper, four).device).toBe(7);

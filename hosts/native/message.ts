@@ -13,6 +13,7 @@
  *
  *     scm_ts_pktinfo (16)                       in_pktinfo (12): 0 i32 interface
  *      0  u32  interface, 0: not told            in6_pktinfo (20): 16 u32 interface
+ *      4  u32  octets with the link's header
  *
  *     sock_extended_err (16)
  *      0  u32  errno: ENOMSG for a transmit stamp, else what went wrong
@@ -70,6 +71,8 @@ export interface Controls {
   readonly hardwareNs: bigint | undefined;
   /** Index of the interface that the datagram passed; 0: not told. */
   readonly device: number;
+  /** Octets of the frame that a card stamped, its check sequence left out; 0: not told. */
+  readonly frame: number;
   readonly error: ExtendedError | undefined;
 }
 
@@ -128,6 +131,7 @@ export function readControls(view: DataView, offset: number, length: number): Co
   let error: ExtendedError | undefined;
   // The second is the one that the socket sees: a bond or a VLAN above the card that took the stamp.
   let stamper = 0;
+  let frame = 0;
   let device = 0;
   const end = offset + length;
   for (let at = offset; at + 16 <= end; ) {
@@ -140,6 +144,7 @@ export function readControls(view: DataView, offset: number, length: number): Co
       hardwareNs = readTimespec(view, at + 16 + 32);
     } else if (level === SOL_SOCKET && type === SCM_TIMESTAMPING_PKTINFO && size >= 16 + 16) {
       stamper = view.getUint32(at + 16, true);
+      frame = view.getUint32(at + 16 + 4, true);
     } else if (level === SOL_IP && type === IP_PKTINFO && size >= 16 + 12) {
       device = view.getUint32(at + 16, true);
     } else if (level === SOL_IPV6 && type === IPV6_PKTINFO && size >= 16 + 20) {
@@ -149,7 +154,7 @@ export function readControls(view: DataView, offset: number, length: number): Co
     }
     at += (size + 7) & ~7;
   }
-  return { stampNs, hardwareNs, device: stamper || device, error };
+  return { stampNs, hardwareNs, device: stamper || device, frame, error };
 }
 
 function isReceivedError(level: number, type: number): boolean {

@@ -295,11 +295,11 @@ class NativeUdpSocket implements UdpSocket {
   }
 
   /** A transmit stamp: the kernel's, or the card's. */
-  #sentAt(id: number, { stampNs, hardwareNs, device }: Controls): void {
+  #sentAt(id: number, { stampNs, hardwareNs, device, frame }: Controls): void {
     const cards = this.#cards;
     if (stampNs !== undefined) this.#transmit.arrived(id, stampNs, cards?.has(device));
     if (hardwareNs === undefined || !cards) return;
-    this.#transmit.arrivedFromCard(id, (other) => cards.judge({ device, stampNs: hardwareNs, other, direction: "sent" }));
+    this.#transmit.arrivedFromCard(id, (other) => cards.judge({ device, stampNs: hardwareNs, frame, other, direction: "sent" }));
   }
 
   /** In a microtask: the error may have been found inside send(), which the handler must not enter again. */
@@ -319,8 +319,8 @@ class NativeUdpSocket implements UdpSocket {
 }
 
 /** When the card says that a datagram came; undefined where it does not, or is not believed. */
-function receivedByCard(cards: Cards, { hardwareNs, device }: Controls, other: SendStamp): bigint | undefined {
-  if (hardwareNs !== undefined) return cards.judge({ device, stampNs: hardwareNs, other, direction: "received" });
+function receivedByCard(cards: Cards, { hardwareNs, device, frame }: Controls, other: SendStamp): bigint | undefined {
+  if (hardwareNs !== undefined) return cards.judge({ device, stampNs: hardwareNs, frame, other, direction: "received" });
   cards.unstamped(device);
   return undefined;
 }

@@ -27,6 +27,7 @@ const OFFSETS: Layouts = {
   "struct pps_kparams": { ...pps.KPARAMS },
   "struct pps_ktime": { ...pps.KTIME },
   "struct ethtool_ts_info": { ...hardware.TS_INFO },
+  "struct ethtool_cmd": { ...hardware.LINK },
   "struct hwtstamp_config": { ...hardware.CONFIG },
   "struct ptp_clock_time": { ...hardware.PTP_TIME },
   "struct ptp_sys_offset": { ...hardware.SYS_OFFSET },

@@ -12,6 +12,7 @@ import * as hw from "../../hosts/native/hardware.ts";
 import { SOF_TIMESTAMPING_RAW_HARDWARE, SOF_TIMESTAMPING_RX_HARDWARE, SOF_TIMESTAMPING_TX_HARDWARE } from "../../hosts/native/linux.ts";
 
 const ENODEV = 19;
+const EOPNOTSUPP = 95;
 const ENOTTY = 25;
 
 export interface CardOptions {
@@ -28,6 +29,8 @@ export interface CardOptions {
   readonly knows?: readonly number[];
   /** The card's clock less the system's, ns. */
   readonly ahead?: bigint;
+  /** Mbit/s of its link; without it nothing is told of that. */
+  readonly speed?: number;
   /** The interface. */
   readonly name?: string;
   /** The system's clock; one that stands still where there is none. */
@@ -37,7 +40,7 @@ export interface CardOptions {
 /** What a card can that stamps in both directions. */
 export const EVERYTHING = SOF_TIMESTAMPING_TX_HARDWARE | SOF_TIMESTAMPING_RX_HARDWARE | SOF_TIMESTAMPING_RAW_HARDWARE;
 
-type Optional = "refuse" | "takes" | "now";
+type Optional = "refuse" | "takes" | "now" | "speed";
 
 export class Card implements DeviceLayer {
   readonly options: Required<Omit<CardOptions, Optional>> & Pick<CardOptions, Optional>;
@@ -90,7 +93,12 @@ export class Card implements DeviceLayer {
     const { can, phc, txTypes, filters, refuse, takes, inForce } = this.options;
     if (name !== this.options.name) throw new SystemError("ioctl", ENODEV, name);
     if (refuse !== undefined) throw new SystemError("ioctl", refuse, name);
-    if (request === hw.SIOCETHTOOL) {
+    if (request === hw.SIOCETHTOOL && view.getUint32(0, true) === hw.ETHTOOL_GSET) {
+      const { speed } = this.options;
+      if (speed === undefined) throw new SystemError("ioctl", EOPNOTSUPP, name);
+      view.setUint16(hw.LINK.speed, speed & 0xffff, true);
+      view.setUint16(hw.LINK.speed_hi, speed >>> 16, true);
+    } else if (request === hw.SIOCETHTOOL) {
       expected(view.getUint32(0, true), hw.ETHTOOL_GET_TS_INFO);
       view.setUint32(hw.TS_INFO.so_timestamping, can, true);
       view.setInt32(hw.TS_INFO.phc_index, phc, true);
