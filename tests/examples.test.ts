@@ -413,7 +413,7 @@ describe("snippets", () => {
     mkdirSync(SNIPPETS, { recursive: true });
   });
 
-  it("have the right types", () => {
+  it("have the right types", { timeout: 120_000 }, () => {
     const files = snippets.map(({ file, code }) => {
       writeFileSync(`${file}.ts`, `${code}\nexport {};\n`);
       return `${file}.ts`;
