@@ -25,7 +25,7 @@ export function installLocked(folder) {
   // Somebody else's, through a link: `npm ci` would empty it under their feet.
   if (existsSync(packages) && lstatSync(packages).isSymbolicLink()) return;
   if (modified(path.join(packages, ".package-lock.json")) >= modified(lock)) return;
-  run(`installing the locked packages in ${folder}`, "npm", ["ci", "--no-audit", "--no-fund", "--prefix", folder]);
+  run(`installing the locked packages${folder === "." ? "" : ` of ${folder}`}`, "npm", ["ci", "--no-audit", "--no-fund", "--prefix", folder]);
 }
 
 function modified(file) {

@@ -10,7 +10,7 @@ import { readFile } from "node:fs/promises";
 import { readKey } from "../daemon/secrets.ts";
 import type { QueryOptions } from "../hosts/common/client/query.ts";
 import type { NtsOptions } from "../hosts/common/nts/options.ts";
-import { UsageError } from "./usage.ts";
+import { UsageError, fileOption } from "./usage.ts";
 
 export const AUTHENTICATION_OPTIONS = {
   key: { type: "string" },
@@ -53,7 +53,7 @@ export async function authentication(values: Values): Promise<Pick<QueryOptions,
 async function keyOption(text: string) {
   const match = /^(.+):(\d+)$/.exec(text);
   if (!match) throw new UsageError(`--key: expected FILE:ID, like /etc/ntp.keys:7, got "${text}"`);
-  return inFile("key", match[1]!, () => readKey(match[1]!, Number(match[2]), (message) => console.error(`escapement: ${message}`)));
+  return fileOption("key", match[1]!, () => readKey(match[1]!, Number(match[2]), (message) => console.error(`escapement: ${message}`)));
 }
 
 async function ntsOptions({ ca, pin, pq, aead, "cert-time": certTime, "roughtime-server": servers = [], "roughtime-list": list, "key-log": keyLog }: Values): Promise<NtsOptions> {
@@ -61,8 +61,8 @@ async function ntsOptions({ ca, pin, pq, aead, "cert-time": certTime, "roughtime
   const roughtime = [...servers, ...(list === undefined ? [] : await listedServers(list))];
   if (roughtime.length > 0 && certTime !== "roughtime") throw new UsageError("--roughtime-server and --roughtime-list: expected --cert-time roughtime beside them");
   return {
-    ...(ca === undefined ? {} : { ca: await inFile("ca", ca, () => readFile(ca, "utf8")) }),
-    ...(pin === undefined ? {} : { pins: pin }),
+    ...(ca === undefined ? {} : { ca: await fileOption("ca", ca, () => readFile(ca, "utf8")) }),
+    ...(pin === undefined ? {} : { pins: pin.map(pinOption) }),
     ...(pq === undefined ? {} : { pq: choice("pq", pq, ["prefer", "require", "off"]) as NonNullable<NtsOptions["pq"]> }),
     ...(aead === undefined ? {} : { aeads: aead.map((number) => Number(choice("aead", number, AEADS))) }),
     ...(certTime === undefined ? {} : { certTime: choice("cert-time", certTime, ["system", "until-synced", "roughtime"]) as NonNullable<NtsOptions["certTime"]> }),
@@ -73,22 +73,18 @@ async function ntsOptions({ ca, pin, pq, aead, "cert-time": certTime, "roughtime
 
 /** Of a server list in RFC 10049's form. */
 async function listedServers(file: string) {
-  const text = await inFile("roughtime-list", file, () => readFile(file, "utf8"));
+  const text = await fileOption("roughtime-list", file, () => readFile(file, "utf8"));
   const { parseServerList } = await import("../hosts/common/roughtime/list.ts");
   return parseServerList(text).servers;
+}
+
+/** A SHA-256 in base64, as it is compared. */
+function pinOption(text: string): string {
+  if (/^[A-Za-z0-9+/]{43}=$/.test(text)) return text;
+  throw new UsageError(`--pin: expected the SHA-256 of a public key in base64 (44 characters), got "${text}"`);
 }
 
 function choice(name: string, text: string, of: readonly string[]): string {
   if (of.includes(text)) return text;
   throw new UsageError(`--${name}: expected ${of.slice(0, -1).join(", ")} or ${of.at(-1)}, got "${text}"`);
-}
-
-async function inFile<T>(option: string, file: string, read: () => Promise<T>): Promise<T> {
-  try {
-    return await read();
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    if (code === "INVALID_ARGUMENT") throw error;
-    throw new UsageError(`--${option}: expected a file that can be read, got "${file}": ${message}`);
-  }
 }

@@ -2,7 +2,8 @@
 /** The command as its users run it: a process from dist, its output and its exit status. @module */
 
 import { execFile, spawn, type ChildProcess } from "node:child_process";
-import { existsSync } from "node:fs";
+import { createSocket, type Socket } from "node:dgram";
+import { existsSync, readFileSync } from "node:fs";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -38,6 +39,9 @@ function json({ stdout }: Finished): Record<string, unknown> {
 let server: Server;
 let refusing: string;
 let good: string;
+/** Takes requests and never answers. */
+let silent: string;
+let deaf: Socket;
 
 beforeAll(async () => {
   server = await serve({ listen: ["127.0.0.1"], port: 0, stratum: 2, refid: "192.0.2.7" });
@@ -45,15 +49,30 @@ beforeAll(async () => {
   const gone = await serve({ listen: ["127.0.0.1"], port: 0 });
   refusing = `127.0.0.1:${gone.addresses[0]?.port}`;
   await gone.close();
+  deaf = createSocket("udp4");
+  await new Promise<void>((resolve) => deaf.bind(0, "127.0.0.1", resolve));
+  silent = `127.0.0.1:${deaf.address().port}`;
 });
 
-afterAll(() => server.close());
+afterAll(async () => {
+  deaf.close();
+  await server.close();
+});
 
 describe.skipIf(!built)("escapement", () => {
   it.each([["--help"], ["-h"], ["help"]])("%s lists the commands on standard output", async (help) => {
     const { status, stdout, stderr } = await escapement(help);
     expect([status, stderr]).toEqual([0, ""]);
     for (const name of ["query", "serve", "demo"]) expect(stdout).toContain(name);
+  });
+
+  it("help COMMAND is COMMAND --help", async () => {
+    expect(await escapement("help", "query")).toEqual(await escapement("query", "--help"));
+  });
+
+  it("--version prints the package's version and nothing else", async () => {
+    const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as { version: string };
+    expect(await escapement("--version")).toEqual({ status: 0, stdout: `${version}\n`, stderr: "" });
   });
 
   it.each(["query", "serve", "demo"])("%s --help explains itself, its exit status 0", async (name) => {
@@ -73,6 +92,17 @@ describe.skipIf(!built)("escapement", () => {
     ["query with a timeout in milliseconds", ["query", "--timeout", "2000", "192.0.2.1"], "0.01..300"],
     ["query in version 6", ["query", "--ntp-version", "6", "192.0.2.1"], "3..5"],
     ["query of what is no source", ["query", "http://example.org"], "expected a source"],
+    ["query with a port that is none", ["query", "192.0.2.1:70000"], "1..65535"],
+    ["query of a service by name", ["query", "192.0.2.1:ntp"], "1..65535"],
+    ["query of an IPv6 address and a port without brackets", ["query", "::1:25123"], "[2001:db8::1]:123"],
+    ["query of an address that is none", ["query", "999.1.1.1"], 'got "999.1.1.1"'],
+    ["query without an option's value", ["query", "192.0.2.1", "--timeout"], "--timeout"],
+    ["query with a pin that is none", ["query", "--pin", "sha256", "nts:192.0.2.1"], 'got "sha256"'],
+    ["query with a key file that is not there", ["query", "--key", "/nowhere/keys:1", "192.0.2.1"], '--key: expected a file that can be read, got "/nowhere/keys"'],
+    ["demo with an unknown option", ["demo", "--frob"], "--frob"],
+    ["help of an unknown command", ["help", "frobnicate"], 'got "frobnicate"'],
+    ["serve with keys that are not there", ["serve", "--keys", "/nowhere/keys"], '--keys: expected a file that can be read, got "/nowhere/keys"'],
+    ["serve with a refid of no stratum", ["serve", "--refid", "GPS"], "expected --stratum with --refid"],
     ["serve with an argument", ["serve", "now"], 'got "now"'],
     ["serve at stratum 16", ["serve", "--stratum", "16"], "1..15"],
     ["serve nowhere", ["serve", "--listen", "here"], "ADDRESS:PORT"],
@@ -116,6 +146,23 @@ describe.skipIf(!built)("escapement query", () => {
     const finished = await escapement("query", refusing, "--json", "--timeout", "2");
     expect(finished.status).toBe(1);
     expect(json(finished)).toMatchObject({ samples: [], consensus: null, errors: [{ code: "UNREACHABLE" }] });
+  });
+
+  it("for people says in the table that it came to nothing, and once below it why", async () => {
+    const { status, stdout } = await escapement("query", refusing, silent, "--timeout", "0.5");
+    expect(status).toBe(1);
+    const lines = stdout.split("\n");
+    expect(lines.find((line) => line.includes(refusing))).toMatch(/ unreachable$/);
+    expect(lines.find((line) => line.includes(silent))).toMatch(/ silent$/);
+    expect(stdout.match(/ECONNREFUSED/g)).toHaveLength(1);
+    expect(stdout).toContain(`${silent}: no answer from "${silent}" within 0.5 s`);
+    expect(stdout).toContain("No agreement: 0 of 2 sources agree");
+  });
+
+  it("of one source that came to nothing does not speak of agreement", async () => {
+    const { stdout } = await escapement("query", refusing);
+    expect(stdout).toContain("No usable answer. The time is not known.");
+    expect(stdout).not.toContain("No agreement");
   });
 
   it("of a name that does not exist has status 1", async () => {
@@ -224,5 +271,11 @@ describe.skipIf(!built)("escapement demo", () => {
     const finished = await escapement("demo", good, "--json");
     expect(finished.status).toBe(0);
     expect(json(finished)).toMatchObject({ samples: [{ source: good }] });
+  });
+
+  it("with options of query passes them on", async () => {
+    const finished = await escapement("demo", "-4", "--ntp-version", "3", good, "--json");
+    expect(finished.status).toBe(0);
+    expect(json(finished)).toMatchObject({ samples: [{ source: good, version: 3 }] });
   });
 });

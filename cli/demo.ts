@@ -13,10 +13,19 @@ import { run as runQuery } from "./query.ts";
 import { sourceTable, verdictText } from "./report.ts";
 import { parse } from "./usage.ts";
 
-const HELP = `usage: escapement demo [--json] [SOURCE...]
+const HELP = `usage: escapement demo [OPTION...]
+       escapement demo [OPTION of query...] SOURCE...
 
 Start seven NTP servers on loopback (four good, one that lies by half a second, one that sends a kiss, one silent), ask
-them all and say who agrees, who lies, and what time it is. With sources it asks those instead.`;
+them all and say who agrees, who lies, and what time it is. With sources it asks those instead, as query does.
+
+  --json  one JSON document on standard output: {agreeing, consensus, entries}
+  --help  this text
+
+Exit status: 0 when a majority agrees (of sources: when one answer is usable), 1 when none does, 2 for wrong usage.`;
+
+/** All other arguments are for `query`. */
+const OWN = new Set(["--json", "--help", "-h"]);
 
 /** A server of the demo and what is special about it. */
 interface Actor {
@@ -46,12 +55,12 @@ const WARM_UP = 0.2;
 const TIMEOUT = 1.2;
 
 export async function run(args: string[]): Promise<number> {
-  const { values, positionals } = parse(args, { json: { type: "boolean" } });
+  if (!args.every((argument) => OWN.has(argument))) return runQuery(args);
+  const { values } = parse(args, { json: { type: "boolean" } });
   if (values.help) {
     console.log(HELP);
     return 0;
   }
-  if (positionals.length > 0) return runQuery([...positionals, ...(values.json ? ["--json"] : [])]);
   const host = await lendHost();
   const servers: Server[] = [];
   let silent: UdpSocket | undefined;

@@ -6,6 +6,7 @@
  * Exit status: 0 done, 1 it did not work out (no usable answer, a port that is taken), 2 wrong usage.
  */
 
+import { readFile } from "node:fs/promises";
 import process from "node:process";
 import { UsageError } from "./usage.ts";
 
@@ -29,14 +30,27 @@ const COMMANDS: Record<string, { summary: string; load: () => Promise<{ run: Com
 };
 
 const HELP = `usage: escapement COMMAND [OPTION...]
+       escapement --version
 
 ${Object.entries(COMMANDS).map(([name, { summary }]) => `  ${name.padEnd(13)} ${summary}`).join("\n")}
 
 escapement COMMAND --help tells more.`;
 
+/** Of the package that this file is in. */
+async function version(): Promise<string> {
+  const text = await readFile(new URL("../../package.json", import.meta.url), "utf8");
+  return (JSON.parse(text) as { version: string }).version;
+}
+
 async function main([name, ...args]: string[]): Promise<number> {
+  const [subject] = args;
+  if (name === "help" && subject !== undefined) return main([subject, "--help"]);
   if (name === "--help" || name === "-h" || name === "help") {
     console.log(HELP);
+    return 0;
+  }
+  if (name === "--version" || name === "-V") {
+    console.log(await version());
     return 0;
   }
   const command = name === undefined ? undefined : Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;

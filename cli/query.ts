@@ -8,7 +8,7 @@
 import { lendHost, survey, type Survey, type SurveyOptions } from "#host";
 import { AUTHENTICATION_OPTIONS, authentication } from "./authentication.ts";
 import { paint } from "./format.ts";
-import { sourceTable, verdictText } from "./report.ts";
+import { errorLines, sourceTable, verdictText } from "./report.ts";
 import { UsageError, numberOption, parse } from "./usage.ts";
 
 const HELP = `usage: escapement query [OPTION...] SOURCE...
@@ -99,8 +99,5 @@ async function print(result: Survey): Promise<void> {
   console.log(sourceTable(result));
   console.log();
   console.log(result.entries.length > 1 || !result.consensus ? verdictText(result, clock.now()) : verdictText(result, clock.now()).split("\n").slice(1).join("\n"));
-  for (const { source, error } of result.entries) {
-    // A silent NTP server says nothing; of a Roughtime server it says why its answers were refused.
-    if (error && (error.code !== "TIMEOUT" || /^roughtime:/i.test(source))) console.log(paint(`${source}: ${error.message}`, "dim"));
-  }
+  for (const line of errorLines(result)) console.log(paint(line, "dim"));
 }

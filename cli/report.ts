@@ -50,11 +50,19 @@ function stamps({ t1, t4 }: { t1: string; t4: string }): string {
   return t1 === t4 ? t1 : `${t1}/${t4}`;
 }
 
+/** In the table a word; {@link errorLines} say it all. */
+const SHORT: Readonly<Record<string, string>> = { TIMEOUT: "silent", DNS: "no address", UNREACHABLE: "unreachable", TLS: "no TLS", NTS_KE: "no keys", UNSUPPORTED: "not supported" };
+
+/** Why sources gave no sample, a line each. */
+export function errorLines({ entries }: Survey): string[] {
+  return entries.flatMap(({ source, error }) => (error ? [`${shortSource(source)}: ${error.message}`] : []));
+}
+
 function why({ verdict, sample, error }: SurveyEntry): string {
   if (verdict === "survivor") return "agrees";
   if (verdict === "falseticker") return "lies: its interval misses the majority's";
   if (verdict === "undecided") return "no majority";
-  if (verdict === "silent") return error?.code === "TIMEOUT" ? "silent" : (error?.message ?? "silent");
+  if (verdict === "silent") return SHORT[error?.code ?? "TIMEOUT"] ?? "failed";
   if (sample?.kiss) return `sends a kiss: ${kissText(sample)}`;
   return sample?.problems().map(({ test, message }) => `${test}: ${message}`).join("; ") ?? "";
 }
@@ -67,6 +75,7 @@ function kissText(sample: Sample): string {
 /** What the sources agree on, and the time with its bound. `readAt` is this host's clock, ns, read just now. */
 export function verdictText({ consensus, entries, agreeing, quorum }: Survey, readAt: bigint): string {
   const liars = entries.filter(({ verdict }) => verdict === "falseticker").map(({ source }) => source);
+  if (!consensus && entries.length === 1) return `${paint("No usable answer", "red")}. The time is not known.`;
   if (!consensus) {
     return `${paint("No agreement", "red")}: ${agreeing} of ${entries.length} sources agree, ${quorum} must. The time is not known.`;
   }

@@ -9,7 +9,7 @@
 import { stat } from "node:fs/promises";
 import { lendHost, type AccessRule, type NtsServeOptions, type RateLimitOptions, type ServeOptions, type SymmetricKey } from "#host";
 import { readKeys } from "../daemon/secrets.ts";
-import { UsageError, listenOption, numberOption } from "./usage.ts";
+import { UsageError, fileOption, listenOption, numberOption } from "./usage.ts";
 
 /** Lines of the help. */
 export const FEATURES_HELP = `  --keys FILE        symmetric keys, a line each: ID TYPE SECRET; read anew on SIGHUP
@@ -81,7 +81,7 @@ export async function featureOptions(values: FeatureValues): Promise<Partial<Ser
     ...(control && { control }),
     ...(smear && { smear }),
     ...(ut1Offset !== undefined && { ut1Offset }),
-    ...(keys !== undefined && { keys: await keysOf(keys) }),
+    ...(keys !== undefined && { keys: await fileOption("keys", keys, () => keysOf(keys)) }),
     ...(nts && { nts }),
   };
 }

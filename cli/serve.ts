@@ -68,6 +68,7 @@ export async function run(args: string[]): Promise<number> {
     return 0;
   }
   if (positionals.length > 0) throw new UsageError(`serve: expected only options, got "${positionals[0]}"`);
+  if (values.refid !== undefined && values.stratum === undefined) throw new UsageError("serve: expected --stratum with --refid, which says what a server of that stratum is synchronised to");
   const roughtime = roughtimeOptions(values);
   const leaps = values["leap-file"] === undefined ? undefined : await LeapFile.open(values["leap-file"], warn);
   const state = defined({

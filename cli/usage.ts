@@ -38,3 +38,14 @@ export function listenOption(name: string, text: string): { address: string | un
   if (!match || !(port <= 65535)) throw new UsageError(`--${name}: expected ADDRESS:PORT, [IPV6]:PORT or :PORT, got "${text}"`);
   return { address: (match[1] ?? match[2]) || undefined, port };
 }
+
+/** What `read` makes of the file that an option names. @throws {UsageError} where it cannot be read; of what is in it, an NtpError */
+export async function fileOption<T>(name: string, file: string, read: () => Promise<T>): Promise<T> {
+  try {
+    return await read();
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === "INVALID_ARGUMENT") throw error;
+    throw new UsageError(`--${name}: expected a file that can be read, got "${file}": ${message}`);
+  }
+}
