@@ -9,6 +9,11 @@ describe("SystemError", () => {
     expect(error.message).toBe("bind EADDRINUSE 127.0.0.1:123: another socket has this address and port");
   });
 
+  it("does not speak of ports to who asked a broadcast address", () => {
+    expect(new SystemError("connect", 13, "255.255.255.255:123").message).toMatch(/^connect EACCES 255\.255\.255\.255:123: permission denied \(a broadcast address/);
+    expect(new SystemError("bind", 13, "127.0.0.1:123").message).toContain("CAP_NET_BIND_SERVICE");
+  });
+
   it("has a code even for a number without a name", () => {
     expect(new SystemError("send", 4095)).toMatchObject({ code: "E4095" });
   });

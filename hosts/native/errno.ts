@@ -50,6 +50,11 @@ export const ERRNO: Readonly<Record<number, readonly [name: string, meaning: str
   113: ["EHOSTUNREACH", "no route to this host"],
 };
 
+/** Where a call means something else by it. */
+const OF_CALL: Readonly<Record<string, string>> = {
+  "connect EACCES": "permission denied (a broadcast address, which nobody can be asked at, or a firewall rule)",
+};
+
 /** A system call that failed. `code` is errno's name, as in Node's system errors. */
 export class SystemError extends Error {
   override readonly name = "SystemError";
@@ -59,7 +64,8 @@ export class SystemError extends Error {
   readonly syscall: string;
 
   constructor(syscall: string, errno: number, subject = "") {
-    const [code, meaning] = ERRNO[errno] ?? [`E${errno}`, "unexpected system error"];
+    const [code, general] = ERRNO[errno] ?? [`E${errno}`, "unexpected system error"];
+    const meaning = OF_CALL[`${syscall} ${code}`] ?? general;
     super(`${syscall} ${code}${subject === "" ? "" : ` ${subject}`}: ${meaning}`);
     this.code = code;
     this.errno = -errno;
