@@ -145,7 +145,7 @@ describe("an error", () => {
     ["no source", "", '1:1: expected at least one [[source]] with an address, got none; for instance: [[source]] address = "pool.ntp.org", pool = 4'],
     ["a source without address", `${SOURCE}[[source]]\nversion = 4`, '3:3: source[1]: expected a key "address" here, got none'],
     ["a source in single brackets", '[source]\naddress = "a"', "1:2: source: expected sections [[source]], in double brackets, got a table"],
-    ["an address that is none", '[[source]]\naddress = "http://x"', '2:11: source[0].address: expected a source like "time.example.org", "192.0.2.1:123", "[2001:db8::1]:123", "ntp://…" or "nts:…", got "http://x"'],
+    ["an address that is none", '[[source]]\naddress = "http://x"', '2:11: source[0].address: expected a source like "time.example.org", "192.0.2.1:123", "[2001:db8::1]:123", "ntp://…" or "nts:…" (a port is a number, 1..65535), got "http://x"'],
     ["an address that is a number", "[[source]]\naddress = 4", "2:11: source[0].address: expected a text in quotes, got 4"],
     ["a pool too large", `${SOURCE}pool = 17`, "3:8: source[0].pool: expected a whole number of 1..16 (addresses), got 17"],
     ["a key file that is relative", `${SOURCE}key = "keys:7"`, '3:7: source[0].key: expected the absolute path of a key file and a key\'s number, like "/etc/escapement/keys:7", got "keys:7"'],
