@@ -97,6 +97,26 @@ describe("a bucket", () => {
   });
 });
 
+describe("a kiss RATE", () => {
+  it.each([[8, -3, 3], [8, 3, 3], [8, 6, 6], [9, 3, 4], [1, -3, -3], [0.25, 2, 2], [65_536, 6, 16]])("under a limit of %d s, to who polls at %d, names poll %d: no shorter than the limit, nor than the client's own", (interval, own, told) => {
+    const server = new TestServer();
+    server.limit(interval, 1);
+    server.exports.limitKisses(seconds(1), seconds(1), 8);
+    server.request(CLIENT, { poll: own, transmitTime: 7n });
+    const outcome = server.request(CLIENT, { poll: own, transmitTime: 7n });
+    expect([kindOf(outcome), outcome.view.getInt8(2)]).toEqual(["RATE", told]);
+  });
+
+  it("DENY leaves the client's poll as it is", () => {
+    const server = new TestServer();
+    server.limit(8, 1);
+    server.exports.limitKisses(seconds(1), seconds(1), 8);
+    server.rules([CLIENT, 128, KISS]);
+    const outcome = server.request(CLIENT, { poll: -3, transmitTime: 7n });
+    expect([kindOf(outcome), outcome.view.getInt8(2)]).toEqual(["DENY", -3]);
+  });
+});
+
 describe("a prefix", () => {
   it("has a bucket for all its addresses together, which takes nothing out when it is over", () => {
     const server = new TestServer();

@@ -71,6 +71,7 @@ const MAXIMUM_VERSION: i32 = 4;
 /** Kiss codes after which a client is not to ask any more (RFC 5905 §7.4). */
 const KISS_DENY: u32 = 0x44454e59;
 const KISS_RSTR: u32 = 0x52535452;
+const KISS_RATE: u32 = 0x52415445;
 /** Version 4, mode 4: who asks so may be told that version 5 is spoken. */
 const MARKED_FLAGS: u8 = 0x24;
 /** A header and a key identifier of zero. */
@@ -248,10 +249,13 @@ export function respondKiss(packet: usize, length: i32, code: u32): i32 {
 
 function kissHeader(packet: usize, version: i32, mode: i32, code: u32): void {
   const origin = load<u64>(packet + AT_TRANSMIT);
-  const poll = load<u8>(packet + AT_POLL);
+  // A client that is told RATE takes its new interval from here, if that is longer than its own.
+  const own = load<i8>(packet + AT_POLL);
+  const least = code == KISS_RATE ? limitPoll() : 0;
+  const poll = least > 0 && least > <i32>own ? <i8>least : own;
   memory.fill(packet, 0, HEADER_LENGTH);
   store<u8>(packet + AT_FLAGS, flagsOf(LEAP_UNSYNCHRONISED, version, mode));
-  store<u8>(packet + AT_POLL, poll);
+  store<i8>(packet + AT_POLL, poll);
   write32(packet + AT_REFID, code);
   store<u64>(packet + AT_ORIGIN, origin);
   // Receive and transmit MUST be non-zero for many clients; the origin tells nothing they do not know.
