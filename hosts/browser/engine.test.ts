@@ -75,6 +75,15 @@ describe("a page's clock", () => {
     expect(Math.abs(error())).toBeLessThan(engine.state().uncertainty);
   });
 
+  test("sees a clock set in the moment after its own first step, too, before it looked again", async () => {
+    while (!engine.state().synchronised) await vi.advanceTimersByTimeAsync(1);
+    expect(Math.abs(error())).toBeLessThan(engine.state().uncertainty);
+    silent = true;
+    vi.setSystemTime(Date.now() + 3_600_000);
+    await vi.advanceTimersByTimeAsync(1100);
+    expect(engine.state().uncertainty).toBe(Infinity);
+  });
+
   test("grows less certain while nobody answers, and says why", async () => {
     await vi.advanceTimersByTimeAsync(60_000);
     const { uncertainty } = engine.state();

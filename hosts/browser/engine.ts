@@ -104,6 +104,7 @@ export class PageEngine {
       core.open(index, options.minPoll, options.maxPoll);
       return { name, source, question: 0, askedNs: undefined, timer: undefined, lastDelay: undefined, lastError: undefined, stopped: false };
     });
+    core.watch(this.#moment());
     this.#watchTimer = setInterval(() => this.#watch(), WATCH_MS);
     this.#asleep = onWake(() => {
       this.#watch();
@@ -204,7 +205,7 @@ export class PageEngine {
     const { rate, untilNs, stepNs, offset } = this.#core.steering();
     if (stepNs !== 0n) {
       this.clock.step(stepNs);
-      this.#core.drop();
+      this.#core.drop(this.#moment());
     }
     this.clock.setRate(rate, nowNs);
     if (sampled) this.#lastOffset = offset + Number(stepNs) / 1e9;

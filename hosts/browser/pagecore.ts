@@ -96,10 +96,12 @@ export class PageCore {
     return this.#wants(core.associationReply(index, packet.length, this.#time(now)));
   }
 
-  /** The clock was just stepped by us: what is under way measures nothing. */
-  drop(): void {
+  /** The clock was just stepped by us, and it is `now`: what is under way measures nothing, and the watch begins anew. */
+  drop(now: Moment): void {
     this.#exports.associationsDrop();
     this.#exports.clockWatchReset();
+    // At once: a jump before the next look would pass for the first reading.
+    this.watch(now);
   }
 
   steeringTimer(nowNs: bigint): void {
