@@ -35,6 +35,39 @@ describe.skipIf(missing)("escapement/browser in Chromium", () => {
     for (const told of await page.run("withoutRelay", null)) expect(told).toMatch(/^UNSUPPORTED: expected a relay: a page has no UDP; run one/);
   });
 
+  test("a page that was frozen asks as soon as it is brought back, and is right meanwhile", { timeout: 60_000 }, async () => {
+    await using relay = await openTelling();
+    await using stage = await openStage({ connect: [relay.url] });
+    const page = await openPage(browser, stage);
+    relay.wrong = 7;
+    await page.run("keepClock", { relay: relay.url });
+    await page.lifecycle("frozen");
+    await new Promise((resolve) => setTimeout(resolve, 2500));
+    const { asked } = relay;
+    await page.lifecycle("active");
+    // No question is due for 16 s.
+    await expect.poll(() => relay.asked, { timeout: 5000 }).toBeGreaterThan(asked);
+    const { error, uncertainty } = await page.run("readKept", null);
+    expect(Math.abs(error - 7)).toBeLessThan(uncertainty + 0.001);
+    expect(page.complaints).toEqual([]);
+  });
+
+  test("a clock that somebody set by an hour, as after sleep, says that it knows nothing, asks anew, and is right again", { timeout: 60_000 }, async () => {
+    await using relay = await openTelling();
+    await using stage = await openStage({ connect: [relay.url] });
+    const page = await openPage(browser, stage);
+    relay.wrong = -2;
+    expect(await page.run("keepClock", { relay: relay.url })).toBeLessThan(1);
+    // No answers: so that there is something to see.
+    relay.change = () => undefined;
+    await page.run("setClock", { aheadMs: 3_600_000 });
+    await expect.poll(async () => (await page.run("readKept", null)).uncertainty ?? Infinity, { timeout: 10_000 }).toBe(Infinity);
+    relay.change = (frame) => frame;
+    await expect.poll(async () => (await page.run("readKept", null)).synchronised, { timeout: 40_000, interval: 500 }).toBe(true);
+    const { error, uncertainty } = await page.run("readKept", null);
+    expect(Math.abs(error + 2)).toBeLessThan(uncertainty + 0.001);
+  });
+
   const cases = [["page", false], ["page", true], ["worker", false], ["worker", true]] as const;
   test.for(cases)("the small clock is right in a %s, cross-origin isolated: %s", async ([where, isolated]) => {
     await using relay = await openTelling();

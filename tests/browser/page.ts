@@ -6,7 +6,7 @@
  * @module
  */
 
-import { lendHost, measure, now, query, startClock } from "escapement/browser";
+import { lendHost, measure, now, query, startClock, type PageClock } from "escapement/browser";
 import { Core } from "../../hosts/common/core/core.ts";
 import { pageReport } from "../contract/page-main.ts";
 import { pageSessionHash } from "../contract/page-session.ts";
@@ -50,7 +50,25 @@ async function readClock({ relay, reads = 200 }: { relay: string; reads?: number
   return { errors, uncertainty, step, settled, backwards };
 }
 
+let kept: PageClock | undefined;
+/** What the computer's clock was set ahead by, ms. */
+let setAhead = 0;
+const trueNow = Date.now;
+
 export const tasks = {
+  /** Start a clock that lives on. */
+  async keepClock({ relay }: { relay: string }) {
+    kept = await startClock({ relay, sources: [relay] });
+    kept.addEventListener("change", () => {});
+    return kept.uncertainty;
+  },
+  /** What it says now, against this computer's clock as it was before anybody set it, s. */
+  readKept: async (_: null) => ({ error: kept!.now().getTime() / 1000 - trueNow() / 1000, uncertainty: kept!.uncertainty, synchronised: kept!.synchronised }),
+  /** Somebody sets the computer's clock. */
+  async setClock({ aheadMs }: { aheadMs: number }) {
+    setAhead += aheadMs;
+    Date.now = () => trueNow() + setAhead;
+  },
   async measure({ relay, sources }: { relay?: string; sources?: string[] }) {
     const { offset, bound, source } = await measure({ ...(relay ? { relay } : {}), ...(sources ? { sources } : {}) });
     return { offset, bound, source };

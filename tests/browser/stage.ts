@@ -112,6 +112,8 @@ type Tasks = typeof tasks;
 export interface StagePage {
   /** Run a task of page.ts, in the page or in a worker of its. */
   run<K extends keyof Tasks>(name: K, argument: Parameters<Tasks[K]>[0], where?: "page" | "worker"): Promise<Awaited<ReturnType<Tasks[K]>>>;
+  /** Freeze it as browsers do with pages in the background, or bring it back to life. */
+  lifecycle(state: "frozen" | "active"): Promise<void>;
   /** Errors on its console, refusals of its policy among them. */
   readonly complaints: readonly string[];
 }
@@ -124,8 +126,10 @@ export async function openPage(browser: Browser, stage: Stage): Promise<StagePag
   });
   page.on("pageerror", (error) => complaints.push(error.message));
   await page.goto(stage.url);
+  const devtools = await page.context().newCDPSession(page);
   return {
     complaints,
+    lifecycle: async (state) => void (await devtools.send("Page.setWebLifecycleState", { state })),
     run: (name, argument, where = "page") => page.evaluate(`runTask(${JSON.stringify([name, argument, where])})`) as Promise<never>,
   };
 }
