@@ -6,8 +6,8 @@
  *   key          t (3 · 384) ‖ ρ (32) = 1184 octets
  *   ciphertext   u (3 · 320) ‖ v (128) = 1088 octets, of any content
  *
- * The keys are made anew from the seed when a ciphertext is opened: half a millisecond instead of 2400 octets to keep. No
- * branch, no address and no division depends on a secret; a ciphertext that nobody made from the key gives a secret
+ * The keys are made anew from the seed when a ciphertext is opened: a third of a millisecond instead of 2400 octets to keep.
+ * No branch, no address and no division depends on a secret; a ciphertext that nobody made from the key gives a secret
  * that nobody knows (§6.3). All working memory is wiped. Encapsulation is not here but for what decapsulation does again.
  * Tested in mlkem.test.ts against noble.
  */

@@ -86,6 +86,19 @@ export const tasks = {
     const { offset, delay, rootDistance, authenticated, stratum } = sample;
     return { offset, delay, rootDistance, authenticated, stratum, problems: sample.problems().length, took: performance.now() - began };
   },
+  /** In a browser whose WebCrypto has not this algorithm. */
+  async queryWithout({ algorithm, ...asked }: { algorithm: string; relay: string; source: string; nts?: object }) {
+    const { subtle } = crypto;
+    const { generateKey } = subtle;
+    const lacking = (how: { name: string }, ...rest: unknown[]) =>
+      how.name === algorithm ? Promise.reject(new DOMException("Unrecognized name", "NotSupportedError")) : (generateKey as (...all: unknown[]) => Promise<unknown>).call(subtle, how, ...rest);
+    Object.defineProperty(subtle, "generateKey", { value: lacking, configurable: true });
+    try {
+      return await tasks.query(asked);
+    } finally {
+      delete (subtle as { generateKey?: unknown }).generateKey;
+    }
+  },
   failure: ({ relay, source, nts = {} }: { relay: string; source: string; nts?: object }) => message(query(source, { relay, nts, timeout: 5 })),
   /** The contract suite. */
   suite: pageReport,

@@ -84,6 +84,18 @@ describe.skipIf(missing)("a page in Chromium, through a relay", () => {
     });
   });
 
+  test.skipIf(chrony)("loads X25519 where the browser has none", async () => {
+    await using server = await chronyNtsServer({ pki });
+    await through([`tcp:${server.address}:${server.kePort}`, `udp:${server.address}:${server.port}`], async (page, relay, sent) => {
+      const asked = { relay, source: `nts:${server.address}:${server.kePort}`, nts: { ca } };
+      const loaded = () => [...sent.keys()].some((path) => path.startsWith("/x25519-"));
+      expect(await page.run("query", asked)).toMatchObject({ authenticated: true });
+      expect(loaded()).toBe(false);
+      expect(await page.run("queryWithout", { ...asked, algorithm: "X25519" })).toMatchObject({ authenticated: true, problems: 0 });
+      expect(loaded()).toBe(true);
+    });
+  });
+
   test.skipIf(chrony)("does not believe a stranger's certificate, nor trust anybody by itself", async () => {
     await using server = await chronyNtsServer({ pki });
     await through([`tcp:${server.address}:${server.kePort}`, `udp:${server.address}:${server.port}`], async (page, relay) => {
