@@ -9,7 +9,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import { Engine } from "../../hosts/common/client/engine.ts";
 import { steeredVirtual } from "../../hosts/common/clock/steered.ts";
 import { drafts } from "../../hosts/common/client/version.ts";
-import { lendHost } from "../../hosts/node/index.ts";
+import { lendHost, query } from "../../hosts/node/index.ts";
 import { PkiFiles } from "../support/files-of-pki.ts";
 import { ntsServer, type NtsServer } from "../support/nts-server.ts";
 import { eventually } from "../support/peers.ts";
@@ -60,6 +60,13 @@ describe("a source of nts: and version \"auto\"", () => {
     await eventually("a sample", () => (engine.sources()[0]!.used > 2 ? true : undefined));
     expect(server.versions).toEqual(new Set([5]));
     expectNts(server);
+  });
+
+  it("is told what a server knows beside the time, under NTS; a correction stands behind the authenticator", { timeout: 60_000 }, async () => {
+    await using server = await ntsServer(pki, { protocols: [NTPV5, 0], drafts: drafts() });
+    const sample = await query(`nts:${server.source}`, { version: 5, nts: { ca } });
+    expect(sample).toMatchObject({ version: 5, authenticated: true, ntpv5: { versions: [1, 2, 3, 4, 5], correction: { request: 0, reply: 0, used: false } } });
+    expect(fieldTypes(server.packets[0]!).slice(-2)).toEqual([0x0404, 0xf506]);
   });
 
   it("that is deaf to both is measured by nobody, and asked by NTS alone", { timeout: 60_000 }, async () => {

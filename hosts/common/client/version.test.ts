@@ -9,6 +9,7 @@ import { steeredVirtual } from "../clock/steered.ts";
 import { ServerCore, type ServerState } from "../server/state.ts";
 import { Engine } from "./engine.ts";
 import { query } from "./query.ts";
+import { startClock } from "./start.ts";
 import { drafts } from "./version.ts";
 
 const A = "192.0.2.1";
@@ -159,6 +160,20 @@ describe("an engine", () => {
     for (const mode of ["symmetric", "broadcast"] as const) {
       expect(() => new Engine(host, steeredVirtual(host.clock), { sources: [{ source: A, mode, version: 5 }] })).toThrow(/version 3 or 4/);
     }
+  });
+});
+
+describe("a clock with a server of one's own", () => {
+  it("tells by update() whom it follows, and itself", async () => {
+    host.at(A, answers({ referenceIds: Uint8Array.from({ length: 512 }, (_, octet) => (octet < 3 ? 255 : 0)) }));
+    const started = inVirtualTime(() => startClock(host, { sources: [{ source: A, version: 5 }], serving: true, minPoll: 1, maxPoll: 1 }));
+    const { value: clock } = await started;
+    const ids = clock!.referenceIds();
+    clock!.close();
+    const bits = ids.reduce((sum, octet) => sum + octet.toString(2).replaceAll("0", "").length, 0);
+    // The server's, and up to ten that are ours.
+    expect([ids.length, ...ids.slice(0, 3)]).toEqual([512, 255, 255, 255]);
+    expect([bits > 24, bits <= 34]).toEqual([true, true]);
   });
 });
 
