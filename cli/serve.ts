@@ -77,6 +77,7 @@ export async function run(args: string[]): Promise<number> {
     rootDispersion: numberOption("root-dispersion", values["root-dispersion"], { min: 0, max: 15 }),
     refid: values.refid,
   });
+  const features = await featureOptions(values);
   const server = await serve({
     ...listening(values.listen ?? [":123"]),
     ...state,
@@ -91,7 +92,7 @@ export async function run(args: string[]): Promise<number> {
       portable: values.portable,
       kiss: values.kiss,
     }),
-    ...(await featureOptions(values)),
+    ...features,
     onEvent: (event) => warn(eventText(event)),
   });
   const rough = roughtime && (await startRoughtime(roughtime).catch(async (error: unknown) => {
@@ -99,7 +100,7 @@ export async function run(args: string[]): Promise<number> {
     await server.close();
     throw error;
   }));
-  const forget = [values.keys === undefined ? undefined : renewKeys(server, values.keys), leaps && followLeaps(server, leaps, state)];
+  const forget = [values.keys === undefined ? undefined : renewKeys(server, values.keys), leaps && followLeaps(server, leaps, { ...state, ...defined({ ut1Offset: features.ut1Offset }) })];
   // Before the announcement: who reads it may send the signal at once.
   const stopped = stopSignal();
   announce(server, values.json ?? false, values.stratum, rough);
