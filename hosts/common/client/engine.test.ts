@@ -362,6 +362,16 @@ describe("the virtual clock over a host", () => {
     expect(kinds()).toEqual(["synchronised"]);
   });
 
+  it("that slept in the moment after our own first step does not claim to be sure", async () => {
+    world = new World({ clockError: 2 });
+    await follow([{}, {}, {}]);
+    for (let looks = 0; looks < 20_000 && !kinds().includes("stepped"); looks++) await letPass(0.001);
+    expect(kinds()).toContain("stepped");
+    world.sleep(HOUR, 0);
+    await letPass(1.001);
+    expect(events).toContainEqual({ kind: "disturbed", how: "stepped ahead or slept" });
+  });
+
   it.each([[8 * HOUR, 0.4], [30, -0.02], [5 * MINUTE, 0]])("that slept for %i s and woke %d s wrong is right after seconds, and unsure until then", async (slept, wallError) => {
     await follow([{}, {}, {}]);
     await letPass(30 * MINUTE);

@@ -95,6 +95,7 @@ export class Engine {
 
   /** Begin to follow the sources. Resolves when their names were looked up; a name that fails is tried again later. */
   async start(): Promise<void> {
+    this.#watch();
     this.#watchTimer = setInterval(() => {
       this.#watch();
       this.#tellSynchronised();
@@ -334,6 +335,8 @@ export class Engine {
       if (stepNs !== 0n) {
         this.#clock.actuator.step(stepNs);
         this.#core.drop();
+        // At once: a jump before the next look would pass for the watch's first reading.
+        this.#watch();
       }
       this.#clock.actuator.setRate(rate, nowNs);
       this.#refusal = undefined;
