@@ -8,7 +8,8 @@
 
 import { lendHost, measure, now, query, startClock, type PageClock } from "escapement/browser";
 import { Core } from "../../hosts/common/core/core.ts";
-import { pageReport } from "../contract/page-main.ts";
+import type { PageContract } from "../contract/page-main.ts";
+import type { Report } from "../contract/all.ts";
 import { pageSessionHash } from "../contract/page-session.ts";
 
 const message = (promise: Promise<unknown>): Promise<string> =>
@@ -49,6 +50,9 @@ async function readClock({ relay, reads = 200 }: { relay: string; reads?: number
   clock.close();
   return { errors, uncertainty, step, settled, backwards };
 }
+
+/** Served by stage.ts. */
+const CONTRACT: string = "/contract.js";
 
 let kept: PageClock | undefined;
 /** What the computer's clock was set ahead by, ms. */
@@ -100,8 +104,11 @@ export const tasks = {
     }
   },
   failure: ({ relay, source, nts = {} }: { relay: string; source: string; nts?: object }) => message(query(source, { relay, nts, timeout: 5 })),
-  /** The contract suite. */
-  suite: pageReport,
+  /** The contract suite: in a file of its own, as it loads nearly all there is. */
+  async suite(argument: PageContract): Promise<Report> {
+    const { pageReport } = (await import(CONTRACT)) as typeof import("../contract/page-main.ts");
+    return pageReport(argument);
+  },
   /** What the small builds of the core say of the same packets. */
   async smallCores(_: null) {
     const session = async (name: string) => pageSessionHash(new Core(await WebAssembly.compile(await (await fetch(name)).arrayBuffer())));

@@ -46,16 +46,24 @@ export interface Stage extends AsyncDisposable {
 }
 
 const FOLDER = path.resolve("dist/browser");
-/** The page's own code, tests/browser/page.ts: not counted. */
+/** The page's own code: not counted. */
 const PAGE = "/page.js";
+const OWN: Record<string, string> = { [PAGE]: "tests/browser/page.ts", "/contract.js": "tests/contract/page-main.ts" };
 const SERVED: Record<string, string> = { "escapement/browser": "/index.js", "escapement/roughtime": "/roughtime.js" };
 /** What a bundler puts into the page's own code. */
 const INSIDE: Record<string, string> = { "escapement/core": path.resolve("hosts/common/core/index.ts") };
-let bundled: Promise<string> | undefined;
+const bundled = new Map<string, Promise<string>>();
 
-async function pageCode(): Promise<string> {
+/** Of {@link OWN}; bundled once. */
+function ownCode(where: string): Promise<string> {
+  const known = bundled.get(where) ?? pageCode(OWN[where]!);
+  bundled.set(where, known);
+  return known;
+}
+
+async function pageCode(entry: string): Promise<string> {
   const { outputFiles } = await build({
-    entryPoints: ["tests/browser/page.ts"],
+    entryPoints: [entry],
     bundle: true,
     write: false,
     format: "esm",
@@ -71,13 +79,12 @@ async function pageCode(): Promise<string> {
 export async function openStage({ connect = [], isolated = false, files = {}, policy }: StageOptions = {}): Promise<Stage> {
   const sent = new Map<string, number>();
   const strict = `default-src 'none'; img-src data:; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self' ${connect.join(" ")}`;
-  const code = await (bundled ??= pageCode());
-  const server = createServer((request, response) => {
+  const server = createServer(async (request, response) => {
     const where = new URL(request.url ?? "/", "http://x").pathname;
-    const content = files[where] ?? (where === "/" ? HTML : where === PAGE ? code : fileOf(where));
+    const content = files[where] ?? (where === "/" ? HTML : where in OWN ? await ownCode(where) : fileOf(where));
     if (content === undefined) return void response.writeHead(404).end();
     const body = gzipSync(content, { level: 9 });
-    if (where !== "/" && where !== PAGE && where !== "/favicon.ico") sent.set(where, (sent.get(where) ?? 0) + body.length);
+    if (where !== "/" && !(where in OWN) && where !== "/favicon.ico") sent.set(where, (sent.get(where) ?? 0) + body.length);
     response.writeHead(200, {
       "content-type": TYPES[path.extname(where)] ?? "text/html",
       "content-encoding": "gzip",
@@ -87,6 +94,7 @@ export async function openStage({ connect = [], isolated = false, files = {}, po
     });
     response.end(body);
   });
+  await ownCode(PAGE);
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
