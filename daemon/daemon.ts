@@ -130,13 +130,18 @@ class Daemon {
     this.#publish();
   }
 
+  /** How a clock of our own runs: the other thread serves it, and MUST know of each turn at once. */
+  #publishClock(): void {
+    const { mode, clock } = this.#opened;
+    if (!this.#service || mode === "system") return;
+    const wallNs = this.#host.clock.now();
+    this.#service.publishClock({ wallNs, timeNs: clock.carry(wallNs).time, rate: clock.actuator.rate() });
+  }
+
   #publish(): void {
     const { mode, clock } = this.#opened;
     if (!this.#service) return;
-    if (mode !== "system") {
-      const wallNs = this.#host.clock.now();
-      this.#service.publishClock({ wallNs, timeNs: clock.carry(wallNs).time, rate: clock.actuator.rate() });
-    }
+    this.#publishClock();
     const wallNow = () => this.#host.clock.now();
     this.#service.publish(takeSnapshot({ mode, engine: this.#engine, modes: this.#modes, history: this.#history, now: () => clock.now(), wallNow }));
   }
@@ -145,7 +150,8 @@ class Daemon {
     if (event.kind === "updated") {
       const { survivors } = this.#engine.tracking();
       if (event.offset !== undefined && survivors > 0) this.#history.note(event.offset, this.#opened.clock.monotonic());
-      this.#publish();
+      // A snapshot of all sources for each sample of one would be most of what the daemon does; they have one each second.
+      this.#publishClock();
       return;
     }
     if (event.kind === "stepped") this.#status.forget();
