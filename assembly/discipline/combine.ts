@@ -86,6 +86,10 @@ export function combine(now: u64): bool {
 function keepNear(count: i32, agreeing: i32, heard: i32, now: u64): void {
   // Of two nobody can tell which is right; and who is preferred steers wherever it may be right.
   if (agreeing < 3 || anyPreferred(count)) return;
+  // Servers behind one line share what is unequal about it: against a reference clock they are no majority.
+  for (let place = 0; place < count; place++) {
+    if (candidateAt(place).truechimer && sourceOf(place).stratum == 0) return;
+  }
   for (let place = 0; place < count; place++) {
     const source = sourceOf(place);
     const elapsed = max(secondsBetween(source.when, now), 0);
