@@ -12,10 +12,12 @@
 import { isMainThread, parentPort, Worker, workerData, type MessagePort } from "node:worker_threads";
 import { lendHost } from "#host";
 import type { Endpoint } from "../hosts/common/host.ts";
+import type { ControlReport } from "../hosts/common/server/control.ts";
 import { serve, type Server, type ServerEvent, type ServerUpdate } from "../hosts/common/server/serve.ts";
 import type { DaemonConfig } from "./config.ts";
 import type { Log } from "./log.ts";
 import type { LeapFile } from "./leaps.ts";
+import { controlReport } from "./ntpq.ts";
 import { startObservation, type Observation } from "./observe.ts";
 import type { ServedState, Snapshot } from "./report.ts";
 import { virtualHost, type ClockReading } from "./served.ts";
@@ -170,7 +172,8 @@ async function runThread(port: MessagePort, { observe, server: serving, virtual 
       leaps = await leapSeconds(serving, warn);
       if (leaps) setInterval(() => void leaps?.look(), LEAPS_MS).unref();
       // Not synchronised until a snapshot says otherwise.
-      server = await startServer(serving, { reading: virtual ? () => reading : undefined, warn });
+      const report = () => (snapshot ? controlReport(snapshot, BigInt(Date.now()) * 1_000_000n) : {});
+      server = await startServer(serving, { reading: virtual ? () => reading : undefined, warn, report });
     }
     if (serving?.roughtime) {
       const latest = () => snapshot && { told: snapshot.served, age: (performance.now() - snapshotAt) / 1000 };
@@ -188,11 +191,13 @@ interface ServerMeans {
   /** Of a clock that is not the host's. */
   readonly reading: (() => ClockReading | undefined) | undefined;
   readonly warn: (message: string) => void;
+  /** For ntpq. */
+  readonly report: () => ControlReport;
 }
 
-async function startServer(section: ServerSection, { reading, warn }: ServerMeans): Promise<Server> {
+async function startServer(section: ServerSection, { reading, warn, report }: ServerMeans): Promise<Server> {
   const host = await lendHost();
-  const options = { ...(await serveOptions(section, warn)), onEvent: (event: ServerEvent) => warn(event.kind === "thread-restarted" ? "a server thread was started again" : `server: ${event.kind}: ${event.message}`) };
+  const options = { ...(await serveOptions(section, warn)), ...(section.control && { control: { report } }), onEvent: (event: ServerEvent) => warn(event.kind === "thread-restarted" ? "a server thread was started again" : `server: ${event.kind}: ${event.message}`) };
   if (!reading) return serve(host, options);
   // Threads are told of the clock; a server in this one reads it.
   if (host.serveThreads === undefined || section.workers === 0) return serve(virtualHost(host, reading), options);

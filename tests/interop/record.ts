@@ -40,6 +40,8 @@ const PROGRAMS: Record<string, { readonly peer: string; readonly ask?: readonly 
   "ntpd-new": { peer: "ntpd (NTPsec)" },
   "ntpdig": { peer: "ntpdig (NTPsec)" },
   "ntpd-classic": { peer: "ntpd (classic)" },
+  "ntpq-classic": { peer: "ntpq (classic)" },
+  "ntpq": { peer: "ntpq (NTPsec)" },
   "ntp-daemon": { peer: "ntpd-rs" },
   "ntpdate": { peer: "ntpdate (classic)", ask: ["-v"] },
   "sntp": { peer: "sntp (classic)" },

@@ -18,7 +18,7 @@ export interface ControlSource {
   readonly port?: number;
   /** As written by whoever configured it. */
   readonly name?: string;
-  /** Its own reference, 32 bits. */
+  /** Its own reference, 32 bits; 0: not known. */
   readonly refid: number;
   readonly stratum: number;
   readonly leap: number;
@@ -233,7 +233,8 @@ function peerVariables(source: ControlSource): Variables {
     ["precision", String(source.precision ?? -20)],
     ["rootdelay", milliseconds(source.rootDelay)],
     ["rootdisp", milliseconds(source.rootDispersion)],
-    ["refid", refidText(source.refid, source.stratum > 15 ? 0 : source.stratum)],
+    // Not known: as text, or the columns of ntpq -p would shift.
+    ["refid", source.refid === 0 ? "0.0.0.0" : refidText(source.refid, source.stratum > 15 ? 0 : source.stratum)],
     // Not known, but ntpq reads its own memory where it is missing.
     ["reftime", stamp(0n)],
     ["rec", stamp(source.receivedNs === undefined ? 0n : ntpTime(source.receivedNs))],
