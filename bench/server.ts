@@ -4,7 +4,7 @@
  *
  *   npm run bench -- server                     all parts, some minutes
  *   --parts=plain,interleaved,nts,portable,open,offset,memory,workers   some of them
- *   --turns=N --seconds=S                       so many turns of so long
+ *   --turns=N --seconds=S                       so many turns, each as long as that where the machine has nothing else to do
  *   --requests=N --sources=N                    of the part "memory"
  *
  * Measured is processor time and not wall time, so that a machine that does other things as well does not decide. All features
@@ -23,6 +23,11 @@ const SECONDS = number("seconds", 1);
 /** Requests in flight: enough for full batches. */
 const WINDOW = 128;
 const SOURCES = 1000;
+/** Closed loops are measured by requests: on a busy machine a turn takes longer, but is as many of them, and as well compiled. */
+const PER_SECOND = 150_000;
+const WARMING = 100_000;
+/** And end, whatever happens, after so many times their seconds. */
+const PATIENCE = 60;
 const PARTS = ["plain", "interleaved", "nts", "portable", "open", "offset", "memory", "workers"] as const;
 
 interface Turn extends LoadResult {
@@ -42,11 +47,12 @@ const us = (values: readonly number[]) => values.map((value) => value.toFixed(1)
 /** Alternate the contenders and tell what an answer costs each, and the median of the ratios of adjacent turns. */
 async function compare(title: string, contenders: readonly Contender[], plan: Omit<LoadPlan, "port">): Promise<void> {
   const turns = contenders.map(() => [] as Turn[]);
-  for (const contender of contenders) await turn(contender, { ...plan, seconds: 0.3 });
+  const measured = { ...plan, seconds: PATIENCE * plan.seconds, requests: PER_SECOND * plan.seconds };
+  for (const contender of contenders) await turn(contender, { ...measured, requests: WARMING });
   for (let round = 0; round < TURNS; round++) {
-    for (const [index, contender] of contenders.entries()) turns[index]!.push(await turn(contender, plan));
+    for (const [index, contender] of contenders.entries()) turns[index]!.push(await turn(contender, measured));
   }
-  console.log(`\n${title} (${TURNS} alternating turns of ${plan.seconds} s; medians)`);
+  console.log(`\n${title} (${TURNS} alternating turns of ${measured.requests} requests; medians)`);
   contenders.forEach(({ name }, index) => {
     const all = turns[index]!;
     const rate = median(all.map(({ perCpuSecond }) => perCpuSecond));
@@ -133,7 +139,7 @@ async function part(name: (typeof PARTS)[number], one: Pair, wildcard: Pair): Pr
   if (name === "offset") return offsets(all(one));
   if (name === "memory") return memory(one.fast);
   if (name === "open") return openLoop(all(one));
-  if (name === "workers") return shareAmong(2, plan);
+  if (name === "workers") return shareAmong(2, { ...plan, seconds: PATIENCE * SECONDS, requests: PER_SECOND * SECONDS });
   const portable = await ours("escapement, portable", "127.0.0.1", ["--portable"]);
   try {
     await compare("Portable path, closed loop", all({ fast: portable, reference: one.reference }), plan);

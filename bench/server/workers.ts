@@ -42,7 +42,7 @@ export async function shareAmong(workers: number, plan: Omit<LoadPlan, "port">):
   });
   try {
     const { port } = server.addresses[0]!;
-    await runLoad({ port, ...plan, seconds: 0.3 });
+    await runLoad({ port, ...plan, requests: plan.requests! / 4 });
     const before = shared.map((memory) => countersOf(memory)[ANSWERED]!);
     const since = threadSeconds();
     const { sent, answered, wrong } = await runLoad({ port, ...plan });
