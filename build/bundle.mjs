@@ -53,7 +53,7 @@ const GROUPS = {
   questions: /\/(full|query|nts\/client|certtime|tls\/connect)\.ts$/,
   survey: /\/survey\.ts$/,
   following: /\/start\.ts$/,
-  roughtime: /\/roughtime\/(sample|bootstrap)\.ts$/,
+  roughtime: /\/(roughtime\/(sample|bootstrap)|quorumtime)\.ts$/,
 };
 
 const inGroups = {

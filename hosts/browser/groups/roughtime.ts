@@ -8,3 +8,4 @@
 export * from "../../common/roughtime/index.ts";
 export { queryRoughtime } from "../../common/roughtime/sample.ts";
 export { bootstrapTime } from "../../common/roughtime/bootstrap.ts";
+export { quorumTime } from "../../common/nts/quorumtime.ts";

@@ -14,7 +14,7 @@ import type { Family } from "./resolve.ts";
 import type { TlsOver } from "../nts/connect.ts";
 import type { connectTls } from "../tls/connect.ts";
 import { NtpError } from "../errors.ts";
-import { quorumServers, quorumTime } from "../nts/quorumtime.ts";
+import { quorumServers } from "../nts/quorumservers.ts";
 import type { KnownTime } from "../nts/certtime.ts";
 import type { Source } from "./source.ts";
 import { drafts, type SourceVersion } from "./version.ts";
@@ -48,7 +48,7 @@ export function keyEstablishment(host: Host, source: Source, options: NtsOptions
   return async (signal, old = false) => {
     const [{ establishKeys }, { certificateTime }] = await Promise.all([import("../nts/client.ts"), import("../nts/certtime.ts")]);
     const known = clock();
-    const roughtimeMs = certTime === "roughtime" && !known.synchronised ? await quorumTime(host, servers, signal) : undefined;
+    const roughtimeMs = certTime === "roughtime" && !known.synchronised ? await (await import("../nts/quorumtime.ts")).quorumTime(host, servers, signal) : undefined;
     const time = certificateTime(certTime, { ...known, roughtimeMs, savedMs, hostMs: msOf(host.clock.now()) });
     const tls = async () => ownTls(host, (await import("../tls/connect.ts")).connectTls);
     const request = { ...asked, time, tls, signal, host: source.host, kePort: source.port, source: source.text };

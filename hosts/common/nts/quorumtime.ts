@@ -9,14 +9,10 @@
  * @module
  */
 
-import { parseSource } from "../client/source.ts";
 import { NtpError } from "../errors.ts";
 import type { Host } from "../host.ts";
 import type { RoughtimeServerEntry } from "../roughtime/client.ts";
-import type { RoughtimeChoice } from "./options.ts";
 
-/** Fewer cannot tell who lies. */
-const LEAST = 3;
 /** More are not asked: two of five may be silent or lie. */
 const MOST_ASKED = 5;
 /** For each answer, s: with one that is silent the others must be heard before those who wait for keys give up. */
@@ -33,17 +29,6 @@ interface Remembered {
 /** Of each host, by the servers. */
 const remembered = new WeakMap<Host, Map<string, Remembered>>();
 const turns = new WeakMap<Host, Promise<unknown>>();
-
-/** Servers as they are asked. @throws {NtpError} `INVALID_ARGUMENT` */
-export function quorumServers(choices: readonly RoughtimeChoice[]): RoughtimeServerEntry[] {
-  if (choices.length < LEAST) throw new NtpError("INVALID_ARGUMENT", `expected ${LEAST} Roughtime servers or more for certTime = "roughtime", as fewer cannot tell who lies, got ${choices.length}`);
-  return choices.map((choice) => {
-    if (typeof choice !== "string") return choice;
-    const { scheme, host, port, publicKey } = parseSource(choice, { roughtime: true });
-    if (scheme !== "roughtime" || !publicKey) throw new NtpError("INVALID_ARGUMENT", `expected a Roughtime server as roughtime:HOST[:PORT]#KEY, got "${choice}"`);
-    return { name: choice, publicKey, addresses: [{ protocol: "udp", host, port }, { protocol: "tcp", host, port }] };
-  });
-}
 
 /** ms since 1970. @throws {NtpError} `NO_AGREEMENT` without a majority of three servers or more, `ABORTED` */
 export async function quorumTime(host: Host, servers: readonly RoughtimeServerEntry[], signal: AbortSignal): Promise<number> {
