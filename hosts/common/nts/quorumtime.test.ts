@@ -3,7 +3,8 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ownServer, tcpHost, type OwnServer } from "../../../tests/support/roughtime.ts";
 import { sourceText } from "../roughtime/list.ts";
-import { quorumServers, quorumTime } from "./quorumtime.ts";
+import { quorumServers } from "./quorumservers.ts";
+import { quorumTime } from "./quorumtime.ts";
 
 const machine = await tcpHost();
 let servers: OwnServer[];
