@@ -206,6 +206,20 @@ describe("what is told of a reference clock", () => {
     expect(told.at(-1)).toBe("DCF: no fix");
   });
 
+  it("is told though it was heard in between for less than that would be told of", async () => {
+    const own = new Radio(0, {}, () => false);
+    own.health = { state: "bad", message: "no fix" };
+    engine = new Engine(world, clock, { sources: [radio(own)] });
+    const told = news();
+    await engine.start();
+    await letPass(15);
+    own.health = { state: "good", message: "" };
+    await letPass(2);
+    own.health = { state: "bad", message: "unplugged" };
+    await letPass(12);
+    expect(told).toEqual(["DCF: no fix", "DCF: unplugged"]);
+  });
+
   it("is told once a minute where it is another each second", async () => {
     const own = new Radio();
     let seconds = 0;

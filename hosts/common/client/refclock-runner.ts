@@ -36,6 +36,8 @@ export class RefclockRunner {
   /** The last that was told of it, and when. */
   #told: string | undefined;
   #toldAt: bigint | undefined;
+  /** It was heard since then. */
+  #recovered = false;
 
   constructor(context: RunnerContext, options: RefclockRunnerOptions) {
     const { index, clock, tuning } = options;
@@ -66,10 +68,12 @@ export class RefclockRunner {
   news(now: bigint): { name: string; message: string | undefined } | undefined {
     this.#toldAt ??= now;
     const message = this.lastError;
-    const otherReason = message !== undefined && this.#told !== undefined;
+    if (message === undefined) this.#recovered = true;
+    const otherReason = message !== undefined && this.#told !== undefined && !this.#recovered;
     if (message === this.#told || now - this.#toldAt < (otherReason ? QUIET_NS : PATIENCE_NS)) return undefined;
     this.#told = message;
     this.#toldAt = now;
+    this.#recovered = false;
     return { name: this.name, message };
   }
 
