@@ -10,13 +10,12 @@
  */
 
 import { NtpError } from "../errors.ts";
+import { hex } from "../octets.ts";
 import { GENERATIONS_MOST, KEY_OCTETS, type Generation } from "./generations.ts";
 
 const FORMAT = "escapement nts keys 1";
 /** Octets of text that are read: room for all of them, and for somebody's white space. */
 export const TEXT_MOST = 8192;
-
-const hex = (octets: Uint8Array) => Array.from(octets, (octet) => octet.toString(16).padStart(2, "0")).join("");
 
 export function formatGenerations(generations: readonly Generation[]): string {
   const told = generations.map(({ id, fromMs, key }) => ({ id: id.toString(16).padStart(8, "0"), from: new Date(fromMs).toISOString(), key: hex(key) }));

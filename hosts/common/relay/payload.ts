@@ -9,6 +9,7 @@
  * @module
  */
 
+import { same } from "../octets.ts";
 import { LONGEST_DATAGRAM } from "./protocol.ts";
 
 const HEADER = 48;
@@ -35,7 +36,7 @@ export function isReplyTo(request: Uint8Array, reply: Uint8Array): boolean {
   // NTPv5 carries the client's cookie in both at 24..31, NTPv4 the origin there: the request's transmit timestamp, at 40..47, or
   // its receive timestamp, at 32..39, when interleaved (RFC 9769).
   const places = version(request) === 5 ? [24] : [40, 32];
-  return places.some((at) => equal(reply.subarray(24, 32), request.subarray(at, at + 8)));
+  return places.some((at) => same(reply.subarray(24, 32), request.subarray(at, at + 8)));
 }
 
 function isRoughtime(data: Uint8Array): boolean {
@@ -48,8 +49,4 @@ function isNtp(data: Uint8Array, mode: number): boolean {
 
 function version(data: Uint8Array): number {
   return (data[0]! >> 3) & 7;
-}
-
-function equal(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((octet, index) => octet === b[index]);
 }

@@ -10,6 +10,7 @@
  */
 
 import { NtpError } from "../errors.ts";
+import { same } from "../octets.ts";
 import type { RoughtimeExchange } from "./attempt.ts";
 import { NONCE_LENGTH, roughtimeCore } from "./core.ts";
 import { base64 } from "./list.ts";
@@ -85,11 +86,8 @@ export function judgeReport(report: MalfeasanceReport): JudgedReport {
 function isBound(request: Uint8Array, previous: Uint8Array, rand: Uint8Array | undefined): boolean {
   if (rand?.length !== NONCE_LENGTH) return false;
   const nonce = roughtimeCore().nextNonce(previous, rand);
-  return sameOctets(nonce, roughtimeCore().nonceOf(request));
-}
-
-function sameOctets(one: Uint8Array, other: Uint8Array | undefined): boolean {
-  return other?.length === one.length && one.every((octet, i) => octet === other[i]);
+  const asked = roughtimeCore().nonceOf(request);
+  return asked !== undefined && same(nonce, asked);
 }
 
 function decode(text: unknown): Uint8Array | undefined {

@@ -76,12 +76,3 @@ export function vector(prefix: number, ...contents: readonly Uint8Array[]): Uint
 }
 
 export const ascii = (text: string) => Uint8Array.from(text, (char) => char.charCodeAt(0));
-export const hex = (data: Uint8Array) => Array.from(data, (octet) => octet.toString(16).padStart(2, "0")).join("");
-
-/** Whether two strings of octets are equal, in a time that does not tell where they differ. Their lengths are public. */
-export function same(a: Uint8Array, b: Uint8Array): boolean {
-  if (a.length !== b.length) return false;
-  let difference = 0;
-  for (let i = 0; i < a.length; i++) difference |= (a[i] ?? 0) ^ (b[i] ?? 0);
-  return difference === 0;
-}

@@ -14,12 +14,13 @@
  * @module
  */
 
+import { hex, same } from "../octets.ts";
 import type { PostQuantum } from "../stream.ts";
 import type { Certificate } from "../x509/certificate.ts";
 import type { PathOptions } from "../x509/path.ts";
 import { fail } from "./alert.ts";
 import { checkCertificateVerify, judge, readCertificateMessage } from "./authenticate.ts";
-import { hex, number, Reader, same, vector } from "./codec.ts";
+import { number, Reader, vector } from "./codec.ts";
 import { CONTENT, EXTENSION, MESSAGE } from "./constants.ts";
 import { firstShares, type GroupName, type KeyShare, offeredGroups, type Random, retryShare } from "./groups.ts";
 import { clientHello, handshake, offeredExtensions, readExtensions, readServerHello } from "./hello.ts";

@@ -11,9 +11,10 @@
  * @module
  */
 
+import { same } from "../octets.ts";
 import type { ServerName } from "../x509/names.ts";
 import { fail } from "./alert.ts";
-import { ascii, concat, number, Reader, same, vector } from "./codec.ts";
+import { ascii, concat, number, Reader, vector } from "./codec.ts";
 import { EXTENSION, MESSAGE, RETRY_RANDOM, SCHEMES, TLS_1_2, TLS_1_3 } from "./constants.ts";
 import { GROUP, type GroupName, type KeyShare } from "./groups.ts";
 import { type Suite, SUITES } from "./suites.ts";

@@ -13,6 +13,7 @@
  * @module
  */
 
+import { same } from "../octets.ts";
 import { DerReader, explicit, implicit, TAG } from "./der.ts";
 import { malformed } from "./error.ts";
 import { type Extensions, readExtensions } from "./extensions.ts";
@@ -52,7 +53,7 @@ export function readCertificate(der: Uint8Array): Certificate {
   const version = readVersion(body);
   readSerial(body);
   // RFC 5280 §4.1.1.2: the same identifier inside, where it is signed, and outside, where it is not.
-  if (!equal(body.read(TAG.sequence).raw, algorithm.raw)) malformed("certificate: its two signature algorithms differ");
+  if (!same(body.read(TAG.sequence).raw, algorithm.raw)) malformed("certificate: its two signature algorithms differ");
   const issuer = body.read(TAG.sequence).raw;
   const validity = body.enter(TAG.sequence, "validity of a certificate");
   const notBefore = readTime(validity);
@@ -77,10 +78,6 @@ export function readCertificate(der: Uint8Array): Certificate {
     signature,
     extensions: readExtensions(extensions?.contents),
   };
-}
-
-export function equal(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((octet, i) => octet === b[i]);
 }
 
 function readVersion(body: DerReader): number {

@@ -11,6 +11,7 @@
  */
 
 import { NtpError } from "../errors.ts";
+import { same } from "../octets.ts";
 import type { GeneralName, NameConstraints } from "./extensions.ts";
 
 /** What a certificate must be for. */
@@ -56,7 +57,7 @@ function ipv4Octets(text: string): Uint8Array | undefined {
 /** Whether one of the certificate's names is the wanted one. */
 export function matches(names: readonly GeneralName[], wanted: ServerName): boolean {
   return names.some((name) => {
-    if (name.kind === "ip") return wanted.kind === "ip" && sameOctets(name.octets, wanted.octets);
+    if (name.kind === "ip") return wanted.kind === "ip" && same(name.octets, wanted.octets);
     return name.kind === "dns" && wanted.kind === "dns" && matchesDns(name.name, wanted.name);
   });
 }
@@ -102,8 +103,4 @@ export function describe(name: GeneralName | ServerName): string {
   if (name.octets.length === 4) return name.octets.join(".");
   const groups = Array.from({ length: 8 }, (_group, i) => (((name.octets[2 * i] ?? 0) << 8) | (name.octets[2 * i + 1] ?? 0)).toString(16));
   return groups.join(":");
-}
-
-function sameOctets(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((octet, i) => octet === b[i]);
 }

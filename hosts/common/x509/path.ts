@@ -14,8 +14,9 @@
  */
 
 import { NtpError } from "../errors.ts";
+import { same } from "../octets.ts";
 import { checkKey, verify, webCrypto } from "./algorithms.ts";
-import { type Certificate, equal, readCertificate } from "./certificate.ts";
+import { type Certificate, readCertificate } from "./certificate.ts";
 import { CertificateError } from "./error.ts";
 import { KEY_USAGE, PURPOSE } from "./extensions.ts";
 import { describe, matches, type ServerName, violation } from "./names.ts";
@@ -96,8 +97,8 @@ class Search {
   async #extend(path: readonly Certificate[]): Promise<Certificate[] | undefined> {
     const { roots } = this.#options;
     const last = path[path.length - 1] as Certificate;
-    if (roots.some((root) => equal(root.raw, last.raw))) return this.#accept(path);
-    const issues = (other: Certificate) => equal(other.subject, last.issuer) && !path.some((used) => equal(used.raw, other.raw));
+    if (roots.some((root) => same(root.raw, last.raw))) return this.#accept(path);
+    const issues = (other: Certificate) => same(other.subject, last.issuer) && !path.some((used) => same(used.raw, other.raw));
     for (const root of roots.filter(issues)) {
       if (await this.#signed(last, root, path)) {
         const found = await this.#accept([...path, root]);
@@ -187,7 +188,7 @@ function checkAuthority(authority: Certificate, path: readonly Certificate[], ti
     throw new CertificateError("unfit", "issuing certificate: expected keyUsage keyCertSign, got a key for other uses");
   }
   // RFC 5280 §4.2.1.9: those that are self-issued (a change of keys) do not count, nor does the leaf.
-  const between = path.slice(1).filter(({ subject, issuer }) => !equal(subject, issuer)).length;
+  const between = path.slice(1).filter(({ subject, issuer }) => !same(subject, issuer)).length;
   if (pathLength !== undefined && between > pathLength) {
     throw new CertificateError("unfit", `issuing certificate: expected at most ${pathLength} authorities below it, got ${between}`);
   }
