@@ -6,8 +6,8 @@
  */
 
 import { NtpError } from "../common/errors.ts";
-import { unmapped } from "../common/udp.ts";
-import type { HttpAnswer, HttpRequest, WebSocketHandlers, WebSocketListener, WebSocketPeer, WebSocketServerOptions } from "../common/websocket.ts";
+import { unmapped } from "../common/address.ts";
+import { requestOf, responseOf, type HttpRequest, type WebSocketHandlers, type WebSocketListener, type WebSocketPeer, type WebSocketServerOptions } from "../common/websocket.ts";
 
 interface BunSocket {
   readonly data: Held;
@@ -84,14 +84,4 @@ function peerOf(socket: BunSocket): WebSocketPeer {
     },
     close: (code, reason) => socket.close(code, reason),
   };
-}
-
-function requestOf({ method, url, headers }: Request, address: string): HttpRequest {
-  const { pathname, search } = new URL(url);
-  const offered = headers.get("sec-websocket-protocol") ?? "";
-  return { method, url: pathname + search, origin: headers.get("origin") ?? undefined, subprotocols: offered.split(",").map((name) => name.trim()).filter(Boolean), address };
-}
-
-function responseOf({ status, headers, body }: HttpAnswer): Response {
-  return new Response(body === "" ? null : body, { status, headers });
 }

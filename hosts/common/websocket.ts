@@ -39,6 +39,17 @@ export interface HttpAnswer {
   readonly body: string;
 }
 
+/** What runtimes that speak the standard's `Request` were asked, by whoever is at `address`. */
+export function requestOf({ method, url, headers }: Request, address: string): HttpRequest {
+  const { pathname, search } = new URL(url);
+  const offered = headers.get("sec-websocket-protocol") ?? "";
+  return { method, url: pathname + search, origin: headers.get("origin") ?? undefined, subprotocols: offered.split(",").map((name) => name.trim()).filter(Boolean), address };
+}
+
+export function responseOf({ status, headers, body }: HttpAnswer): Response {
+  return new Response(body === "" ? null : body, { status, headers });
+}
+
 /** The server's end of a WebSocket. */
 export interface WebSocketPeer {
   /** Never throws; what cannot be sent is lost with the connection. */

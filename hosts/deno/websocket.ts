@@ -6,8 +6,8 @@
  */
 
 import { NtpError } from "../common/errors.ts";
-import { unmapped } from "../common/udp.ts";
-import type { HttpAnswer, HttpRequest, WebSocketListener, WebSocketServerOptions } from "../common/websocket.ts";
+import { unmapped } from "../common/address.ts";
+import { requestOf, responseOf, type HttpRequest, type WebSocketListener, type WebSocketServerOptions } from "../common/websocket.ts";
 
 interface DenoHttpServer {
   readonly addr: { hostname: string; port: number };
@@ -79,14 +79,4 @@ async function close(server: DenoHttpServer): Promise<void> {
   const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, CLOSING_MS)));
   await Promise.race([server.shutdown(), late]);
   clearTimeout(timer);
-}
-
-function requestOf({ method, url, headers }: Request, address: string): HttpRequest {
-  const { pathname, search } = new URL(url);
-  const offered = headers.get("sec-websocket-protocol") ?? "";
-  return { method, url: pathname + search, origin: headers.get("origin") ?? undefined, subprotocols: offered.split(",").map((name) => name.trim()).filter(Boolean), address };
-}
-
-function responseOf({ status, headers, body }: HttpAnswer): Response {
-  return new Response(body === "" ? null : body, { status, headers });
 }

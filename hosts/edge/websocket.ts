@@ -6,7 +6,7 @@
  * @module
  */
 
-import type { HttpAnswer, HttpRequest, WebSocketHandlers, WebSocketLike, WebSocketServerOptions } from "../common/websocket.ts";
+import { requestOf, responseOf, type HttpRequest, type WebSocketHandlers, type WebSocketLike, type WebSocketServerOptions } from "../common/websocket.ts";
 
 /** The server's end of a WebSocket. */
 type AcceptedSocket = WebSocketLike & { accept?(): void };
@@ -19,7 +19,8 @@ interface Platform {
 /** What answers a request by `options`, of which the endpoint means nothing here; `address`: the client's. */
 export function fetchBy(options: WebSocketServerOptions): (request: Request, address?: string) => Response {
   return (request, address) => {
-    const asked = requestOf(request, address);
+    // What the platform gave, or else the network in front of the Worker tells; a Worker has no other.
+    const asked = requestOf(request, address ?? request.headers.get("cf-connecting-ip") ?? "unknown");
     if (request.headers.get("upgrade")?.toLowerCase() !== "websocket") return responseOf(options.http(asked));
     const refusal = options.refuse(asked);
     if (refusal) return responseOf(refusal);
@@ -66,16 +67,4 @@ function accept(socket: AcceptedSocket, request: HttpRequest, options: WebSocket
   });
   socket.addEventListener("close", closed);
   socket.addEventListener("error", closed);
-}
-
-/** The address is that which the platform gave, or else the network in front of the Worker tells; a Worker has no other. */
-function requestOf({ method, url, headers }: Request, told: string | undefined): HttpRequest {
-  const { pathname, search } = new URL(url);
-  const offered = headers.get("sec-websocket-protocol") ?? "";
-  const address = told ?? headers.get("cf-connecting-ip") ?? "unknown";
-  return { method, url: pathname + search, origin: headers.get("origin") ?? undefined, subprotocols: offered.split(",").map((name) => name.trim()).filter(Boolean), address };
-}
-
-function responseOf({ status, headers, body }: HttpAnswer): Response {
-  return new Response(body === "" ? null : body, { status, headers });
 }

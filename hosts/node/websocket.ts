@@ -9,7 +9,7 @@ import http from "node:http";
 import type net from "node:net";
 import { WebSocket, WebSocketServer } from "ws";
 import { NtpError } from "../common/errors.ts";
-import { unmapped } from "../common/udp.ts";
+import { unmapped } from "../common/address.ts";
 import type { HttpAnswer, HttpRequest, WebSocketConstructor, WebSocketListener, WebSocketServerOptions } from "../common/websocket.ts";
 
 /** The runtime's own, where it has one. */
