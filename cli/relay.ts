@@ -6,6 +6,7 @@
  */
 
 import { lendHost } from "#host";
+import { formatEndpoint } from "../hosts/common/address.ts";
 import { startRelay, type Relay, type RelayLimits } from "../hosts/common/relay/index.ts";
 import { metricsOption, stopSignal } from "./serve.ts";
 import { UsageError, listenOption, numberOption, parse } from "./usage.ts";
@@ -79,6 +80,5 @@ function limitsOf(rateText: string | undefined, connectionsText: string | undefi
 
 function announce({ local, metrics }: Relay, json: boolean, allow: readonly string[]): void {
   if (json) return console.log(JSON.stringify({ address: local.address, port: local.port, ...(metrics && { metrics }) }));
-  const where = local.address.includes(":") ? `[${local.address}]:${local.port}` : `${local.address}:${local.port}`;
-  console.log(`Relaying on ws://${where}/ to ${allow.join(", ") || "nobody: telling the time only"}. Stop with Ctrl-C.`);
+  console.log(`Relaying on ws://${formatEndpoint(local)}/ to ${allow.join(", ") || "nobody: telling the time only"}. Stop with Ctrl-C.`);
 }

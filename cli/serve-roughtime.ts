@@ -7,6 +7,7 @@
 
 import process from "node:process";
 import { lendHost } from "#host";
+import { formatEndpoint } from "../hosts/common/address.ts";
 import { serveRoughtime, type RoughtimeServer } from "../hosts/common/roughtime/server.ts";
 import { readServerKeys } from "../daemon/secrets.ts";
 import { UsageError, listenOption, numberOption } from "./usage.ts";
@@ -73,6 +74,5 @@ export async function startRoughtime({ listen, keyFile, grease, error }: Roughti
 
 /** "127.0.0.1:2002" */
 export function whereText({ addresses }: RoughtimeServer): string {
-  const places = addresses.map(({ address, port }) => (address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`));
-  return [...new Set(places)].join(" and ");
+  return [...new Set(addresses.map(formatEndpoint))].join(" and ");
 }

@@ -7,6 +7,7 @@
 
 import process from "node:process";
 import { serve, type BroadcastOptions, type ServeOptions, type Server, type ServerEvent } from "#host";
+import { formatEndpoint } from "../hosts/common/address.ts";
 import { LeapFile } from "../daemon/leaps.ts";
 import { followLeaps, leapsNow } from "./serve-leaps.ts";
 import { FEATURES, FEATURES_HELP, featureOptions, keysOf } from "./serve-options.ts";
@@ -169,7 +170,7 @@ function announce({ addresses, metrics, nts }: Server, json: boolean, stratum: s
 }
 
 function placesText(places: Server["addresses"]): string {
-  return places.map(({ address, port }) => (address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`)).join(" and ");
+  return places.map(formatEndpoint).join(" and ");
 }
 
 /** What ends a command that runs in the foreground. */

@@ -11,6 +11,7 @@
  */
 
 import { lendHost } from "#host";
+import { formatEndpoint } from "../hosts/common/address.ts";
 import { byCards, type CardOptions } from "../hosts/common/client/cards.ts";
 import { Engine, type EngineEvent } from "../hosts/common/client/engine.ts";
 import type { SteeredClock } from "../hosts/common/clock/steered.ts";
@@ -109,7 +110,7 @@ class Daemon {
     const { mode, clock, refusal } = this.#opened;
     if (refusal !== undefined) this.#log("warning", `the system clock cannot be steered: ${refusal}. It is only observed`);
     this.#log("info", `following ${[...config.sources.map(({ source }) => source), ...config.refclocks].join(", ")}; mode ${mode}, clock ${clock.actuator.description}, readings ${this.#host.clock.description}`);
-    for (const { address, port } of this.#service?.addresses ?? []) this.#log("info", `serving on ${address.includes(":") ? `[${address}]` : address}:${port}`);
+    for (const address of this.#service?.addresses ?? []) this.#log("info", `serving on ${formatEndpoint(address)}`);
     this.#engine.listen((event) => this.#hear(event));
     this.#tick();
     this.#ticker = setInterval(() => this.#tick(), TICK_MS);

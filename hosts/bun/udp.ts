@@ -8,7 +8,7 @@
 
 import { NtpError } from "../common/errors.ts";
 import type { Endpoint, HostClock, SendStamp, UdpHandlers, UdpOptions, UdpSocket } from "../common/host.ts";
-import { unmapped } from "../common/udp.ts";
+import { unmapped } from "../common/address.ts";
 
 interface BunSocket {
   readonly address: { readonly address: string; readonly port: number };

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /** What every host's tcp.ts needs: the errors of a connection that did not come about. @module */
 
+import { formatEndpoint } from "./address.ts";
 import { NtpError } from "./errors.ts";
 import type { Endpoint } from "./host.ts";
-
-const named = ({ address, port }: Endpoint) => (address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`);
 
 export function unreachable(endpoint: Endpoint, cause: unknown): NtpError {
   const code = (cause as { code?: string } | undefined)?.code;
   const why = code === undefined ? "" : ` (${code})`;
-  return new NtpError("UNREACHABLE", `no TCP connection to ${named(endpoint)}${why}: check the address and the port`, { cause });
+  return new NtpError("UNREACHABLE", `no TCP connection to ${formatEndpoint(endpoint)}${why}: check the address and the port`, { cause });
 }
 
 /** The signal fired: by a timeout or by the caller. */
@@ -17,5 +16,5 @@ export function stoppedBy({ reason }: AbortSignal, endpoint: Endpoint): NtpError
   if (reason instanceof NtpError) return reason;
   const late = (reason as Error | undefined)?.name === "TimeoutError";
   const what = late ? "did not come about in time" : "was aborted by its caller";
-  return new NtpError(late ? "TIMEOUT" : "ABORTED", `the TCP connection to ${named(endpoint)} ${what}`, { cause: reason });
+  return new NtpError(late ? "TIMEOUT" : "ABORTED", `the TCP connection to ${formatEndpoint(endpoint)} ${what}`, { cause: reason });
 }

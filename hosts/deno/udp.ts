@@ -10,7 +10,7 @@
 
 import { NtpError } from "../common/errors.ts";
 import type { Endpoint, HostClock, SendStamp, UdpHandlers, UdpOptions, UdpSocket } from "../common/host.ts";
-import { unmapped } from "../common/udp.ts";
+import { unmapped } from "../common/address.ts";
 import { openUdp as openNodeUdp } from "../node/udp.ts";
 
 interface NetAddress {

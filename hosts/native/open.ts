@@ -9,6 +9,7 @@
  * @module
  */
 
+import { formatEndpoint } from "../common/address.ts";
 import type { Endpoint, UdpOptions } from "../common/host.ts";
 import { SystemError } from "./errno.ts";
 import type { Libc } from "./libc.ts";
@@ -120,7 +121,7 @@ interface Target {
 export function applyAddress(libc: Libc, call: "bind" | "connect", fd: number, { family, endpoint }: Target): void {
   const { scratch } = libc;
   const length = writeSockaddr(scratch.view, 0, endpoint, family, libc);
-  if (libc[call](fd, scratch.address, length) !== 0) throw libc.failure(call, show(endpoint));
+  if (libc[call](fd, scratch.address, length) !== 0) throw libc.failure(call, formatEndpoint(endpoint));
 }
 
 /** The address and port that the kernel gave the socket. */
@@ -131,10 +132,5 @@ export function localEndpoint(libc: Libc, fd: number): Endpoint {
   const endpoint = readSockaddr(view, 8, libc);
   if (endpoint === undefined) throw new SystemError("getsockname", linux.EINVAL, "the kernel gave no address");
   return endpoint;
-}
-
-/** `192.0.2.1:123`, `[2001:db8::1]:123`. */
-export function show({ address, port }: Endpoint): string {
-  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
 }
 

@@ -20,6 +20,7 @@
  * @module
  */
 
+import { formatEndpoint } from "../common/address.ts";
 import { NtpError } from "../common/errors.ts";
 import type { Endpoint, SendStamp, StampSource, UdpHandlers, UdpOptions, UdpSocket } from "../common/host.ts";
 import type { Cards } from "./cards.ts";
@@ -31,7 +32,7 @@ import type { Libc } from "./libc.ts";
 import { EAGAIN, EBADF, EDESTADDRREQ, EINTR, EISCONN, MSG_DONTWAIT, MSG_ERRQUEUE, MSG_NOSIGNAL } from "./linux.ts";
 import { Block } from "./memory.ts";
 import { Message, type Controls } from "./message.ts";
-import { localEndpoint, numberFromZero, openSocket, show } from "./open.ts";
+import { localEndpoint, numberFromZero, openSocket } from "./open.ts";
 import { SOCKADDR_BYTES, writeSockaddr } from "./sockaddr.ts";
 import { TransmitStamps } from "./transmit.ts";
 
@@ -173,7 +174,7 @@ class NativeUdpSocket implements UdpSocket {
     const peer = this.#options.connect;
     if (peer !== undefined) {
       if (to === undefined || (to.address === peer.address && to.port === peer.port)) return 0;
-      throw new SystemError("send", EISCONN, show(to));
+      throw new SystemError("send", EISCONN, formatEndpoint(to));
     }
     if (to === undefined) throw new SystemError("send", EDESTADDRREQ);
     return writeSockaddr(this.#outgoing.view, 0, to, this.#options.family, this.#libc);
@@ -188,7 +189,7 @@ class NativeUdpSocket implements UdpSocket {
       const payload = address + OUTGOING_PAYLOAD;
       const taken = this.#libc.sendto(this.#fd, payload, length, MSG_DONTWAIT | MSG_NOSIGNAL, name, nameLength);
       if (taken >= 0) return userNs;
-      const failure = this.#libc.failure("send", show(to ?? this.#options.connect ?? this.local));
+      const failure = this.#libc.failure("send", formatEndpoint(to ?? this.#options.connect ?? this.local));
       // Whether a failed send used up a number depends on the kernel's version: start counting again.
       this.#transmit.restart();
       numberFromZero(this.#libc, this.#fd, this.#cards !== undefined);
@@ -304,7 +305,7 @@ class NativeUdpSocket implements UdpSocket {
 
   /** In a microtask: the error may have been found inside send(), which the handler must not enter again. */
   #report(errno: number, peer: Endpoint | undefined): void {
-    const error = new SystemError("recvmsg", errno, peer && show(peer));
+    const error = new SystemError("recvmsg", errno, peer && formatEndpoint(peer));
     queueMicrotask(() => {
       if (this.#fd >= 0) this.#handlers.onError(error);
     });

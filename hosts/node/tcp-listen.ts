@@ -11,7 +11,7 @@
 import net from "node:net";
 import type { Endpoint } from "../common/host.ts";
 import type { ByteStream, TcpListener, TcpServerOptions } from "../common/stream.ts";
-import { unmapped } from "../common/udp.ts";
+import { unmapped } from "../common/address.ts";
 import { SocketStream } from "./stream.ts";
 
 export async function listenTcp({ endpoint, maxConnections }: TcpServerOptions, accepted: (stream: ByteStream, from: Endpoint) => void): Promise<TcpListener> {

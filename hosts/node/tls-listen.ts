@@ -11,7 +11,7 @@ import tls from "node:tls";
 import { NtpError } from "../common/errors.ts";
 import type { Endpoint } from "../common/host.ts";
 import type { TlsListener, TlsServerOptions, TlsStream } from "../common/stream.ts";
-import { unmapped } from "../common/udp.ts";
+import { unmapped } from "../common/address.ts";
 import { NodeTlsStream } from "./tls-stream.ts";
 
 const HANDSHAKE_MS = 5000;

@@ -14,7 +14,7 @@ import net from "node:net";
 import tls from "node:tls";
 import { NtpError } from "../common/errors.ts";
 import type { PostQuantum, TlsClientOptions, TlsStream } from "../common/stream.ts";
-import { formatEndpoint } from "../common/client/source.ts";
+import { formatEndpoint } from "../common/address.ts";
 import { NodeTlsStream } from "./tls-stream.ts";
 
 export { listenTls } from "./tls-listen.ts";
@@ -57,7 +57,7 @@ export async function connectTls(options: TlsClientOptions): Promise<TlsStream> 
   } catch (cause) {
     socket.destroy();
     if (cause instanceof NtpError) throw cause;
-    throw signal.aborted ? aborted(options) : failure(cause as Error & { code?: string }, formatEndpoint(endpoint.address, endpoint.port));
+    throw signal.aborted ? aborted(options) : failure(cause as Error & { code?: string }, formatEndpoint(endpoint));
   }
 }
 
@@ -93,7 +93,7 @@ function secured(socket: tls.TLSSocket, signal: AbortSignal): Promise<void> {
 
 /** What the handshake itself does not make sure of. */
 function checkAgreed(socket: tls.TLSSocket, { alpn, pins, endpoint }: TlsClientOptions): void {
-  const where = formatEndpoint(endpoint.address, endpoint.port);
+  const where = formatEndpoint(endpoint);
   // A server may ignore ALPN; then it does not speak what we came for.
   if (!alpn.includes(socket.alpnProtocol || "")) throw new NtpError("TLS", `expected the application protocol ${alpn.join(" or ")} of ${where}, it agreed on ${socket.alpnProtocol || "none"}; is this its NTS-KE port?`);
   if (socket.getProtocol() !== "TLSv1.3") throw new NtpError("TLS", `expected TLS 1.3 of ${where}, got ${socket.getProtocol()}`);

@@ -57,7 +57,4 @@ export async function startServe(args: readonly string[], options: StartOptions 
   return peer;
 }
 
-/** `HOST:PORT` with brackets where IPv6 needs them. */
-export function sourceOf({ address, port }: { readonly address: string; readonly port: number }): string {
-  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
-}
+export { formatEndpoint as sourceOf } from "../../hosts/common/address.ts";

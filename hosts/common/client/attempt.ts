@@ -11,7 +11,7 @@
 import { NtpError } from "../errors.ts";
 import type { Datagram, Endpoint, Host, SendStamp, UdpSocket } from "../host.ts";
 import type { Claim, Completion, ExchangeCore, Request } from "./exchange.ts";
-import { sameAddress } from "./address.ts";
+import { sameAddress } from "../address.ts";
 import type { Authentication } from "./authentication.ts";
 import { EarlyDatagrams } from "./early.ts";
 import { testNames } from "./problems.ts";

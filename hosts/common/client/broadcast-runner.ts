@@ -7,7 +7,7 @@
  */
 
 import type { Datagram, Endpoint, UdpSocket } from "../host.ts";
-import { sameAddress } from "./address.ts";
+import { sameAddress } from "../address.ts";
 import { EarlyDatagrams } from "./early.ts";
 import type { Actions } from "./events.ts";
 import { endpointsOf } from "./resolve.ts";

@@ -16,7 +16,7 @@ import { DisciplineCore, type Steering } from "./discipline.ts";
 import type { EngineEvent, EngineOptions, Followed, ManycastSource, ReferenceSource, SourceOptions, SourceState, TrackingState } from "./engine-types.ts";
 import { LOCAL_STRATUM, SOURCE_LIMIT, checkSources, isReference, pollOf } from "./followed.ts";
 import { LeapKeeper } from "./leapkeeper.ts";
-import { sameAddress } from "./address.ts";
+import { formatEndpoint, sameAddress } from "../address.ts";
 import { endpointsOf } from "./resolve.ts";
 import { BroadcastRunner } from "./broadcast-runner.ts";
 import { MANYCAST_SERVERS, ManycastRunner } from "./manycast-runner.ts";
@@ -27,7 +27,7 @@ import type { RefClock, RefClockTuning } from "../refclock/refclock.ts";
 import { RefclockRunner } from "./refclock-runner.ts";
 import { SourceRunner, type RunnerOptions } from "./runner.ts";
 import { keyEstablishment, type Establish } from "./keyring.ts";
-import { formatEndpoint, parseSource, type Source } from "./source.ts";
+import { parseSource, type Source } from "./source.ts";
 import type { SourceVersion } from "./version.ts";
 
 export type { EngineEvent, EngineOptions, Followed, ManycastSource, ReferenceSource, SourceOptions, SourceState, TrackingState } from "./engine-types.ts";
@@ -167,7 +167,7 @@ export class Engine {
       return {
         ...variables,
         source: options.source.text,
-        address: endpoint && formatEndpoint(endpoint.address, endpoint.port),
+        address: endpoint && formatEndpoint(endpoint),
         isPeer: index === peer,
         lastError,
         lastSample: variables.used === 0 ? undefined : Number(now - variables.lastSampleNs) / 1e9,
@@ -229,7 +229,7 @@ export class Engine {
     const found = (endpoint: Endpoint) => {
       const index = this.#place();
       if (this.#closed || index >= SOURCE_LIMIT || this.#isFollowed(endpoint.address)) return undefined;
-      const text = formatEndpoint(endpoint.address, endpoint.port);
+      const text = formatEndpoint(endpoint);
       const runner = new SourceRunner(this.#context, { index, source: parseSource(text), version, interleaved, key, ...polls, endpoint });
       this.#runners[index] = runner;
       this.#free.delete(index);
@@ -291,7 +291,7 @@ export class Engine {
     if (index >= SOURCE_LIMIT) return;
     this.#free.delete(index);
     const { minPoll = 6, maxPoll = 10 } = this.#options;
-    const source = parseSource(formatEndpoint(endpoint.address, endpoint.port));
+    const source = parseSource(formatEndpoint(endpoint));
     const peer = new PeerRunner(this.#context, this.#port, { index, source, version: 4, passive: true, minPoll, maxPoll, endpoint });
     this.#runners[index] = peer;
     void peer.start();

@@ -22,7 +22,8 @@ import type { SymmetricKey } from "./keys.ts";
 import type { KeyRing } from "./keyring.ts";
 import { endpointsOf, type Family } from "./resolve.ts";
 import type { Sample } from "./sample.ts";
-import { formatEndpoint, type Source } from "./source.ts";
+import { formatEndpoint } from "../address.ts";
+import type { Source } from "./source.ts";
 import { drafts, type NtpVersion } from "./version.ts";
 
 /** What to ask, and for how long; checked by the caller. */
@@ -212,7 +213,7 @@ export class Inquiry {
 
   #failure(): NtpError {
     const { source: { text: source }, timeout } = this.#question;
-    const asked = list(this.#attempts.map(({ endpoint }) => show(endpoint)));
+    const asked = list(this.#attempts.map(({ endpoint }) => formatEndpoint(endpoint)));
     const first = this.#failures[0]?.error;
     if (first && this.#failures.length === this.#attempts.length) {
       if (first instanceof NtpError) return first;
@@ -225,7 +226,7 @@ export class Inquiry {
   }
 
   #failedText(): string {
-    const failed = list(this.#failures.map(({ endpoint, error }) => `${show(endpoint)}: ${error.message}`));
+    const failed = list(this.#failures.map(({ endpoint, error }) => `${formatEndpoint(endpoint)}: ${error.message}`));
     return failed && `; failed ${failed}`;
   }
 
@@ -234,10 +235,6 @@ export class Inquiry {
     for (const { ignored } of this.#attempts) for (const [why, times] of ignored) counts.set(why, (counts.get(why) ?? 0) + times);
     return counts.size === 0 ? "" : `; passed over ${[...counts].map(([why, times]) => `${times} × ${why}`).join(", ")}`;
   }
-}
-
-function show({ address, port }: Endpoint): string {
-  return formatEndpoint(address, port);
 }
 
 /** Each once. */

@@ -9,7 +9,7 @@
  */
 
 import type { Datagram, Endpoint, Host, SendStamp, UdpSocket } from "../host.ts";
-import { sameAddress } from "./address.ts";
+import { sameAddress } from "../address.ts";
 import { NTP_PORT } from "./source.ts";
 
 export interface PeeringOptions {

@@ -8,7 +8,7 @@
 
 import { NtpError } from "../errors.ts";
 import type { Endpoint, Host, ResolvedAddress } from "../host.ts";
-import { unmapped } from "../udp.ts";
+import { unmapped } from "../address.ts";
 import type { Source } from "./source.ts";
 
 /** Which addresses may be used. */

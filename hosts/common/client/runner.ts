@@ -12,7 +12,7 @@
 
 import type { Datagram, Endpoint, Host, UdpSocket } from "../host.ts";
 import type { SteeredClock } from "../clock/steered.ts";
-import { sameAddress } from "./address.ts";
+import { sameAddress } from "../address.ts";
 import type { DisciplineCore } from "./discipline.ts";
 import { EarlyDatagrams } from "./early.ts";
 import type { Actions } from "./events.ts";

@@ -96,8 +96,3 @@ function isPossible(host: string): boolean {
 function isBareIPv6(text: string): boolean {
   return /^[0-9a-f:.]+(%[^\s\]]+)?$/i.test(text) && (text.match(/:/g)?.length ?? 0) >= 2;
 }
-
-/** `host:port` with brackets where IPv6 needs them. */
-export function formatEndpoint(address: string, port: number): string {
-  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
-}

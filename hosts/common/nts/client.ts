@@ -10,7 +10,7 @@
  */
 
 import { endpointsOf, type Family } from "../client/resolve.ts";
-import { formatEndpoint } from "../client/source.ts";
+import { formatEndpoint } from "../address.ts";
 import { NtpError } from "../errors.ts";
 import type { Endpoint, Host } from "../host.ts";
 import type { PostQuantum, TlsStream } from "../stream.ts";
@@ -87,7 +87,7 @@ function connect(host: Host, options: KeClientOptions, endpoint: Endpoint, signa
 function limited({ signal, host, kePort = KE_PORT }: KeClientOptions, source: string, timeout: number): { signal: AbortSignal; end(): void } {
   const controller = new AbortController();
   const abort = () => controller.abort(new NtpError("ABORTED", `establishing keys with "${source}" was aborted by its caller`, { source, cause: signal?.reason }));
-  const late = () => controller.abort(new NtpError("TIMEOUT", `no NTS keys from "${source}" within ${timeout} s; check that TCP to ${formatEndpoint(host, kePort)} is let through`, { source }));
+  const late = () => controller.abort(new NtpError("TIMEOUT", `no NTS keys from "${source}" within ${timeout} s; check that TCP to ${formatEndpoint({ address: host, port: kePort })} is let through`, { source }));
   const timer = setTimeout(late, Math.round(timeout * 1000));
   if (signal?.aborted) abort();
   signal?.addEventListener("abort", abort, { once: true });

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /** A relay's refusal as an error. @module */
 
+import { formatEndpoint } from "../address.ts";
 import { NtpError, type NtpErrorCode } from "../errors.ts";
 import type { Endpoint } from "../host.ts";
 import { RELAY_ERROR } from "./protocol.ts";
@@ -16,8 +17,7 @@ const MEANING: Readonly<Record<number, { code: NtpErrorCode; what: string }>> = 
 };
 
 /** What a relay says of a request to `target`; the relay's word only. */
-export function relayRefusal({ code, text }: { readonly code: number; readonly text: string }, { address, port }: Endpoint): NtpError {
+export function relayRefusal({ code, text }: { readonly code: number; readonly text: string }, target: Endpoint): NtpError {
   const { code: kind, what } = MEANING[code] ?? { code: "UNREACHABLE" as const, what: `reason ${code}` };
-  const where = address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
-  return new NtpError(kind, `the relay did not reach ${where}: ${what}${text && ` (${text})`}`);
+  return new NtpError(kind, `the relay did not reach ${formatEndpoint(target)}: ${what}${text && ` (${text})`}`);
 }

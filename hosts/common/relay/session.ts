@@ -9,7 +9,7 @@
  */
 
 import type { Host, UdpSocket } from "../host.ts";
-import { sameAddress } from "../client/address.ts";
+import { sameAddress } from "../address.ts";
 import { NtpError } from "../errors.ts";
 import type { WebSocketHandlers, WebSocketPeer } from "../websocket.ts";
 import type { RelayLimits, RelayStats } from "./limits.ts";

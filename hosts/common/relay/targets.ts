@@ -12,7 +12,7 @@
 import { NtpError } from "../errors.ts";
 import type { Host } from "../host.ts";
 import { literalFamily } from "../client/resolve.ts";
-import { unmapped } from "../udp.ts";
+import { unmapped } from "../address.ts";
 import { isHost } from "./protocol.ts";
 
 export type Transport = "udp" | "tcp";

@@ -10,7 +10,7 @@
 
 import { NtpError } from "../errors.ts";
 import type { Datagram, Endpoint, Host, StampSource, UdpSocket } from "../host.ts";
-import { sameAddress } from "../client/address.ts";
+import { sameAddress } from "../address.ts";
 import { packetsOf } from "./packets.ts";
 import { makeRequest, type Drawn } from "./request.ts";
 import { verifyResponse, type RoughtimeAnswer } from "./response.ts";

@@ -11,7 +11,7 @@
 import { NtpError } from "../errors.ts";
 import type { Endpoint, Host } from "../host.ts";
 import { endpointsOf } from "../client/resolve.ts";
-import { formatEndpoint } from "../client/source.ts";
+import { formatEndpoint } from "../address.ts";
 import { RoughtimeAttempt, type RoughtimeExchange, type Transport } from "./attempt.ts";
 import { VERSIONS, drawNonce, type Drawn } from "./request.ts";
 
@@ -117,14 +117,15 @@ class Asking {
     const able = this.#server.addresses.filter(({ protocol }) => (protocol === "udp" ? this.#host.openUdp : this.#host.connectTcp) !== undefined);
     const { name } = this.#server;
     if (able.length === 0) throw new NtpError("UNSUPPORTED", `${this.#host.runtime} can reach none of the addresses of "${name}"`, { source: name });
-    const names = [...new Set(able.map(({ host, port }) => formatEndpoint(host, port)))];
+    const textOf = ({ host, port }: { host: string; port: number }) => formatEndpoint({ address: host, port });
+    const names = [...new Set(able.map(textOf))];
     const looked = new Map(await Promise.all(names.map(async (text) => {
-      const { host, port } = able.find((address) => formatEndpoint(address.host, address.port) === text)!;
+      const { host, port } = able.find((address) => textOf(address) === text)!;
       const endpoints = await endpointsOf(this.#host, { text: name, scheme: "roughtime", host, port }, this.#options.family, this.#settled.signal);
       return [text, endpoints] as const;
     })));
     const over = (transport: Transport) => able.filter(({ protocol }) => protocol === transport)
-      .flatMap(({ host, port }) => looked.get(formatEndpoint(host, port))!.map((endpoint) => ({ endpoint, transport })));
+      .flatMap((address) => looked.get(textOf(address))!.map((endpoint) => ({ endpoint, transport })));
     return [...over("udp"), ...over("tcp")];
   }
 
@@ -153,7 +154,7 @@ class Asking {
 
   /** What cannot be reached costs no waiting, as long as there is another address in this round. */
   #onFailure({ endpoint, transport }: Turn, error: Error): void {
-    this.#failures.push(`${formatEndpoint(endpoint.address, endpoint.port)} over ${transport}: ${error.message}`);
+    this.#failures.push(`${formatEndpoint(endpoint)} over ${transport}: ${error.message}`);
     const firstRound = this.#attempts.length <= this.#round.length;
     if (firstRound && this.#failures.length === this.#round.length && this.#refused.size === 0) {
       return this.#giveUp("UNREACHABLE", `no Roughtime server can be reached at "${this.#server.name}"`);

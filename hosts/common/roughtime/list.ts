@@ -10,7 +10,8 @@
 
 import { NtpError } from "../errors.ts";
 import type { Host } from "../host.ts";
-import { decodeKey, formatEndpoint } from "../client/source.ts";
+import { formatEndpoint } from "../address.ts";
+import { decodeKey } from "../client/source.ts";
 import { VERSION_1, VERSION_DRAFT } from "./core.ts";
 import type { RoughtimeAddress, RoughtimeServerEntry } from "./client.ts";
 
@@ -100,7 +101,7 @@ function below(host: Pick<Host, "random">, limit: number): number {
 /** "roughtime:HOST:PORT#KEY" of an entry, by its first address. */
 export function sourceText({ addresses, publicKey }: RoughtimeServerEntry): string {
   const { host, port } = addresses[0]!;
-  return `roughtime:${formatEndpoint(host, port)}#${base64(publicKey)}`;
+  return `roughtime:${formatEndpoint({ address: host, port })}#${base64(publicKey)}`;
 }
 
 export function base64(octets: Uint8Array): string {

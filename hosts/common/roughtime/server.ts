@@ -13,7 +13,7 @@
 import { NtpError } from "../errors.ts";
 import type { Datagram, Endpoint, Host, UdpSocket } from "../host.ts";
 import type { ByteStream, TcpListener } from "../stream.ts";
-import { formatEndpoint } from "../client/source.ts";
+import { formatEndpoint } from "../address.ts";
 import { BATCH, BatchCore, type Pending } from "./batch.ts";
 import { signerOf, type Signer } from "./ed25519.ts";
 import { Greaser } from "./grease.ts";
@@ -169,7 +169,7 @@ class RunningServer implements RoughtimeServer {
         this.#listeners.push(await this.#host.listenTcp!({ endpoint: { ...endpoint, port: socket.local.port }, maxConnections: MOST_CONNECTIONS }, accept));
       } catch (cause) {
         const why = cause instanceof Error ? cause.message : String(cause);
-        throw new NtpError("SOCKET", `could not listen for Roughtime on ${formatEndpoint(endpoint.address, endpoint.port)}: ${why}`, { cause });
+        throw new NtpError("SOCKET", `could not listen for Roughtime on ${formatEndpoint(endpoint)}: ${why}`, { cause });
       }
     }
   }
