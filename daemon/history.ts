@@ -2,7 +2,7 @@
 /**
  * What `tracking` tells of the past: the offset found last, its long-term mean, and how often the clock is updated.
  *
- * An update is a sample after which a majority of the sources was believed. Tested in history.test.ts.
+ * An update is a sample after which a majority of the sources was believed. Tested in status.test.ts.
  *
  * @module
  */

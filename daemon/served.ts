@@ -4,7 +4,7 @@
  * sampling thread, which tells each change of it. Between two tellings it runs straight on.
  *
  * Its base is the wall clock, not the timer, because not every runtime's timer has one origin in all threads. Whoever
- * steps the wall clock disturbs it until the next telling, a second at most. Tested in served.test.ts.
+ * steps the wall clock disturbs it until the next telling, a second at most. Tested in status.test.ts.
  *
  * @module
  */

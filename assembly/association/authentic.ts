@@ -4,7 +4,7 @@
  *
  * Where authentication is asked for, a packet without it, or with a wrong one, is nobody's: it changes nothing, not even the
  * wait. There is no way from here to a plain request. The build for pages (assembly/page.ts) has no cryptography: there
- * nothing is sent or believed that needs it. Tested in authentic.test.ts.
+ * nothing is sent or believed that needs it. Tested in assembly/proto/keys.test.ts and nts.test.ts.
  */
 
 import { NTS_AUTHENTIC, ntsCovered, ntsReply, ntsRequest } from "./nts";

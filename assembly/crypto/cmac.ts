@@ -2,7 +2,7 @@
 /**
  * AES-CMAC (RFC 4493, NIST SP 800-38B), for symmetric keys (RFC 8573) and inside AES-SIV.
  *
- * A context holds the expanded key and the two subkeys. Tested in cmac.test.ts against RFC 4493 and noble.
+ * A context holds the expanded key and the two subkeys. Tested in aes.test.ts against RFC 4493 and noble.
  */
 
 import { AES_BLOCK, AES_CONTEXT_SIZE, aesBlock, aesChain, aesExpand } from "./aes";

@@ -4,7 +4,7 @@
  *
  *   leaf = H(0x00 || request packet)      node = H(0x01 || left || right)      SRV = H(0xff || long-term key)
  *
- * Tested in roughtime-response.test.ts and server/roughtime.test.ts.
+ * Tested in roughtime-response.test.ts and assembly/server/roughtime.test.ts.
  */
 
 import { SHA512_LENGTH, sha512Finish, sha512Start, sha512Update } from "../crypto/sha512";

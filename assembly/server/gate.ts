@@ -3,7 +3,7 @@
  * Before anything else is done with a request: whether its sender gets time, a kiss or nothing.
  *
  * Each look-up happens only if the feature that needs it is on, and only for senders whose address was told. Whoever the
- * access list denies leaves no trace but a count. Tested in gate.test.ts.
+ * access list denies leaves no trace but a count. Tested in answer.test.ts.
  */
 
 import { ACCESS_ALLOW, ACCESS_DENY, ACCESS_KISS, ACCESS_LIMITED, ACCESS_UNLIMITED, LIST_CONTROL, LIST_TIME, accessOf } from "./access";

@@ -19,7 +19,7 @@
  * table has a fixed number of sets of four, chosen by a keyed mix of the receive timestamp; a new pair takes the place of an
  * empty one, else of one that was used, else of the oldest. Client mode only: symmetric associations are not this file's.
  *
- * Tested in server/interleaved.test.ts; live against chronyd in tests/interop.
+ * Tested in interleaved.test.ts; live against chronyd in tests/interop.
  */
 
 import { mixWord } from "../crypto/siphash";

@@ -4,7 +4,7 @@
  *
  * The socket is for its owner and group (660): whoever writes to it sets our clock. A socket that lies there from before is
  * removed; anything else at its path is left alone. Datagrams carry their own time stamps, so that a timer's look a few
- * times a second is soon enough. Tested in tests/native/local-socket.test.ts.
+ * times a second is soon enough. Tested in tests/native/local-devices.test.ts.
  *
  * @module
  */

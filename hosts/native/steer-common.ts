@@ -2,7 +2,7 @@
 /**
  * What the actuators for Linux and macOS share: errno, the error that a failed call becomes, and units.
  *
- * Tested by tests/native/steering-linux.test.ts and steering-macos.test.ts.
+ * Tested by tests/native/steering-linux.test.ts and tests/native/steering-macos.test.ts.
  *
  * @module
  */

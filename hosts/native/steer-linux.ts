@@ -18,7 +18,8 @@
  * Also: STA_UNSYNC unset lets the kernel copy the time to the hardware clock every 11 minutes, and the kernel sets it
  * again when its maximum error, growing by 500 ppm, reaches 16 s: renew the status.
  *
- * 64-bit only. Tested by tests/native/steering-linux.test.ts (a fake kernel) and steering-real.test.ts.
+ * 64-bit only. Tested by tests/native/steering-linux.test.ts (a fake kernel) and
+ * tests/native/steering-real.test.ts.
  *
  * @module
  */

@@ -2,7 +2,7 @@
 /**
  * The system clock for steering, whatever the platform; and its restoration when the process ends.
  *
- * Tested by tests/native/steering.test.ts and steering-exit.test.ts.
+ * Tested by tests/native/steering.test.ts and tests/native/steering-exit.test.ts.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
- * WebSockets on Node by `ws`, as a server and, before Node 22, as a client. Tested in websocket.test.ts.
+ * WebSockets on Node by `ws`, as a server and, before Node 22, as a client. Tested in tests/interop/relay.test.ts.
  *
  * @module
  */

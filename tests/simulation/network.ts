@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Paths between the client and its servers: one-way delays, losses, and what the servers believe
-// the time to be. Delays are drawn per packet when it is sent. Test: network.test.ts.
+// the time to be. Delays are drawn per packet when it is sent. Tested in world.test.ts.
 
 import type { Random } from "./rng.ts";
 

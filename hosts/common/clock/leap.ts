@@ -3,7 +3,7 @@
  * When a leap second may be armed: only on the day at whose end it comes.
  *
  * A kernel inserts at the end of the current UTC day, whichever it is, while servers announce for the end of the month
- * (RFC 5905 §7.3), some for weeks, and some forget to stop. Tested in leap.test.ts.
+ * (RFC 5905 §7.3), some for weeks, and some forget to stop. Tested in daemon/status.test.ts.
  *
  * @module
  */

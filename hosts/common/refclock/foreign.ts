@@ -11,8 +11,8 @@
  *   48 i32 valid
  *   52 u32 ns, 56 u32 ns          finer than the µs, if they fit
  *
- * Refuses what does not fit: another length or magic, times that are no times. Tested in foreign.test.ts, against gpsd and
- * chronyd in tests/interop/refclock.test.ts.
+ * Refuses what does not fit: another length or magic, times that are no times. Tested in
+ * tests/native/device-layout.test.ts, against gpsd and chronyd in tests/interop/refclock.test.ts.
  *
  * @module
  */

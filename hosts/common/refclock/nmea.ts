@@ -5,7 +5,7 @@
  * A sample's moment is when the first octet of its sentence came, not when the sentence was complete or read. Of a backlog
  * (several seconds' sentences at once, after the process was held up) nothing is used, nor of what the line held when it was
  * opened: nobody knows when it came.
- * Tested in nmea.test.ts.
+ * Tested in assembly/proto/nmea.test.ts, on serial lines in tests/interop/refclock.test.ts.
  *
  * @module
  */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
  * A pulse a second (RFC 2783) as a reference clock. The kernel stamps it; which second it begins, the core finds out
- * (assembly/association/refclock-number.ts). Tested in pps.test.ts.
+ * (assembly/association/refclock-number.ts). Tested in hosts/native/pps.test.ts.
  *
  * @module
  */

@@ -2,7 +2,7 @@
 /**
  * Who has asked this server: the core's table of clients as a snapshot, and its counters.
  *
- * Tested in clients.test.ts.
+ * Tested in assembly/server/clients.test.ts.
  *
  * @module
  */
