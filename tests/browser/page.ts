@@ -93,14 +93,14 @@ export const tasks = {
   /** In a browser whose WebCrypto has not this algorithm. */
   async queryWithout({ algorithm, ...asked }: { algorithm: string; relay: string; source: string; nts?: object }) {
     const { subtle } = crypto;
-    const { generateKey } = subtle;
-    const lacking = (how: { name: string }, ...rest: unknown[]) =>
-      how.name === algorithm ? Promise.reject(new DOMException("Unrecognized name", "NotSupportedError")) : (generateKey as (...all: unknown[]) => Promise<unknown>).call(subtle, how, ...rest);
-    Object.defineProperty(subtle, "generateKey", { value: lacking, configurable: true });
+    const { importKey } = subtle;
+    const lacking = (format: string, data: unknown, how: { name: string }, ...rest: unknown[]) =>
+      how.name === algorithm ? Promise.reject(new DOMException("Unrecognized name", "NotSupportedError")) : (importKey as (...all: unknown[]) => Promise<unknown>).call(subtle, format, data, how, ...rest);
+    Object.defineProperty(subtle, "importKey", { value: lacking, configurable: true });
     try {
       return await tasks.query(asked);
     } finally {
-      delete (subtle as { generateKey?: unknown }).generateKey;
+      delete (subtle as { importKey?: unknown }).importKey;
     }
   },
   failure: ({ relay, source, nts = {} }: { relay: string; source: string; nts?: object }) => message(query(source, { relay, nts, timeout: 5 })),

@@ -9,6 +9,13 @@ import { firstShares, offeredGroups, onP256, retryShare } from "./groups.ts";
 
 const random = (bytes: Uint8Array<ArrayBuffer>) => crypto.getRandomValues(bytes);
 
+const octets = (hex: string) => new Uint8Array(Buffer.from(hex, "hex"));
+/** RFC 7748 §6.1. */
+const ALICES_SHARE = "8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a";
+const BOB = "5dab087e624a8a4b79e17f8b83800ee66f3bb1292618b6fd1c2f8b27ff88e0eb";
+const BOBS_SHARE = "de9edb7d7b7dc1b4d35b61c2ece435373f8343c85b78674dadfc7e146f882b4f";
+const SHARED = "4a5d9d5ba4ce2de1728e3bf480350f25e07e21c947d19e3376f09b3c1e161742";
+
 afterEach(() => vi.restoreAllMocks());
 
 test("what is offered follows the wish for a hybrid", async () => {
@@ -20,7 +27,7 @@ test("what is offered follows the wish for a hybrid", async () => {
 
 describe.each(["WebCrypto", "noble, where WebCrypto has it not"])("X25519 by %s", (by) => {
   beforeEach(() => {
-    if (by !== "WebCrypto") vi.spyOn(crypto.subtle, "generateKey").mockRejectedValue(new DOMException("Unrecognized name", "NotSupportedError"));
+    if (by !== "WebCrypto") vi.spyOn(crypto.subtle, "importKey").mockRejectedValue(new DOMException("Unrecognized name", "NotSupportedError"));
   });
 
   test("agrees with node:crypto", async () => {
@@ -30,6 +37,12 @@ describe.each(["WebCrypto", "noble, where WebCrypto has it not"])("X25519 by %s"
     const spki = Buffer.concat([Buffer.from("302a300506032b656e032100", "hex"), ours.share]);
     const shared = diffieHellman({ privateKey: theirs.privateKey, publicKey: createPublicKey({ key: spki, format: "der", type: "spki" }) });
     expect(Buffer.from(await ours.agree(point))).toEqual(shared);
+  });
+
+  test("makes of Bob's octets what RFC 7748 §6.1 says", async () => {
+    const bob = await retryShare("X25519", (bytes) => (bytes.set(octets(BOB)), bytes));
+    expect(bob.share).toEqual(octets(BOBS_SHARE));
+    expect(await bob.agree(octets(ALICES_SHARE))).toEqual(octets(SHARED));
   });
 
   test("makes another key each time", async () => {
@@ -57,7 +70,6 @@ test("a secret of zeros is refused, whoever let it through", async () => {
 });
 
 test("X25519 gives what RFC 7748 §5.2 and noble's own give", () => {
-  const octets = (hex: string) => new Uint8Array(Buffer.from(hex, "hex"));
   const scalar = octets("a546e36bf0527c9d3b16154b82465edd62144c0ac1fc5a18506a2244ba449ac4");
   const point = octets("e6db6867583030db3594c1a424b15f7c726624ec26b3353b10a903a6d0ab1c4c");
   expect(ladder.scalarMult(scalar, point)).toEqual(octets("c3da55379de9c6908e94ea4df28d084f32eccf03491c71f754b4075577a28552"));

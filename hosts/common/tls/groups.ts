@@ -53,9 +53,10 @@ export async function retryShare(group: GroupName, random: Random): Promise<KeyS
   return share as KeyShare;
 }
 
-/** By WebCrypto, whose secret nobody can read; where that has no X25519, by noble, which is loaded for it. */
+/** From 32 random octets: by WebCrypto, out of which nobody reads them; where that has no X25519, by noble, which is loaded for it. */
 export async function x25519Share(random: Random): Promise<KeyShare> {
-  const pair = (await webX25519()) ?? (await import("./x25519.ts")).x25519Pair(random(new Uint8Array(32)));
+  const secret = random(new Uint8Array(32));
+  const pair = (await webX25519(secret)) ?? (await import("./x25519.ts")).x25519Pair(secret);
   return {
     group: "X25519",
     share: pair.share,
@@ -75,18 +76,22 @@ export interface X25519Pair {
   agree(theirs: Uint8Array): Promise<Uint8Array>;
 }
 
-async function webX25519(): Promise<X25519Pair | undefined> {
+/** RFC 8410 §7: what stands before a private key's 32 octets in PKCS #8. */
+const PKCS8 = Uint8Array.of(0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x6e, 0x04, 0x22, 0x04, 0x20);
+/** RFC 7748 §4.1: the u-coordinate whose multiple is our half. */
+const BASE_POINT = Uint8Array.of(9, ...new Uint8Array(31));
+
+/** The private key is imported, not generated there: what comes of the same random octets is the same everywhere. */
+async function webX25519(secret: Uint8Array): Promise<X25519Pair | undefined> {
   const subtle = webCrypto();
   const name = "X25519";
   try {
-    const { publicKey, privateKey } = (await subtle.generateKey({ name }, false, ["deriveBits"])) as CryptoKeyPair;
-    return {
-      share: new Uint8Array(await subtle.exportKey("raw", publicKey)),
-      agree: async (theirs) => {
-        const peer = await subtle.importKey("raw", theirs as BufferSource, { name }, false, []);
-        return new Uint8Array(await subtle.deriveBits({ name, public: peer }, privateKey, 256));
-      },
+    const own = await subtle.importKey("pkcs8", concat(PKCS8, secret) as BufferSource, { name }, false, ["deriveBits"]);
+    const agree = async (theirs: Uint8Array) => {
+      const peer = await subtle.importKey("raw", theirs as BufferSource, { name }, false, []);
+      return new Uint8Array(await subtle.deriveBits({ name, public: peer }, own, 256));
     };
+    return { share: await agree(BASE_POINT), agree };
   } catch {
     return undefined;
   }
