@@ -407,6 +407,9 @@ const snippets = DOCUMENTS.flatMap((document) =>
   }),
 );
 
+/** What snippets use of Deno, whose own types are not those of Node. */
+const DENO = "declare const Deno: { serve(handler: (request: Request, info: { remoteAddr: { hostname: string } }) => Response | Promise<Response>): unknown };\n";
+
 describe("snippets", () => {
   beforeAll(() => {
     rmSync(SNIPPETS, { recursive: true, force: true });
@@ -418,9 +421,11 @@ describe("snippets", () => {
       writeFileSync(`${file}.ts`, `${code}\nexport {};\n`);
       return `${file}.ts`;
     });
+    const deno = path.join(SNIPPETS, "deno.d.ts");
+    writeFileSync(deno, DENO);
     const { config } = ts.readConfigFile(path.join(ROOT, "tsconfig.json"), ts.sys.readFile);
     const { options } = ts.parseJsonConfigFileContent(config, ts.sys, ROOT);
-    const program = ts.createProgram(files, { ...options, noEmit: true, noUnusedLocals: false });
+    const program = ts.createProgram([...files, deno], { ...options, noEmit: true, noUnusedLocals: false });
     const complaints = ts.getPreEmitDiagnostics(program).flatMap(({ file, messageText }) => {
       if (!file || !files.includes(path.resolve(file.fileName))) return [];
       return [`${path.basename(file.fileName)}: ${ts.flattenDiagnosticMessageText(messageText, " ")}`];
