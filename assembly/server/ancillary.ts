@@ -19,9 +19,12 @@ export const LEVEL_SOCKET: i32 = 1;
 export const LEVEL_IPV6: i32 = 41;
 /** SO_TIMESTAMPNS: a software stamp, of both ways. */
 export const TYPE_STAMP: i32 = 35;
-/** SO_TIMESTAMPING, and its bit that asks for a stamp when the datagram is handed to the device. */
+/** SO_TIMESTAMPING, and its bits that ask for a stamp when the datagram is handed to the device, and by the device. */
 export const TYPE_STAMPS: i32 = 37;
 export const STAMP_TRANSMIT: u32 = 2;
+export const STAMP_TRANSMIT_CARD: u32 = 1;
+/** Which interface took the receive stamp, and how long the frame was. */
+const TYPE_STAMPER: i32 = 58;
 export const TYPE_IP_PKTINFO: i32 = 8;
 export const TYPE_IPV6_PKTINFO: i32 = 50;
 const TYPE_IP_ERROR: i32 = 11;
@@ -48,6 +51,12 @@ export class Controls {
   device: u32;
   /** This is from the error queue and tells of a transmit stamp. */
   isTransmit: u8;
+  /** The network card's stamp, by its own clock; 0: none. */
+  card: Timestamp;
+  /** The interface that the datagram passed, a card under a bond rather than that; 0: not told. */
+  passed: u32;
+  /** Octets of the frame that a card stamped; 0: not told. */
+  frame: u32;
 }
 
 /** The timespec at `at` as a timestamp. */
@@ -61,6 +70,9 @@ export function readControls(at: usize, length: i32, controls: Controls): void {
   controls.stamp = 0;
   controls.version = 0;
   controls.isTransmit = 0;
+  controls.card = 0;
+  controls.passed = 0;
+  controls.frame = 0;
   let rest = <i64>length;
   while (rest >= <i64>CONTROL_HEADER) {
     const size = load<i64>(at);
@@ -86,12 +98,24 @@ function readControl(at: usize, size: i32, controls: Controls): void {
     readInfo6(data, controls);
   } else if (room >= 16 && ((level == LEVEL_IP && type == TYPE_IP_ERROR) || (level == LEVEL_IPV6 && type == TYPE_IPV6_ERROR))) {
     controls.isTransmit = load<u8>(data, 4) == ORIGIN_STAMP ? 1 : 0;
+  } else if (level == LEVEL_SOCKET && type == TYPE_STAMPS && room >= 48) {
+    readStamps(data, controls);
+  } else if (level == LEVEL_SOCKET && type == TYPE_STAMPER && room >= 8) {
+    if (load<u32>(data) != 0) controls.passed = load<u32>(data);
+    controls.frame = load<u32>(data, 4);
   }
+}
+
+/** scm_timestamping: the kernel's stamp, one that is no longer used, the card's. All zero means "not taken". */
+function readStamps(data: usize, controls: Controls): void {
+  if ((load<u64>(data) | load<u64>(data, 8)) != 0) controls.stamp = timespecAt(data);
+  if ((load<u64>(data, 32) | load<u64>(data, 40)) != 0) controls.card = timespecAt(data + 32);
 }
 
 /** The middle field is the kernel's choice of one of our own addresses, also where a group or a broadcast address was asked. */
 function readInfo4(data: usize, controls: Controls): void {
   const ours = load<u32>(data, 4);
+  if (controls.passed == 0) controls.passed = load<u32>(data);
   if (ours == 0) return;
   controls.version = 4;
   controls.device = load<u32>(data);
@@ -101,6 +125,7 @@ function readInfo4(data: usize, controls: Controls): void {
 
 function readInfo6(data: usize, controls: Controls): void {
   const mapped = load<u64>(data) == 0 && load<u32>(data, 8) == 0xffff0000;
+  if (controls.passed == 0) controls.passed = load<u32>(data, 16);
   // A group (ff00::/8) is no address to answer from. Of IPv4 the other message tells, and tells it better: this one names a
   // broadcast address as it was asked, and the kernel would let an answer leave from there.
   if (mapped || controls.version == 4 || load<u8>(data) == 0xff) return;

@@ -36,6 +36,10 @@ export class Counters {
   stamps: u64;
   /** Records of clients pushed out by others. */
   evicted: u64;
+  // Where network cards stamp: their stamps that were told, of datagrams received and sent; those that were not believed.
+  hardwareReceived: u64;
+  hardwareSent: u64;
+  hardwareRefused: u64;
 }
 
 export const countersAt: usize = memory.data(offsetof<Counters>(), 8);

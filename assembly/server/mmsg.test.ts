@@ -8,11 +8,9 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { Core } from "../../hosts/common/core/core.ts";
 import { anyU8, hex, packet, seconds, seededRandom } from "../../tests/support/core.ts";
 import { SOCKETS, compileAndRun, memoryOf } from "../../tests/support/headers.ts";
+import { BASE, IPV4, arriveAt, control, join, messageAt, stamp, timespecs, type Arrival } from "../../tests/support/mmsg.ts";
 
-/** A linear memory as high up as user space goes. */
-const BASE = 0x7fff_0000_1000n;
 const NOW_S = 1_900_000_000n;
-const UNIX_EPOCH = 2_208_988_800n;
 
 let core: Core;
 let at: Record<"RECEIVE" | "SEND" | "TIME" | "LOOPED", number>;
@@ -27,71 +25,20 @@ beforeEach(() => {
   core.exports.mmsgInit(BASE);
 });
 
-const own = (address: bigint) => Number(address - BASE);
-const stamp = (s: bigint, ns = 0n) => ((s + UNIX_EPOCH) << 32n) + ((ns << 32n) + 500_000_000n) / 1_000_000_000n;
-
 function setTime(ns: bigint, s = NOW_S): void {
   core.setI64(at.TIME, s);
   core.setI64(at.TIME + 8, ns);
 }
 
-function message(index: number, array = at.RECEIVE) {
-  const header = array + index * 64;
-  const vector = own(core.u64(header + 16));
-  return {
-    header, name: core.u64(header) === 0n ? 0 : own(core.u64(header)), nameLength: core.u32(header + 8), vectors: core.u64(header + 24),
-    control: core.u64(header + 32) === 0n ? 0 : own(core.u64(header + 32)), controlLength: Number(core.u64(header + 40)),
-    flags: core.u32(header + 48), payload: own(core.u64(vector)), room: Number(core.u64(vector + 8)),
-  };
-}
-
-interface Arrival {
-  octets: Uint8Array;
-  name?: Uint8Array;
-  control?: Uint8Array;
-  flags?: number;
-  length?: number;
-}
-
-const IPV4 = Uint8Array.of(2, 0, 0xb0, 0x01, 192, 0, 2, 7, 0, 0, 0, 0, 0, 0, 0, 0);
-
-/** Do as recvmmsg does. */
-function arrive(array: number, arrivals: readonly Arrival[]): void {
-  arrivals.forEach(({ octets, name = IPV4, control = new Uint8Array(0), flags = 0, length = octets.length }, index) => {
-    const { header, name: nameAt, control: controlAt, payload } = message(index, array);
-    core.bytes.set(octets, payload);
-    if (nameAt !== 0) core.bytes.set(name, nameAt);
-    core.bytes.set(control, controlAt);
-    core.setU32(header + 8, nameAt === 0 ? 0 : name.length);
-    core.setU64(header + 40, BigInt(control.length));
-    core.setU32(header + 48, flags);
-    core.setU32(header + 56, length);
-  });
-}
+const message = (index: number, array = at.RECEIVE) => messageAt(core, array, index);
+const arrive = (array: number, arrivals: readonly Arrival[]) => arriveAt(core, array, arrivals);
 
 const take = (...arrivals: Arrival[]): number => {
   arrive(at.RECEIVE, arrivals);
   return core.exports.mmsgTake(arrivals.length, core.constant("SERVER"));
 };
 
-function control(level: number, type: number, data: Uint8Array): Uint8Array {
-  const octets = new Uint8Array((16 + data.length + 7) & ~7);
-  const view = new DataView(octets.buffer);
-  view.setBigUint64(0, BigInt(16 + data.length), true);
-  view.setInt32(8, level, true);
-  view.setInt32(12, type, true);
-  octets.set(data, 16);
-  return octets;
-}
-
-const join = (...parts: Uint8Array[]) => new Uint8Array(Buffer.concat(parts));
-
-function stamps(s: bigint, ns: bigint): Uint8Array {
-  const view = new DataView(new ArrayBuffer(16));
-  view.setBigInt64(0, s, true);
-  view.setBigInt64(8, ns, true);
-  return control(1, 35, new Uint8Array(view.buffer));
-}
+const stamps = (s: bigint, ns: bigint) => control(1, 35, timespecs(s * 1_000_000_000n + ns));
 
 const request = (tag: bigint) => packet({ transmitTime: tag });
 const sent = (index: number) => {

@@ -19,6 +19,7 @@
  * Tested in mmsg.test.ts, against structures that a C program filled; live in tests/server.
  */
 
+import { cardReceived, cardsOn } from "./cards";
 import { Incoming } from "./incoming";
 import { ownTime } from "./clockline";
 import { finishAnswer } from "./answer";
@@ -30,7 +31,7 @@ import { HEADER_LENGTH, read32, read64 } from "../proto/header";
 import { Interval, Timestamp } from "../proto/timestamp";
 import { resetLooped, stampAwaited } from "./looped";
 import { CONTROL_HEADER, CONTROL_IN, LEVEL_IP, LEVEL_IPV6, LEVEL_SOCKET, MMSG_SIZE, TYPE_IPV6_PKTINFO, TYPE_IP_PKTINFO, TYPE_STAMPS } from "./ancillary";
-import { STAMP_TRANSMIT, Controls, readControls, timespecAt } from "./ancillary";
+import { STAMP_TRANSMIT, STAMP_TRANSMIT_CARD, Controls, readControls, timespecAt } from "./ancillary";
 
 /** The most messages of a call. More do not pay: the transmit stamps of a batch are made from one reading of the clock. */
 export const MMSG_BATCH: i32 = 32;
@@ -185,7 +186,8 @@ function readMessage(index: i32, now: Timestamp): void {
   readControls(controlsIn + <usize>index * CONTROL_IN, <i32>min(load<u64>(header, 40), <u64>CONTROL_IN), controls);
   const arrived = controls.stamp != 0 ? controls.stamp : now;
   slot.length = load<i32>(header, 56);
-  slot.received = ownTime(arrived);
+  const byCard = cardsOn() ? cardReceived(controls, arrived, controls.stamp != 0) : 0;
+  slot.received = ownTime(byCard != 0 ? byCard : arrived);
   slot.stampWanted = 0;
   slot.known = readName(name, load<u32>(header, 8), slot) ? 1 : 0;
   writeSource(controlsOut + <usize>index * CONTROL_OUT, name, index);
@@ -275,9 +277,9 @@ function writeMessage(index: i32, slot: Incoming): void {
     store<u64>(control + length, <u64>(CONTROL_HEADER + 4));
     store<i32>(control + length, LEVEL_SOCKET, 8);
     store<i32>(control + length, TYPE_STAMPS, 12);
-    store<u32>(control + length, STAMP_TRANSMIT, 16);
+    store<u32>(control + length, cardsOn() ? STAMP_TRANSMIT | STAMP_TRANSMIT_CARD : STAMP_TRANSMIT, 16);
     length += 24;
-    stampAwaited(packetAt(index), slot.length);
+    stampAwaited(packetAt(index), slot.length, timespecAt(time));
     mmsg.asked += 1;
   }
   store<u64>(header, load<u64>(from));

@@ -45,6 +45,9 @@ export interface ServerCounters {
   readonly nts: number;
   readonly stamps: number;
   readonly evicted: number;
+  readonly hardwareReceived: number;
+  readonly hardwareSent: number;
+  readonly hardwareRefused: number;
 }
 
 /** Names of the counters, and of their fields in the core. */
@@ -52,6 +55,7 @@ export const COUNTERS = {
   received: "RECEIVED", answered: "ANSWERED", malformed: "MALFORMED", unanswerable: "UNANSWERABLE", denied: "DENIED", limited: "LIMITED",
   hushed: "HUSHED", control: "CONTROL", kissesRate: "KISSES_RATE", kissesDeny: "KISSES_DENY", leaked: "LEAKED", interleaved: "INTERLEAVED",
   authenticated: "AUTHENTICATED", nts: "NTS", stamps: "STAMPS", evicted: "EVICTED",
+  hardwareReceived: "HARDWARE_RECEIVED", hardwareSent: "HARDWARE_SENT", hardwareRefused: "HARDWARE_REFUSED",
 } as const satisfies Record<keyof ServerCounters, string>;
 
 /** The core's counters. They are exact up to 2^53. */
