@@ -33,21 +33,29 @@ export interface CardMeans {
 }
 
 /** A reading of both clocks is good for stamps around it, ms. */
-const FRESH_MS = 50;
+export const FRESH_MS = 50;
 /** s; a stamp further from the reading is not of what was just sent or received. */
-const STALE = 2;
+export const STALE = 2;
 /** ns on the side of the kernel's stamp where a card's cannot be: what reading both clocks may be wrong by. */
-const WRONG_SIDE_NS = 100_000;
+export const WRONG_SIDE_NS = 100_000;
 /** ns on the side where it is: interrupts are held back, queues stand. */
-const RIGHT_SIDE_NS = 50_000_000;
+export const RIGHT_SIDE_NS = 50_000_000;
 /** The same where the kernel's stamp is missing and the process' has to do, which may be late. */
-const PROCESS_SIDE_NS = 1_000_000_000;
+export const PROCESS_SIDE_NS = 1_000_000_000;
 /** A link that was plugged in again may be another one, ms. */
-const LINK_MS = 10_000;
+export const LINK_MS = 10_000;
 /** Octets of a frame's check sequence, which is not counted in its length. */
 const CHECK_SEQUENCE = 4;
 /** Datagrams in a row without a card's stamp until it is told. */
-const PATIENCE = 8;
+export const PATIENCE = 8;
+
+/** Why software stamps have to do, once the card is there. */
+export const REASONS = {
+  stale: (name: string) => `${name} gave a stamp that is more than ${STALE} s away from its clock`,
+  misfit: (name: string, direction: "sent" | "received", byKernel: boolean) => `${name} gave a stamp of what was ${direction} that does not fit the ${byKernel ? "kernel's" : "process'"}`,
+  silent: (name: string) => `${name} does not stamp what comes by it, though it was switched on`,
+  unread: (name: string, error: unknown) => `the clock of ${name} cannot be read: ${(error as Error).message}`,
+} as const;
 
 /** What a card said of a datagram. */
 export interface CardStamp {
@@ -116,9 +124,28 @@ function openCard({ layer, nameOf, indexOf }: CardMeans, name: string): Card | s
   }
 }
 
+/** The wanted cards by the index of their interface, and why there are not more. `open`: those that are open already. Never throws. */
+export function openCards(means: CardMeans, wanted: StampingCards, open: OpenCards): { readonly found: ReadonlyMap<number, Card>; readonly reasons: readonly string[] } {
+  const names = wanted === true ? means.names() : typeof wanted === "string" ? [wanted] : wanted;
+  const found = new Map<number, Card>();
+  const reasons: string[] = [];
+  for (const name of new Set(names)) {
+    const card = open.get(name) ?? openCard(means, name);
+    if (typeof card === "string") {
+      reasons.push(card);
+      continue;
+    }
+    open.set(name, card);
+    found.set(means.indexOf(name), card);
+  }
+  if (wanted !== true) return { found, reasons };
+  // Of all that there are, those that can will do.
+  return { found, reasons: found.size > 0 ? [] : [`no network card stamps: ${reasons.join("; ") || "there is none"}`] };
+}
+
 export class Cards {
   readonly #means: CardMeans;
-  readonly #cards = new Map<number, Card>();
+  readonly #cards: ReadonlyMap<number, Card>;
   readonly #tell: (reason: string) => void;
   readonly #told = new Set<string>();
 
@@ -126,21 +153,9 @@ export class Cards {
   constructor(means: CardMeans, wanted: StampingCards, { open, tell }: { readonly open: OpenCards; readonly tell: (reason: string) => void }) {
     this.#means = means;
     this.#tell = tell;
-    const names = wanted === true ? means.names() : typeof wanted === "string" ? [wanted] : wanted;
-    const reasons: string[] = [];
-    for (const name of new Set(names)) {
-      const card = open.get(name) ?? openCard(means, name);
-      if (typeof card === "string") {
-        reasons.push(card);
-        continue;
-      }
-      open.set(name, card);
-      this.#cards.set(means.indexOf(name), card);
-    }
-    // Of all that there are, those that can will do.
-    if (wanted === true && this.any) return;
-    if (wanted === true) this.#say(`no network card stamps: ${reasons.join("; ") || "there is none"}`);
-    else for (const reason of reasons) this.#say(reason);
+    const { found, reasons } = openCards(means, wanted, open);
+    this.#cards = found;
+    for (const reason of reasons) this.#say(reason);
   }
 
   /** Whether there is a card at all. */
@@ -161,17 +176,16 @@ export class Cards {
     try {
       const nowMs = this.#means.nowMs();
       const converted = card.toSystem(stampNs + (direction === "received" ? card.duration(frame, nowMs) : 0n), nowMs);
-      if (!converted) return this.#refuse(card, `a stamp that is more than ${STALE} s away from its clock`);
+      if (!converted) return this.#refuse(REASONS.stale(card.name));
       const { systemNs, errorNs } = converted;
       const ahead = Number(systemNs - other.sentNs) * (direction === "sent" ? 1 : -1);
       const most = other.stamp === "kernel" ? RIGHT_SIDE_NS : PROCESS_SIDE_NS;
       if (ahead < -WRONG_SIDE_NS - errorNs || ahead > most) {
-        return this.#refuse(card, `a stamp of what was ${direction} that does not fit the ${other.stamp === "kernel" ? "kernel's" : "process'"}`);
+        return this.#refuse(REASONS.misfit(card.name, direction, other.stamp === "kernel"));
       }
       return systemNs;
     } catch (error) {
-      this.#say(`the clock of ${card.name} cannot be read: ${(error as Error).message}`);
-      return undefined;
+      return this.#refuse(REASONS.unread(card.name, error));
     }
   }
 
@@ -179,7 +193,7 @@ export class Cards {
   unstamped(device: number): void {
     const card = this.#cardOf(device);
     if (!card) this.#say(`datagrams come by ${this.#means.nameOf(device)}, which has no card that was asked for or can stamp`);
-    else if (++card.missed === PATIENCE) this.#say(`${card.name} does not stamp what comes by it, though it was switched on`);
+    else if (++card.missed === PATIENCE) this.#say(REASONS.silent(card.name));
   }
 
   #cardOf(device: number): Card | undefined {
@@ -187,8 +201,8 @@ export class Cards {
     return this.#cards.size === 1 ? this.#cards.values().next().value : undefined;
   }
 
-  #refuse({ name }: Card, what: string): undefined {
-    this.#say(`${name} gave ${what}`);
+  #refuse(reason: string): undefined {
+    this.#say(reason);
   }
 
   #say(reason: string): void {

@@ -199,10 +199,15 @@ export class PtpClock {
   #last: PhcReading | undefined;
   #before: PhcReading | undefined;
 
-  /** @throws {SystemError} when there is no /dev/ptp`index`. */
-  constructor(layer: DeviceLayer, index: number) {
+  /** `fd`: where it is open already, by another thread of the process. @throws {SystemError} when there is no /dev/ptp`index`. */
+  constructor(layer: DeviceLayer, index: number, fd = layer.open(`/dev/ptp${index}`, O_RDONLY)) {
     this.#layer = layer;
-    this.#fd = layer.open(`/dev/ptp${index}`, O_RDONLY);
+    this.#fd = fd;
+  }
+
+  /** For other threads; it stays this one's, which closes it. */
+  get descriptor(): number {
+    return this.#fd;
   }
 
   /** Read both clocks. @throws {SystemError} when the driver knows no way at all. */
@@ -232,13 +237,20 @@ export class PtpClock {
    * more than `limit` s away from the last.
    */
   toSystem(stampNs: bigint, limit = 10): { readonly systemNs: bigint; readonly error: number } | undefined {
-    if (!this.#last) return undefined;
-    const { phcNs, systemNs, window } = this.#last;
+    const line = this.line();
+    if (!line) return undefined;
+    const { phcNs, systemNs, rate, error } = line;
     const since = stampNs - phcNs;
     if (Math.abs(Number(since)) / 1e9 > limit) return undefined;
-    const rate = this.#rate();
     // What the two clocks' frequencies differ by beyond the measured rate is small against the window.
-    return { systemNs: systemNs + since + BigInt(Math.round(Number(since) * rate)), error: window / 2 };
+    return { systemNs: systemNs + since + BigInt(Math.round(Number(since) * rate)), error };
+  }
+
+  /** The system's clock in terms of the card's: the last reading, what the system's gains, and what that may be wrong by, s. */
+  line(): { readonly phcNs: bigint; readonly systemNs: bigint; readonly rate: number; readonly error: number } | undefined {
+    if (!this.#last) return undefined;
+    const { phcNs, systemNs, window } = this.#last;
+    return { phcNs, systemNs, rate: this.#rate(), error: window / 2 };
   }
 
   /** By how much faster the system's clock runs than the card's. 0 where a step lies between the readings. */

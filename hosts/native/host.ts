@@ -5,11 +5,10 @@
  * @module
  */
 
-import { networkInterfaces } from "node:os";
 import type { Host, HostClock, OpenUdp } from "../common/host.ts";
-import { Cards, type CardMeans, type OpenCards } from "./cards.ts";
+import { cardMeans } from "./card-means.ts";
+import { Cards, type OpenCards } from "./cards.ts";
 import { nativeClock } from "./clock.ts";
-import { bindDevices, kernelLayer } from "./device.ts";
 import type { Ffi } from "./ffi.ts";
 import { startStamping } from "./stamping.ts";
 import { openNativeUdp } from "./udp.ts";
@@ -36,25 +35,4 @@ export function clockAndSockets(ffi: Ffi | undefined, runtimeClock: () => HostCl
     openUdp: opening(),
     ...(means && { stampByCards: (wanted, tell) => opening(new Cards(means, wanted, { open, tell })) }),
   };
-}
-
-function cardMeans(ffi: Ffi): CardMeans | undefined {
-  const libc = bindDevices(ffi);
-  if (!libc) return undefined;
-  return {
-    layer: kernelLayer(libc),
-    names: interfaceNames,
-    indexOf: (name) => libc.interfaceIndex(name),
-    nameOf: (index) => libc.interfaceName(index),
-    nowMs: () => performance.now(),
-  };
-}
-
-/** None where this process may not ask (Deno without --allow-sys). */
-function interfaceNames(): string[] {
-  try {
-    return Object.keys(networkInterfaces());
-  } catch {
-    return [];
-  }
 }

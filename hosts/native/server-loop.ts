@@ -5,6 +5,9 @@
  *     recvmmsg ─▶ clock_gettime ─▶ core: mmsgTake ─▶ clock_gettime ─▶ core: mmsgStamp ─▶ sendmmsg ─▶ clock_gettime ─▶ mmsgSent
  *                 (what time is it)  (answer in place)                  (stamp as late as can be)       (learn the cost)
  *
+ * Where network cards stamp, their clocks are read in between (server-cards.ts), and their transmit stamps, which drivers fetch
+ * in their own time, are looked for once more before the next batch is answered.
+ *
  * Where answers have MACs or are sealed, which mmsgStamp does, there is one more clock_gettime before sendmmsg.
  *
  * The thread blocks in recvmmsg, at most 100 ms, and looks at a shared word after each batch: only when that says that there is
@@ -25,6 +28,7 @@ import type { LoopTask } from "../common/server/thread.ts";
 import { Block } from "./memory.ts";
 import { SystemError } from "./errno.ts";
 import { CLOCK_REALTIME, EAGAIN, EINTR, MSG_DONTWAIT, MSG_ERRQUEUE, MSG_NOSIGNAL, MSG_WAITFORONE, POLLIN } from "./linux.ts";
+import type { CardLines } from "./server-cards.ts";
 import type { ServerLibc } from "./server-libc.ts";
 
 /** Batches of one socket before the others have their turn. */
@@ -69,15 +73,19 @@ export class BatchLoop {
   readonly #at: { seconds: number; asked: number; controls: number; received: number; answered: number; dropped: number; shed: number };
   readonly #slot: Record<(typeof SLOT_FIELDS)[number], number>;
   readonly #control: LoopTask["control"];
+  readonly #cards: CardLines | undefined;
+  /** Sockets whose last batch asked for transmit stamps, of which a card's may come late. */
+  readonly #late = new Set<number>();
   #failed = 0;
   #second = 0;
   #controls = 0;
 
-  constructor(libc: ServerLibc, server: ServerCore, { descriptors, counters, control }: LoopTask) {
+  constructor(libc: ServerLibc, server: ServerCore, { descriptors, counters, control }: Omit<LoopTask, "cards" | "software">, cards?: CardLines) {
     const { core } = server;
     const base = libc.ffi.address(core.bytes);
     const mmsg = core.fields("MMSG", ["ASKED", "CONTROLS", "RECEIVED", "ANSWERED", "DROPPED", "SHED", "SHED_AFTER"]);
     this.#libc = libc;
+    this.#cards = cards;
     this.#core = core;
     this.#server = server;
     this.#descriptors = descriptors;
@@ -145,6 +153,10 @@ export class BatchLoop {
     const { exports, view } = this.#core;
     const count = libc.recvmmsg(fd, this.#receive, this.#ask, flags, 0);
     if (count <= 0) return this.#nothing(count);
+    if (this.#cards) {
+      this.#cards.renew();
+      if (this.#late.delete(fd)) this.#readLooped(fd);
+    }
     libc.clock_gettime(CLOCK_REALTIME, this.#time);
     // Whole seconds pass seldom.
     const second = view.getUint32(this.#at.seconds, true);
@@ -159,7 +171,10 @@ export class BatchLoop {
     if (view.getInt32(this.#at.controls, true) > 0) this.#handOn(fd, count);
     libc.clock_gettime(CLOCK_REALTIME, this.#time);
     exports.mmsgSent(sent);
-    if (view.getInt32(this.#at.asked, true) > 0) this.#readLooped(fd);
+    if (view.getInt32(this.#at.asked, true) > 0) {
+      if (this.#cards) this.#late.add(fd);
+      this.#readLooped(fd);
+    }
     this.count();
     return count;
   }
@@ -190,7 +205,9 @@ export class BatchLoop {
   #readLooped(fd: number): void {
     for (let count = this.#loopedLimit; count === this.#loopedLimit; ) {
       count = this.#libc.recvmmsg(fd, this.#looped, this.#loopedLimit, MSG_ERRQUEUE | MSG_DONTWAIT, 0);
-      if (count > 0) this.#core.exports.mmsgStamps(count, this.#serverAt);
+      if (count <= 0) return;
+      this.#cards?.renew();
+      this.#core.exports.mmsgStamps(count, this.#serverAt);
     }
   }
 
@@ -217,6 +234,7 @@ export class BatchLoop {
   #tick(second: number): void {
     this.#second = second;
     this.#controls = 0;
+    this.#cards?.tick();
     this.#server.renew(this.#server.served(BigInt(second) * 1_000_000_000n));
   }
 

@@ -6,6 +6,8 @@
  * - With several threads each set is bound to the same addresses with SO_REUSEPORT. As that would also let a stranger of the
  *   same user in, or us into a stranger's, the port is first bound without it.
  * - A small receive buffer: of a long queue nothing is gained but old answers (docs/server-internals.md).
+ * - Where network cards stamp for it (server-cards.ts), both the kernel's stamps and theirs, and by which interface each came or
+ *   left; else the kernel's alone, at the least that they cost.
  * - DF is set: an answer is never longer than its request, and what came unfragmented goes unfragmented.
  *
  * Tested in tests/server/native.test.ts.
@@ -15,8 +17,11 @@
 
 import type { Endpoint } from "../common/host.ts";
 import type { OpenedSockets, SocketPlan } from "../common/server/threads.ts";
+import { cardMeans } from "./card-means.ts";
+import type { CardMeans } from "./cards.ts";
 import { SystemError } from "./errno.ts";
 import { announceBy } from "./server-announce.ts";
+import { openServerCards, type ServerCards } from "./server-cards.ts";
 import type { ServerLibc } from "./server-libc.ts";
 import * as linux from "./linux.ts";
 import { applyAddress, localEndpoint, setOption } from "./open.ts";
@@ -36,12 +41,35 @@ interface Place {
   readonly dual: boolean;
 }
 
-/** Open all sockets of the plan, or none. Throws a SystemError. */
-export function openServerSockets(libc: ServerLibc, plan: SocketPlan): OpenedSockets {
+/** How sockets are stamped where cards are. Nothing is asked of transmit stamps: each answer that wants one says so. */
+const CARD_STAMPS =
+  linux.SOF_TIMESTAMPING_SOFTWARE |
+  linux.SOF_TIMESTAMPING_RX_SOFTWARE |
+  linux.SOF_TIMESTAMPING_RX_HARDWARE |
+  linux.SOF_TIMESTAMPING_RAW_HARDWARE |
+  linux.SOF_TIMESTAMPING_OPT_TX_SWHW |
+  linux.SOF_TIMESTAMPING_OPT_PKTINFO |
+  linux.SOF_TIMESTAMPING_OPT_CMSG;
+
+/** Open all sockets of the plan, or none; cards as far as there are any. Throws a SystemError. */
+export function openServerSockets(libc: ServerLibc, plan: SocketPlan, means: CardMeans | undefined = plan.cards && cardMeans(libc.ffi)): OpenedSockets {
+  const cards: ServerCards = plan.cards && means ? openServerCards(means, plan.cards) : { cards: [], close() {} };
+  try {
+    const sockets = openWith(libc, plan, cards.cards.length > 0);
+    return { ...sockets, cards: cards.cards, close: () => (sockets.close(), cards.close()) };
+  } catch (error) {
+    cards.close();
+    throw error;
+  }
+}
+
+type Sockets = Omit<OpenedSockets, "cards">;
+
+function openWith(libc: ServerLibc, plan: SocketPlan, byCard: boolean): Sockets {
   const tries = plan.port === 0 && (plan.listen?.length ?? 1) > 1 ? PORT_TRIES : 1;
   for (let left = tries; ; left--) {
     try {
-      return openAll(libc, plan, placesOf(libc, plan));
+      return openAll(libc, { ...plan, byCard }, placesOf(libc, plan));
     } catch (error) {
       if (left <= 1 || (error as SystemError).code !== "EADDRINUSE") throw error;
     }
@@ -56,7 +84,12 @@ function placesOf(libc: ServerLibc, { listen }: SocketPlan): Place[] {
   return [{ family: 6, address: "::", dual: true }];
 }
 
-function openAll(libc: ServerLibc, plan: SocketPlan, places: readonly Place[]): OpenedSockets {
+/** A plan, once it is known whether a card stamps. */
+interface StampedPlan extends SocketPlan {
+  readonly byCard: boolean;
+}
+
+function openAll(libc: ServerLibc, plan: StampedPlan, places: readonly Place[]): Sockets {
   const open: number[] = [];
   const closeAll = (descriptors: number[]) => void descriptors.splice(0).forEach((fd) => libc.close(fd));
   try {
@@ -102,7 +135,7 @@ function announcer(libc: ServerLibc, places: readonly Place[], set: readonly num
   };
 }
 
-function openOne(libc: ServerLibc, plan: SocketPlan, place: Place, { port, share }: { port: number; share: boolean }): number {
+function openOne(libc: ServerLibc, plan: StampedPlan, place: Place, { port, share }: { port: number; share: boolean }): number {
   const domain = place.family === 4 ? linux.AF_INET : linux.AF_INET6;
   const fd = libc.socket(domain, linux.SOCK_DGRAM | linux.SOCK_CLOEXEC, 0);
   if (fd < 0) throw libc.failure("socket", place.address);
@@ -122,20 +155,22 @@ function openOne(libc: ServerLibc, plan: SocketPlan, place: Place, { port, share
 
 type Setting = Parameters<typeof setOption>[2];
 
-function optionsOf({ dscp, receiveBuffer }: SocketPlan, { family, dual, address }: Place): Setting[] {
-  const wildcard = address === "0.0.0.0" || address === "::";
+function optionsOf({ dscp, receiveBuffer, byCard }: StampedPlan, { family, dual, address }: Place): Setting[] {
+  // By which interface an answer left tells whose its stamp is.
+  const asked = byCard || address === "0.0.0.0" || address === "::";
   const options: Setting[] = [
     [linux.SOL_SOCKET, linux.SO_RCVBUF, receiveBuffer],
-    [linux.SOL_SOCKET, linux.SO_TIMESTAMPNS, 1],
+    // Never both: with the other option, the kernel puts a made-up stamp of its own beside a card's.
+    byCard ? [linux.SOL_SOCKET, linux.SO_TIMESTAMPING, CARD_STAMPS] : [linux.SOL_SOCKET, linux.SO_TIMESTAMPNS, 1],
   ];
   if (family === 6) {
     options.push([linux.SOL_IPV6, linux.IPV6_V6ONLY, dual ? 0 : 1], [linux.SOL_IPV6, linux.IPV6_MTU_DISCOVER, linux.IP_PMTUDISC_PROBE]);
-    if (wildcard) options.push([linux.SOL_IPV6, linux.IPV6_RECVPKTINFO, 1]);
+    if (asked) options.push([linux.SOL_IPV6, linux.IPV6_RECVPKTINFO, 1]);
     if (dscp !== undefined) options.push([linux.SOL_IPV6, linux.IPV6_TCLASS, dscp << 2]);
   }
   if (family === 4 || dual) {
     options.push([linux.SOL_IP, linux.IP_MTU_DISCOVER, linux.IP_PMTUDISC_PROBE]);
-    if (wildcard) options.push([linux.SOL_IP, linux.IP_PKTINFO, 1]);
+    if (asked) options.push([linux.SOL_IP, linux.IP_PKTINFO, 1]);
     if (dscp !== undefined) options.push([linux.SOL_IP, linux.IP_TOS, dscp << 2]);
   }
   return options;

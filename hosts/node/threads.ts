@@ -15,9 +15,12 @@ import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
 import type { Host } from "../common/host.ts";
-import { runThread } from "../common/server/thread.ts";
+import type { ServerCore } from "../common/server/state.ts";
+import { runThread, type LoopTask } from "../common/server/thread.ts";
 import type { FromThread, ServeThread, ServeThreads, SocketPlan, ThreadEvents, ThreadTask, ToThread } from "../common/server/threads.ts";
 import type { Ffi } from "../native/ffi.ts";
+import { cardMeans } from "../native/card-means.ts";
+import { CardLines } from "../native/server-cards.ts";
 import { BatchLoop } from "../native/server-loop.ts";
 import { bindServerLibc } from "../native/server-libc.ts";
 import { dropPrivileges } from "../native/privileges.ts";
@@ -83,8 +86,14 @@ export async function runHere(lendHost: () => Promise<Host>, lendFfi: () => Prom
   const libc = ffi && bindServerLibc(ffi);
   await runThread(data.task, {
     host: await lendHost(),
-    ...(libc && { makeLoop: (server, task) => new BatchLoop(libc, server, task) }),
+    ...(libc && { makeLoop: (server, task) => new BatchLoop(libc, server, task, linesOf(ffi, server, task)) }),
     post: (message) => port.postMessage(message),
     listen: (handler) => port.on("message", (message: ToThread) => handler(message)),
   });
+}
+
+/** The clocks of the cards that stamp for this thread's sockets. */
+function linesOf(ffi: Ffi, { core }: ServerCore, { cards, software }: LoopTask): CardLines | undefined {
+  const means = cards.length > 0 ? cardMeans(ffi) : undefined;
+  return means && new CardLines(core, means, cards, software);
 }

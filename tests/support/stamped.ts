@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
  * The kernel with a network card under it that stamps: an FFI whose recvmsg writes a card's stamps beside the kernel's own,
- * octet by octet as Linux does (net/core/scm.c, net/socket.c, net/ipv4/ip_sockglue.c).
+ * octet by octet as Linux does (net/core/scm.c, net/socket.c, net/ipv4/ip_sockglue.c); and the recvmmsg of a server's batches.
  *
  * @module
  */
@@ -9,6 +9,7 @@
 import type { CFunction, Ffi, Signature } from "../../hosts/native/ffi.ts";
 import { MSG_ERRQUEUE, SCM_TIMESTAMPING_PKTINFO, SOL_IP, SOL_SOCKET, SO_TIMESTAMPING, IP_PKTINFO, IP_RECVERR } from "../../hosts/native/linux.ts";
 import { readControls } from "../../hosts/native/message.ts";
+import type { ServerLibc } from "../../hosts/native/server-libc.ts";
 
 /** What the card says, by its own clock, of a datagram that the kernel stamped at `kernelNs`; undefined: nothing. */
 export type CardSays = (kernelNs: bigint, direction: "sent" | "received") => bigint | undefined;
@@ -48,6 +49,36 @@ export function stampedBy(real: Ffi, says: CardSays, { device = 1, held = () => 
   return { ffi: { name: real.name, address, open }, leftBy };
 }
 
+/** `libc` of a server whose batches lie in `memory`; its recvmmsg gives the stamps of a card on interface `device` as well. */
+export function stampedBatches(libc: ServerLibc, memory: Uint8Array, says: CardSays, device: number): ServerLibc {
+  const base = libc.ffi.address(memory);
+  const messageAt = (array: number, index: number) => memory.subarray(array - base + index * MMSG_BYTES);
+  const waiting: { readonly entry: Uint8Array; readonly datagram: Uint8Array }[] = [];
+  const recvmmsg: CFunction = (...args) => {
+    const [, array, room, flags] = args.map(Number) as [number, number, number, number];
+    const errors = (flags & MSG_ERRQUEUE) !== 0;
+    const count = libc.recvmmsg(...args);
+    for (let index = 0; index < count; index++) {
+      const area = new ControlArea(messageAt(array, index), array + index * MMSG_BYTES);
+      if (errors) waiting.push(...area.transmitStamp(says, device, []).map((entry) => ({ entry, datagram: area.datagram(memory, base) })));
+      else area.addStamp(says, device);
+    }
+    if (!errors || waiting.length === 0) return count;
+    const had = Math.max(0, count);
+    const late = waiting.splice(0, room - had);
+    late.forEach(({ entry, datagram }, index) => {
+      const area = new ControlArea(messageAt(array, had + index), array + (had + index) * MMSG_BYTES);
+      area.fill(entry);
+      area.setDatagram(memory, base, datagram);
+    });
+    return had + late.length;
+  };
+  return { ...libc, recvmmsg };
+}
+
+/** Octets of an mmsghdr. */
+const MMSG_BYTES = 64;
+
 class ControlArea {
   readonly #view: DataView;
   readonly #bytes: Uint8Array;
@@ -61,6 +92,22 @@ class ControlArea {
 
   get #length(): number {
     return this.#view.getUint32(40, true);
+  }
+
+  /** Of an mmsghdr: the datagram that was received. */
+  datagram(memory: Uint8Array, base: number): Uint8Array {
+    const at = this.#payload(memory, base);
+    return memory.slice(at, at + this.#view.getUint32(56, true));
+  }
+
+  setDatagram(memory: Uint8Array, base: number, datagram: Uint8Array): void {
+    memory.set(datagram, this.#payload(memory, base));
+    this.#view.setUint32(56, datagram.length, true);
+  }
+
+  #payload(memory: Uint8Array, base: number): number {
+    const vector = Number(this.#view.getBigUint64(16, true)) - base;
+    return Number(new DataView(memory.buffer, memory.byteOffset).getBigUint64(vector, true)) - base;
   }
 
   /** ts[2] of the stamp that is there, and SCM_TIMESTAMPING_PKTINFO behind everything. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
- * The option `hardwareTimestamps` of the public functions: a host whose sockets have network cards' stamps. Tested in
- * hosts/native/cards.test.ts.
+ * The option `hardwareTimestamps` of the public functions: a host whose sockets have network cards' stamps. Servers have the
+ * same, on sockets of their own (../server/crew.ts). Tested in hosts/native/cards.test.ts.
  *
  * @module
  */
@@ -19,10 +19,17 @@ export interface CardOptions {
   readonly onSoftwareTimestamps?: (reason: string) => void;
 }
 
+/** @throws {NtpError} `INVALID_ARGUMENT` */
+export function checkCards({ hardwareTimestamps: cards }: CardOptions): void {
+  if (cards === undefined || areCards(cards)) return;
+  throw new NtpError("INVALID_ARGUMENT", `expected hardwareTimestamps to be true, the name of an interface, or several, got ${JSON.stringify(cards)}`);
+}
+
 /** `host`, with cards' stamps where they were asked for and can be had. @throws {NtpError} `INVALID_ARGUMENT` */
-export function byCards(host: Host, { hardwareTimestamps: cards, onSoftwareTimestamps: tell = () => {} }: CardOptions): Host {
+export function byCards(host: Host, options: CardOptions): Host {
+  checkCards(options);
+  const { hardwareTimestamps: cards, onSoftwareTimestamps: tell = () => {} } = options;
   if (cards === undefined) return host;
-  if (!areCards(cards)) throw new NtpError("INVALID_ARGUMENT", `expected hardwareTimestamps to be true, the name of an interface, or several, got ${JSON.stringify(cards)}`);
   if (host.stampByCards) return { ...host, openUdp: host.stampByCards(cards, tell) };
   tell(`${host.runtime} cannot ask network cards here: that needs 64-bit Linux and a way to call C (FFI)`);
   return host;

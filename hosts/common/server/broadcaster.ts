@@ -8,6 +8,7 @@
  * @module
  */
 
+import { NtpError } from "../errors.ts";
 import type { Host } from "../host.ts";
 import { checkedState, type BroadcastOptions, type ServeOptions, type ServerUpdate } from "./serve.ts";
 import { ServerCore } from "./state.ts";
@@ -61,4 +62,12 @@ export class Broadcaster {
   close(): void {
     for (const timer of this.#timers) clearInterval(timer);
   }
+}
+
+/** @throws {NtpError} `INVALID_ARGUMENT` */
+export function checkBroadcast({ interval = 64, ttl = 1, port = 123 }: BroadcastOptions): void {
+  const whole = (value: number, least: number, most: number) => Number.isInteger(value) && value >= least && value <= most;
+  if (!(interval >= 1 && interval <= 131072)) throw new NtpError("INVALID_ARGUMENT", `expected a broadcast interval of 1..131072 s, got ${interval}`);
+  if (!whole(ttl, 1, 255)) throw new NtpError("INVALID_ARGUMENT", `expected a broadcast ttl of 1..255, got ${ttl}`);
+  if (!whole(port, 1, 65535)) throw new NtpError("INVALID_ARGUMENT", `expected a broadcast port of 1..65535, got ${port}`);
 }

@@ -119,6 +119,8 @@ class Crew implements NtpServing {
   #broadcaster: Broadcaster | undefined;
   /** Answers control messages, which threads hand on: what is reported is known here. */
   #controller: ServerCore | undefined;
+  /** Why cards' stamps are not used, by whichever thread: each reason is told once. */
+  readonly #software = new Set<string>();
   #closing: Promise<void> | undefined;
 
   constructor(host: Host, threads: ServeThreads, options: CrewOptions) {
@@ -206,9 +208,10 @@ class Crew implements NtpServing {
 
   #openSockets(): OpenedSockets | undefined {
     if (!this.#threads.openSockets) return undefined;
-    const { listen, port = 123, workers = 1, interface: device, dscp, broadcast } = this.#options;
+    const { listen, port = 123, workers = 1, interface: device, dscp, broadcast, hardwareTimestamps: wanted } = this.#options;
+    const cards = wanted !== undefined && { cards: { wanted, tell: (reason: string) => this.#tellSoftware(reason) } };
     try {
-      return this.#threads.openSockets({ listen, port, sets: workers, device, dscp, receiveBuffer: RECEIVE_BUFFER, broadcast: (broadcast?.length ?? 0) > 0 });
+      return this.#threads.openSockets({ listen, port, sets: workers, device, dscp, receiveBuffer: RECEIVE_BUFFER, broadcast: (broadcast?.length ?? 0) > 0, ...cards });
     } catch (cause) {
       throw bindError(listen ?? ["all addresses"], port, cause);
     }
@@ -226,7 +229,7 @@ class Crew implements NtpServing {
       ...(cookieKeys && { cookieKeys }),
       shared: post.shared,
       module: coreModule(),
-      ...(post.descriptors && { descriptors: post.descriptors }),
+      ...(post.descriptors && { descriptors: post.descriptors, cards: this.#sockets?.cards ?? [] }),
     };
     Atomics.store(attentionOf(post.shared), 0, 0);
     return new Promise((resolve, reject) => {
@@ -242,7 +245,11 @@ class Crew implements NtpServing {
         }
       };
       const thread = this.#threads.start(task, {
-        message: (message) => ("control" in message ? this.#control(message) : post.hear(message)),
+        message: (message) => {
+          if ("control" in message) this.#control(message);
+          else if ("software" in message) this.#tellSoftware(message.software);
+          else post.hear(message);
+        },
         gone: (error) => {
           if (post.thread !== thread) return;
           post.thread = undefined;
@@ -292,6 +299,16 @@ class Crew implements NtpServing {
       } catch {
         // No route back: as if it had been lost on its way.
       }
+    }
+  }
+
+  #tellSoftware(reason: string): void {
+    if (this.#software.has(reason)) return;
+    this.#software.add(reason);
+    try {
+      this.#options.onSoftwareTimestamps?.(reason);
+    } catch {
+      // As for events: the server goes on.
     }
   }
 
@@ -352,7 +369,7 @@ async function stopThread(post: Post): Promise<void> {
 }
 
 /** Options without what cannot be sent to a thread, or need not be known there. */
-function sendable({ control, clock: _clock, onEvent: _onEvent, metrics: _metrics, nts: _nts, cookieKeys: _cookieKeys, ...options }: CrewOptions): ThreadOptions {
+function sendable({ control, clock: _clock, onEvent: _onEvent, onSoftwareTimestamps: _onSoftware, metrics: _metrics, nts: _nts, cookieKeys: _cookieKeys, ...options }: CrewOptions): ThreadOptions {
   const allow = typeof control === "object" ? control.allow : undefined;
   return { ...options, ...(control && { control: { ...(allow && { allow }) } }) };
 }

@@ -11,6 +11,8 @@
 
 import { NtpError } from "../errors.ts";
 import type { Datagram, Endpoint, Host, UdpSocket } from "../host.ts";
+import { checkBroadcast } from "./broadcaster.ts";
+import { checkCards, type CardOptions } from "../client/cards.ts";
 import type { ClientState, ServerCounters } from "./clients.ts";
 import { checkedFeatures, checkedReconfiguration, type Reconfiguration, type ServerFeatures } from "./features.ts";
 import { drain } from "./drain.ts";
@@ -24,7 +26,7 @@ import { ServerCore, type ServerExtras, type ServerState } from "./state.ts";
 import type { ServeThreads } from "./threads.ts";
 import { whole } from "./whole.ts";
 
-export interface ServeOptions extends ServerFeatures {
+export interface ServeOptions extends ServerFeatures, CardOptions {
   /** Addresses to bind. Default: the IPv4 and the IPv6 wildcard. */
   listen?: readonly string[];
   /** UDP port, 0 for any free one (the same for all addresses). Default 123. */
@@ -157,6 +159,7 @@ export interface NtpServing extends Server {
 
 /** 2^-14 s, 61 µs: 99 of 100 clients that ask an idle server see less, and see much more while its thread is busy. */
 const USER_STAMP_PRECISION = 2 ** -14;
+const KERNEL_SOCKETS = 'sockets of the kernel\'s in threads: Linux, FFI, a clock that is no function, no kiss for everybody, and not "portable"';
 const DEFAULT_LISTEN = ["0.0.0.0", "::"] as const;
 /** How often a free port is looked for that all addresses can have. */
 const PORT_TRIES = 8;
@@ -166,6 +169,7 @@ export async function serve(host: Host, options: ServeOptions = {}): Promise<Ser
   if (!host.openUdp) throw new NtpError("UNSUPPORTED", `${host.runtime} has no UDP sockets to serve on`);
   checkedState(options, host);
   extrasOf(options, host);
+  checkCards(options);
   const threads = threadsFor(host, options);
   const nts = options.nts && (await prepareNts(host, options.nts, options));
   // A new user must be able to read the keys again later: they are only touched as that user.
@@ -209,7 +213,8 @@ function threadsFor(host: Host, options: ServeOptions): ServeThreads | undefined
   if (threads?.openSockets && !options.portable && options.kiss === undefined) return threads;
   const { interface: device, dscp, user, broadcast } = options;
   const wanted = Object.entries({ "more than one worker": workers > 1 || undefined, interface: device, dscp, user, broadcast }).find(([, value]) => value !== undefined);
-  if (wanted) throw new NtpError("UNSUPPORTED", `${wanted[0]} needs sockets of the kernel's in threads: Linux, FFI, a clock that is no function, no kiss for everybody, and not "portable"`);
+  if (wanted) throw new NtpError("UNSUPPORTED", `${wanted[0]} needs ${KERNEL_SOCKETS}`);
+  if (options.hardwareTimestamps !== undefined) options.onSoftwareTimestamps?.(`a server's network cards need ${KERNEL_SOCKETS}`);
   // What tells ntpq about this host is known in this thread, and its sockets cannot be lent to it.
   if (!threads || options.control) return undefined;
   const { openSockets: _, ...portable } = threads;
@@ -359,14 +364,6 @@ class RunningServer implements NtpServing {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
-}
-
-/** @throws {NtpError} `INVALID_ARGUMENT` */
-function checkBroadcast({ interval = 64, ttl = 1, port = 123 }: BroadcastOptions): void {
-  const whole = (value: number, least: number, most: number) => Number.isInteger(value) && value >= least && value <= most;
-  if (!(interval >= 1 && interval <= 131072)) throw new NtpError("INVALID_ARGUMENT", `expected a broadcast interval of 1..131072 s, got ${interval}`);
-  if (!whole(ttl, 1, 255)) throw new NtpError("INVALID_ARGUMENT", `expected a broadcast ttl of 1..255, got ${ttl}`);
-  if (!whole(port, 1, 65535)) throw new NtpError("INVALID_ARGUMENT", `expected a broadcast port of 1..65535, got ${port}`);
 }
 
 function isMissingFamily(cause: unknown): boolean {

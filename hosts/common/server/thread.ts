@@ -16,7 +16,7 @@ import { checkedReconfiguration } from "./features.ts";
 import { turn } from "./drain.ts";
 import { checkedState, extrasOf, serveHere } from "./serve.ts";
 import { ServerCore } from "./state.ts";
-import { REASONS, attentionOf, countersOf, type FromThread, type ThreadTask, type ToThread } from "./threads.ts";
+import { REASONS, attentionOf, countersOf, type FromThread, type ServerCard, type ThreadTask, type ToThread } from "./threads.ts";
 
 /** A loop of batches that blocks its thread. */
 export interface Loop {
@@ -33,6 +33,10 @@ export interface LoopTask {
   readonly counters: Float64Array;
   /** Takes a control message that came from who may send one; the loop has forgotten it then. */
   readonly control: (control: Uint8Array, from: Endpoint, place: number) => void;
+  /** Cards that stamp; none: the kernel alone does. */
+  readonly cards: readonly ServerCard[];
+  /** Takes why a card's stamps were not used. */
+  readonly software: (reason: string) => void;
 }
 
 export interface ThreadMeans {
@@ -60,12 +64,18 @@ export async function runThread(task: ThreadTask, means: ThreadMeans): Promise<v
   }
 }
 
-async function runLoop({ options, update, reading, cookieKeys, shared }: ThreadTask, descriptors: readonly number[], { host, makeLoop, post, listen }: ThreadMeans): Promise<void> {
+async function runLoop({ options, update, reading, cookieKeys, shared, cards = [] }: ThreadTask, descriptors: readonly number[], { host, makeLoop, post, listen }: ThreadMeans): Promise<void> {
   const server = new ServerCore(checkedState(options, host), () => host.clock.now(), extrasOf(options, host));
   if (update) server.update(checkedState(update, host));
   if (reading) server.follow(reading);
   if (cookieKeys) server.holdCookieKeys(cookieKeys);
-  const loop = makeLoop!(server, { descriptors, counters: countersOf(shared), control: (control, from, place) => post({ control, from, place }) });
+  const loop = makeLoop!(server, {
+    descriptors,
+    counters: countersOf(shared),
+    control: (control, from, place) => post({ control, from, place }),
+    cards,
+    software: (reason) => post({ software: reason }),
+  });
   const attention = attentionOf(shared);
   // Counted from the start of this thread, as the word is: a message may have been posted before anybody listened.
   let heard = 0;

@@ -9,13 +9,28 @@
  * @module
  */
 
-import type { Endpoint } from "../host.ts";
+import type { Endpoint, StampingCards } from "../host.ts";
 import type { ClockReading } from "./reading.ts";
 import type { ClientState } from "./clients.ts";
 import type { ControlOptions } from "./control.ts";
 import type { Reconfiguration } from "./features.ts";
 import type { CookieKeySet } from "./ntscookies.ts";
 import type { BroadcastOptions, ServeOptions, ServerUpdate } from "./serve.ts";
+
+/** Network cards that are to stamp, and who is told why the kernel's stamps have to do. */
+export interface CardsPlan {
+  readonly wanted: StampingCards;
+  readonly tell: (reason: string) => void;
+}
+
+/** A network card that stamps, switched on. */
+export interface ServerCard {
+  readonly name: string;
+  /** Index of its interface. */
+  readonly device: number;
+  /** Descriptor of its clock, of the whole process. */
+  readonly clock: number;
+}
 
 /** Which sockets are wanted. */
 export interface SocketPlan {
@@ -30,6 +45,8 @@ export interface SocketPlan {
   readonly receiveBuffer: number;
   /** The first set may send to broadcast addresses. */
   readonly broadcast: boolean;
+  /** Absent: the kernel alone stamps. */
+  readonly cards?: CardsPlan;
 }
 
 /** Sockets of the whole process, as file descriptors. */
@@ -37,6 +54,8 @@ export interface OpenedSockets {
   readonly addresses: readonly Endpoint[];
   /** One for each thread. */
   readonly sets: readonly (readonly number[])[];
+  /** Cards that stamp for them. */
+  readonly cards?: readonly ServerCard[];
   /**
    * Send from the server's own port: by the socket at `place` of a set, else by the first of the right family. Throws the
    * system's error.
@@ -46,7 +65,7 @@ export interface OpenedSockets {
 }
 
 /** Options as far as they can be sent to a thread. */
-export type ThreadOptions = Omit<ServeOptions, "clock" | "onEvent" | "metrics" | "control" | "nts"> & {
+export type ThreadOptions = Omit<ServeOptions, "clock" | "onEvent" | "onSoftwareTimestamps" | "metrics" | "control" | "nts"> & {
   readonly control?: Omit<ControlOptions, "report">;
   /** What the server's NTPv5 reference identifier is made of. */
   readonly identity?: Uint8Array;
@@ -63,6 +82,8 @@ export interface ThreadTask {
   readonly cookieKeys?: CookieKeySet;
   /** Serve these; absent: open the runtime's own. */
   readonly descriptors?: readonly number[];
+  /** Cards that stamp for these; absent: the kernel alone does. */
+  readonly cards?: readonly ServerCard[];
   readonly shared: SharedArrayBuffer;
   /** The core, compiled once for all threads. */
   readonly module: WebAssembly.Module;
@@ -82,6 +103,8 @@ export type FromThread =
   | { readonly told: number; readonly clients?: readonly ClientState[] }
   /** A control message (mode 6) from who may send one; the thread's owner answers it. */
   | { readonly control: Uint8Array; readonly from: Endpoint; readonly place: number }
+  /** Why a card's stamps were not used. */
+  | { readonly software: string }
   | { readonly stopped: true };
 
 /** The one who started a thread hears this of it. */
