@@ -5,8 +5,9 @@
  * @module
  */
 
-import { lendHost, survey, type Survey, type SurveyOptions } from "#host";
+import { lendHost, survey, type Survey } from "#host";
 import { AUTHENTICATION_OPTIONS, authentication } from "./authentication.ts";
+import { cardOptions } from "./cards.ts";
 import { paint } from "./format.ts";
 import { errorLines, sourceTable, verdictText } from "./report.ts";
 import { UsageError, numberOption, parse } from "./usage.ts";
@@ -78,12 +79,6 @@ export async function run(args: string[]): Promise<number> {
   if (values.json) console.log(JSON.stringify(toJson(result), null, 2));
   else await print(result);
   return result.entries.some(({ sample }) => sample?.usable) ? 0 : 1;
-}
-
-function cardOptions(names: readonly string[] | undefined): SurveyOptions {
-  if (names === undefined) return {};
-  const tell = (reason: string) => console.error(`escapement: the kernel stamps, not the network card: ${reason}`);
-  return { hardwareTimestamps: names.includes("*") || names, onSoftwareTimestamps: tell };
 }
 
 function toJson({ entries, consensus }: Survey): object {

@@ -8,6 +8,7 @@
 import process from "node:process";
 import { serve, type BroadcastOptions, type ServeOptions, type Server, type ServerEvent } from "#host";
 import { formatEndpoint } from "../hosts/common/address.ts";
+import { cardOptions } from "./cards.ts";
 import { LeapFile } from "../daemon/leaps.ts";
 import { followLeaps, leapsNow } from "./serve-leaps.ts";
 import { FEATURES, FEATURES_HELP, featureOptions, keysOf } from "./serve-options.ts";
@@ -25,6 +26,8 @@ Answer NTP requests with this host's clock. Without --stratum it says that it is
   --root-dispersion S  error of this host's clock, seconds (default 0.01)
   --workers N        threads that answer, 0..64; 0: the main one (default 1)
   --interface NAME   hear and answer on this network interface only
+  --hardware-timestamps IF
+                     let this network card stamp (switched on for everybody); may be repeated; "*": all that can
   --dscp N           differentiated services code point of the answers, 0..63
   --broadcast SPEC   say the time unasked: ADDRESS[,interval=S][,ttl=N][,interface=NAME][,port=P]; may be repeated
 ${FEATURES_HELP}
@@ -47,6 +50,7 @@ const OPTIONS = {
   workers: { type: "string" },
   interface: { type: "string" },
   dscp: { type: "string" },
+  "hardware-timestamps": { type: "string", multiple: true },
   broadcast: { type: "string", multiple: true },
   metrics: { type: "string" },
   user: { type: "string" },
@@ -93,6 +97,7 @@ export async function run(args: string[]): Promise<number> {
       portable: values.portable,
       kiss: values.kiss,
     }),
+    ...cardOptions(values["hardware-timestamps"]),
     ...features,
     onEvent: (event) => warn(eventText(event)),
   });

@@ -164,7 +164,8 @@ class Daemon {
 /** The module of the thread, which is the thread: never imported otherwise. */
 async function startService(config: DaemonConfig, log: Log): Promise<Service> {
   const { startService: start } = await import("./service.ts");
-  return start({ observe: config.observe, virtual: config.clock.mode !== "system", ...(config.server ? { server: config.server } : {}) }, log);
+  const { observe, server, clock: { mode, cards } } = config;
+  return start({ observe, virtual: mode !== "system", ...(server ? { server } : {}), ...(cards === undefined ? {} : { cards }) }, log);
 }
 
 function rateFound({ actuator }: SteeredClock): number {

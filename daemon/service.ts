@@ -11,7 +11,7 @@
 
 import { isMainThread, parentPort, Worker, workerData, type MessagePort } from "node:worker_threads";
 import { lendHost } from "#host";
-import type { Endpoint } from "../hosts/common/host.ts";
+import type { Endpoint, StampingCards } from "../hosts/common/host.ts";
 import type { ControlReport } from "../hosts/common/server/control.ts";
 import { serve, type Server, type ServerEvent, type ServerUpdate } from "../hosts/common/server/serve.ts";
 import type { DaemonConfig } from "./config.ts";
@@ -28,6 +28,8 @@ import { leapSeconds, serveOptions, type ServerSection } from "./serving.ts";
 export interface ServiceOptions extends Pick<DaemonConfig, "observe" | "server"> {
   /** The clock that is served is told by readings, and is not the host's. */
   readonly virtual: boolean;
+  /** Network cards that stamp for the server, as for the clock. */
+  readonly cards?: StampingCards;
 }
 
 type ToThread = { readonly snapshot: Snapshot } | { readonly reading: ClockReading } | { readonly stop: true };
@@ -142,7 +144,7 @@ if (!isMainThread && parentPort && (workerData as { role?: unknown } | null)?.ro
   void runThread(parentPort, (workerData as { options: ServiceOptions }).options);
 }
 
-async function runThread(port: MessagePort, { observe, server: serving, virtual }: ServiceOptions): Promise<void> {
+async function runThread(port: MessagePort, { observe, server: serving, virtual, cards }: ServiceOptions): Promise<void> {
   const tell = (message: FromThread) => port.postMessage(message);
   const warn = (warning: string) => tell({ warning });
   let snapshot: Snapshot | undefined;
@@ -173,7 +175,7 @@ async function runThread(port: MessagePort, { observe, server: serving, virtual 
       if (leaps) setInterval(() => void leaps?.look(), LEAPS_MS).unref();
       // Not synchronised until a snapshot says otherwise.
       const report = () => (snapshot ? controlReport(snapshot, BigInt(Date.now()) * 1_000_000n) : {});
-      server = await startServer(serving, { reading: virtual ? () => reading : undefined, warn, report });
+      server = await startServer(serving, { reading: virtual ? () => reading : undefined, warn, report, cards });
     }
     if (serving?.roughtime) {
       const latest = () => snapshot && { told: snapshot.served, age: (performance.now() - snapshotAt) / 1000 };
@@ -193,11 +195,13 @@ interface ServerMeans {
   readonly warn: (message: string) => void;
   /** For ntpq. */
   readonly report: () => ControlReport;
+  readonly cards: StampingCards | undefined;
 }
 
-async function startServer(section: ServerSection, { reading, warn, report }: ServerMeans): Promise<Server> {
+async function startServer(section: ServerSection, { reading, warn, report, cards }: ServerMeans): Promise<Server> {
   const host = await lendHost();
-  const options = { ...(await serveOptions(section, warn)), ...(section.control && { control: { report } }), onEvent: (event: ServerEvent) => warn(event.kind === "thread-restarted" ? "a server thread was started again" : `server: ${event.kind}: ${event.message}`) };
+  const stamping = cards !== undefined && { hardwareTimestamps: cards, onSoftwareTimestamps: (reason: string) => warn(`server: the kernel stamps, not the network card: ${reason}`) };
+  const options = { ...(await serveOptions(section, warn)), ...stamping, ...(section.control && { control: { report } }), onEvent: (event: ServerEvent) => warn(event.kind === "thread-restarted" ? "a server thread was started again" : `server: ${event.kind}: ${event.message}`) };
   if (!reading) return serve(host, options);
   // Threads are told of the clock; a server in this one reads it.
   if (host.serveThreads === undefined || section.workers === 0) return serve(virtualHost(host, reading), options);
