@@ -16,6 +16,7 @@ import { CardLines } from "../../hosts/native/server-cards.ts";
 import type { ServerLibc } from "../../hosts/native/server-libc.ts";
 import { BatchLoop } from "../../hosts/native/server-loop.ts";
 import { openServerSockets } from "../../hosts/native/server-sockets.ts";
+import { startStamping } from "../../hosts/native/stamping.ts";
 import { Card, type CardOptions } from "./card.ts";
 import { stampedBatches, type CardSays } from "./stamped.ts";
 
@@ -44,6 +45,8 @@ export interface CardServer extends Disposable {
 /** What its card stamps is said by `says`. */
 export async function cardServer(libc: ServerLibc, says: CardSays, { card: about, wanted = "lo", listen = ["127.0.0.1"], ...options }: CardServerOptions = {}): Promise<CardServer> {
   const host = await lendHost();
+  // What the kernel does not stamp yet, its card does not either.
+  await startStamping(libc.ffi);
   const card = new Card({ name: "lo", knows: [PTP_SYS_OFFSET_PRECISE], ahead: AHEAD, now: () => host.clock.now(), ...about });
   const means: CardMeans = { layer: card, names: () => ["lo"], indexOf: (name) => libc.interfaceIndex(name), nameOf: (index) => libc.interfaceName(index), nowMs: () => performance.now() };
   const told: string[] = [];
