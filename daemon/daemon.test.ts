@@ -252,6 +252,19 @@ describe.skipIf(!built || skipped)(titled("a daemon that cannot start", skipped)
   });
 });
 
+describe.skipIf(!built)("a daemon on a machine without network cards that stamp", () => {
+  it("asks network cards to stamp for its server as for its clock, and says why they do not", async () => {
+    const address = loopbackAlias();
+    const port = await freePort(address);
+    const places = configure("127.0.0.1:1", `[server]\nlisten = ["${address}"]\nport = ${port}\n`);
+    writeFileSync(places.config, readFileSync(places.config, "utf8").replace("[observe]", 'hardware-timestamps = ["lo"]\n[observe]'));
+    await using daemon = start(places);
+    const said = await eventually("both to be told", () => (daemon.said.match(/the kernel stamps, not the network card: lo has no clock of its own/g)?.length === 2 ? daemon.said : undefined), daemon);
+    expect(said).toContain("warning: server: the kernel stamps");
+    expect(await report<object>("serverstats", places)).toMatchObject({ counters: { hardwareReceived: 0 } });
+  });
+});
+
 describe("the log", () => {
   it("leaves out what is less important than its level", () => {
     const lines: string[] = [];
