@@ -391,6 +391,7 @@ export const ASSOCIATION_VERSION: usize = offsetof<Association>("version");
 export const ASSOCIATION_DRAFT: usize = offsetof<Association>("draft");
 export const ASSOCIATION_LOOPED: usize = offsetof<Association>("looped");
 export const ASSOCIATION_LAST_KISS: usize = offsetof<Association>("lastKiss");
+export const ASSOCIATION_REFID: usize = offsetof<Association>("refid");
 export const ASSOCIATION_WANTS: usize = offsetof<Association>("wants");
 export const ASSOCIATION_PREVIOUS_TRANSMIT: usize = offsetof<Association>("previousTransmit");
 export const ASSOCIATION_AUTH: usize = offsetof<Association>("auth");

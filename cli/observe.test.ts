@@ -19,7 +19,7 @@ const TRACKING: TrackingReport = {
 };
 
 const SOURCE: SourceReport = {
-  source: "time.example.org", address: "192.0.2.7:123", mode: "client", state: "*", selection: "survivor", stratum: 1, leap: 0, poll: 6, reach: 0o377, lastSample: 23,
+  source: "time.example.org", address: "192.0.2.7:123", mode: "client", state: "*", selection: "survivor", stratum: 1, leap: 0, refid: "GPS", poll: 6, reach: 0o377, lastSample: 23,
   offset: -0.000923, rootDistance: 0.043, delay: 0.01, rootDelay: 0, rootDispersion: 0, sent: 8, used: 8, interleaved: 0, authentication: "none", unfit: 0, ignored: 0, kisses: 0, lastKiss: "", problems: [], lastError: null,
 };
 

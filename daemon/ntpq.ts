@@ -2,8 +2,8 @@
 /**
  * What `ntpq` is told of a daemon that serves, with `control`: the newest snapshot in the words of mode 6.
  *
- * A source's own reference is not kept, and told as none; a reference clock has an address of those that ntpd gives to such,
- * 127.127.0.N. Tested in ntpq.test.ts, and with the programs in tests/interop/ntpq-daemon.test.ts.
+ * A source that never answered has the reference "INIT", as ntpd has it; a reference clock has an address of those that ntpd
+ * gives to such, 127.127.0.N. Tested in ntpq.test.ts, and with the programs in tests/interop/ntpq-daemon.test.ts.
  *
  * @module
  */
@@ -13,6 +13,7 @@ import type { Snapshot, SourceReport, SourcestatsReport } from "./report.ts";
 import { refidOf } from "./refid.ts";
 
 const UNSYNCHRONISED = 16;
+const NEVER_HEARD = "INIT";
 /** Modes 3 and 4: client and server; 1: symmetric active; 5: broadcast. */
 const MODES: Record<SourceReport["mode"], readonly [ours: number, theirs: number]> = { client: [3, 4], refclock: [3, 4], symmetric: [1, 1], broadcast: [6, 5] };
 const SELECTIONS: Record<SourceReport["state"], ControlSelection> = { "*": "peer", "+": "candidate", "-": "outlier", x: "falseticker", "?": "reject" };
@@ -43,7 +44,7 @@ function controlSource(source: SourceReport, stats: SourcestatsReport | undefine
   return {
     ...(placeOf(source.address) ?? { address: `127.127.0.${index}` }),
     name: source.source,
-    refid: source.mode === "refclock" ? refidOf(source.address ?? source.source) : 0,
+    refid: refidOf(source.refid ?? (measured ? "" : NEVER_HEARD)),
     stratum: measured ? source.stratum : UNSYNCHRONISED,
     leap: measured ? source.leap : 3,
     mode,

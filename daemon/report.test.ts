@@ -13,7 +13,7 @@ const TRACKING = {
   offset: 1e-6, uncertainty: 0.006, frequencyPpm: -12.5, skewPpm: 0.02, poll: 6,
 } as unknown as TrackingState;
 const SOURCE = {
-  source: "time.example.org", address: "192.0.2.7:123", isPeer: true, selection: "survivor", samples: 9, lastSample: 2, stratum: 1, leap: 0,
+  source: "time.example.org", address: "192.0.2.7:123", isPeer: true, selection: "survivor", samples: 9, lastSample: 2, stratum: 1, leap: 0, refid: "GPS",
   poll: 6, reach: 0o377, offset: 2e-6, offsetDeviation: 1e-6, frequency: 1e-9, frequencyDeviation: 2e-8, delay: 0.004, jitter: 1e-5,
   rootDelay: 0.002, rootDispersion: 0.0005, sent: 9, used: 9, interleaved: 7, unfit: 0, ignored: 0, kisses: 0, lastKiss: "", lastProblems: [], lastError: undefined,
 } as unknown as SourceState;
@@ -75,6 +75,10 @@ describe("a snapshot", () => {
     ["a peer that came unasked", [{ source: "192.0.2.1" }], "symmetric"],
   ])("tells the mode of %s", (_, sources, mode) => {
     expect(snapshot({ modes: new SourceModes(sources) }).sources[0]).toMatchObject({ mode, interleaved: 7 });
+  });
+
+  it("tells whom a source follows, and null where that is not known", () => {
+    expect(["GPS", ""].map((refid) => snapshot({ source: { refid } }).sources[0]!.refid)).toEqual(["GPS", null]);
   });
 
   it("bounds a source's error by half of the round trip and all dispersion", () => {

@@ -64,6 +64,8 @@ export interface SourceReport {
   readonly selection: string;
   readonly stratum: number;
   readonly leap: number;
+  /** Whom it follows itself: a code at stratum 1, an IPv4 address above; null where that is not known, as in NTPv5. */
+  readonly refid: string | null;
   readonly poll: number;
   /** The last eight requests, a bit each, the newest lowest. */
   readonly reach: number;
@@ -210,6 +212,7 @@ function sourceReport(source: SourceState, mode: SourceReport["mode"]): SourceRe
     selection: source.selection,
     stratum: source.stratum,
     leap: source.leap,
+    refid: source.refid || null,
     poll: source.poll,
     reach: source.reach,
     lastSample: measured || watched ? (source.lastSample ?? null) : null,

@@ -85,6 +85,8 @@ export class Association extends Interleaved {
   /** Problems of the last reply, and its kiss code. */
   lastProblems: u32;
   lastKiss: u32;
+  /** Whom the server of the last sample used follows, as it says itself; NTPv5 does not tell. */
+  refid: u32;
   /** Its own index. */
   place: i32;
   // NTPv5 (v5.ts): 1: version 4 or 5, as the server can; requests until that is thought over; requests of version 5, and of
@@ -379,5 +381,6 @@ export function tellDiscipline(index: i32, offset: Interval, when: u64, told: u6
   measurement.stratum = lastSample.stratum;
   // In NTPv5 a leap indicator of 3 is one not known, and no word against the server.
   measurement.leap = <i32>lastSample.version == VERSION_5 && lastSample.leap == LEAP_UNSYNCHRONISED ? 0 : lastSample.leap;
+  if (!isDefined(PAGE)) associationAt(index).refid = lastSample.refid;
   disciplineSample(index);
 }

@@ -57,12 +57,12 @@ describe.skipIf(skipped)(titled("a daemon that answers ntpq", skipped), () => {
       expect(liar[3]).toBe("1");
       expect(Number(liar[9])).toBeGreaterThan(450);
       expect(Number(liar[9])).toBeLessThan(550);
-      expect([silent[0], silent[3], silent[5], silent[7]]).toEqual([" ", "16", "-", "0"]);
+      expect([silent[0], silent[2], silent[3], silent[5], silent[7]]).toEqual([" ", ".INIT.", "16", "-", "0"]);
       const good = cells.get(GOOD!)!;
-      expect(good[6]).toBe("1");
+      expect([good[2], good[6]]).toEqual([".GPS.", "1"]);
       expect(parseInt(good[7]!, 8)).toBeGreaterThan(0);
       expect(Math.abs(Number(good[9]))).toBeLessThan(50);
-      record(program, "observer", `\`${program} -p\` of \`escapement daemon\``, "one *, others + or -, x for a falseticker, st 16 and reach 0 for one that is silent");
+      record(program, "observer", `\`${program} -p\` of \`escapement daemon\``, "one *, others + or -, x for a falseticker; refid .GPS.; .INIT., st 16 and reach 0 for one that is silent");
     });
 
     it.skipIf(without)(titled("-c rv shows the daemon's clock", without), async () => {

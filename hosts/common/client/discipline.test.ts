@@ -88,9 +88,9 @@ describe("what is known of a source", () => {
   it("is told in words and seconds", () => {
     lab.open();
     // No more than four: this clock does not obey, and 2 ms once more after the first correction would be a jump.
-    for (let request = 0; request < 4; request++) lab.exchange(0, { offset: 0.002, there: 0.004, back: 0.004, stratum: 2, rootDelayShort: 655 });
+    for (let request = 0; request < 4; request++) lab.exchange(0, { offset: 0.002, there: 0.004, back: 0.004, stratum: 2, refid: 0xc0000209, rootDelayShort: 655 });
     const source = lab.core.source(0);
-    expect(source).toMatchObject({ reach: 0b1111, sent: 4, used: 4, unfit: 0, kisses: 0, lastKiss: "", lastProblems: [], selection: "survivor", stratum: 2, leap: 0, pollFloor: 0 });
+    expect(source).toMatchObject({ reach: 0b1111, sent: 4, used: 4, unfit: 0, kisses: 0, lastKiss: "", lastProblems: [], selection: "survivor", stratum: 2, leap: 0, refid: "192.0.2.9", pollFloor: 0 });
     expect(source.delay).toBeCloseTo(0.008, 3);
     expect(source.rootDelay).toBeCloseTo(0.01, 3);
     expect(lab.now - source.lastSampleNs).toBeLessThan(9n * NS_PER_SECOND);
@@ -118,6 +118,18 @@ describe("what is known of a source", () => {
     three.forEach((_, index) => lab.open(index));
     lab.rounds(6, three);
     expect(three.map((_, index) => lab.core.source(index).selection)).toEqual(["survivor", "falseticker", "survivor"]);
+  });
+
+  it("names whom it follows by its last sample: a code at stratum 1, and no kiss", () => {
+    lab.open();
+    expect(lab.core.source(0).refid).toBe("");
+    lab.exchange(0, { refid: ascii("PPS") });
+    lab.ask();
+    lab.answer(0, { stratum: 0, refid: ascii("RATE") });
+    expect(lab.core.source(0).refid).toBe("PPS");
+    lab.core.close(0);
+    lab.open();
+    expect(lab.core.source(0).refid).toBe("");
   });
 
   it("names a kiss and what it means, and the last reply's problems", () => {

@@ -177,10 +177,10 @@ export class Engine {
   }
 
   /** What only reference clocks have. */
-  #ofReference({ name, options: { index, tuning } }: RefclockRunner, now: bigint): Partial<SourceState> {
+  #ofReference({ name, refid, options: { index, tuning } }: RefclockRunner, now: bigint): Partial<SourceState> {
     const last = tuning.noselect ? this.#core.refclocks.last(index) : undefined;
-    if (!last) return tuning.noselect ? { name, lastSample: undefined } : { name };
-    return { name, watched: { offset: last.offset, bound: last.bound }, lastSample: Number(now - last.heardNs) / 1e9 };
+    if (!last) return tuning.noselect ? { name, refid, lastSample: undefined } : { name, refid };
+    return { name, refid, watched: { offset: last.offset, bound: last.bound }, lastSample: Number(now - last.heardNs) / 1e9 };
   }
 
   async #follow(followed: Followed): Promise<void> {

@@ -29,6 +29,8 @@ export interface SourceVariables {
   readonly selection: "survivor" | "selectable" | "falseticker" | "undecided" | "unreachable";
   readonly stratum: number;
   readonly leap: number;
+  /** Whom it follows itself, "GPS" or "192.0.2.1", by its last sample; "" where that is not known, as in NTPv5. */
+  readonly refid: string;
   /** Offset that is believed of it and its standard deviation, s. */
   readonly offset: number;
   readonly offsetDeviation: number;
@@ -70,8 +72,8 @@ function places(core: Core, index: number) {
 function readAssociation(core: Core, index: number) {
   const { view } = core;
   const { association, source } = places(core, index);
-  const kiss = view.getUint32(association("LAST_KISS"), true);
-  const refid = kiss === 0 ? "" : refidText(kiss, 0);
+  const text = (name: string, stratum: number) => identifierText(view.getUint32(association(name), true), stratum);
+  const kiss = text("LAST_KISS", 0);
   const [leap, stratum] = [view.getInt32(source("LEAP"), true), view.getInt32(source("STRATUM"), true)];
   return {
     reach: view.getUint8(association("REACH")),
@@ -82,12 +84,18 @@ function readAssociation(core: Core, index: number) {
     ignored: view.getUint32(association("IGNORED"), true),
     kisses: view.getUint32(association("KISSES"), true),
     interleaved: view.getUint32(association("INTERLEAVED"), true),
-    lastKiss: refid && `${refid}: ${kissMeaning(refid)}`,
-    lastProblems: problemsOf(view.getUint32(association("LAST_PROBLEMS"), true), { leap, stratum, refid }),
+    lastKiss: kiss && `${kiss}: ${kissMeaning(kiss)}`,
+    lastProblems: problemsOf(view.getUint32(association("LAST_PROBLEMS"), true), { leap, stratum, refid: kiss }),
     pollFloor: view.getInt8(association("POLL_FLOOR")),
     stratum,
     leap,
+    refid: text("REFID", stratum),
   };
+}
+
+/** Without one, the cold surface is not asked: it may never be needed. */
+function identifierText(refid: number, stratum: number): string {
+  return refid === 0 ? "" : refidText(refid, stratum);
 }
 
 function readBelief(core: Core, index: number, nanoseconds: (time: bigint) => bigint) {
