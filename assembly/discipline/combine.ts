@@ -14,10 +14,11 @@
 
 import { steering } from "./clock";
 import { PHI, peerDistance } from "./clockfilter";
-import { Candidate, candidates, intersect } from "./intersection";
+import { Candidate, candidates, intersect, reachesIntersection } from "./intersection";
 import { Filter, MUTE, SILENCE, SOURCES, Source, pastBack, secondsBetween, sourceAt, toInterval } from "./memory";
 import { hold, isPlausible } from "./recollection";
 import { varianceAfter } from "./source";
+import { Interval } from "../proto/timestamp";
 
 /** MAXSTRAT: this stratum and above mean unsynchronised. */
 const MAX_STRATUM: i32 = 16;
@@ -45,31 +46,26 @@ export let bestSource: i32 = -1;
 /** The belief about our clock at the time asked for. */
 export const combined = changetype<Filter>(combinedAt);
 
+/** What {@link gather} counted: sources that told the time at all, that are heard, and that may steer. */
+let known: i32 = 0;
+let heard: i32 = 0;
+let count: i32 = 0;
+/** Somebody steered the clock until now. */
+let steered: bool = false;
+
 /** Makes {@link combined} for `now`; false when too few have been heard or no majority agrees. */
 export function combine(now: u64): bool {
-  let heard = 0;
-  let known = 0;
-  let count = 0;
-  for (let index = 0; index < SOURCES; index++) {
-    const source = sourceAt(index);
-    source.selection = 0;
-    if (source.active && source.samples > 0) known++;
-    if (!isHeard(source, now)) continue;
-    heard++;
-    // A source that jumped has few samples left, but its path is known.
-    if (max(source.samples, source.floorSamples) < FEWEST_SAMPLES) continue;
-    nominate(count, source, max(secondsBetween(source.when, now), 0));
-    store<u8>(numbers + count, <u8>index);
-    count++;
-  }
-  // A majority of all that are heard, lest the first three of four decide before the fourth has told its burst.
+  gather(now);
   const agreeing = intersect(count);
-  steering().survivors = 2 * agreeing > heard ? agreeing : 0;
-  if (2 * agreeing <= heard) return false;
+  // A majority of all that are heard, lest the first three of four decide before the fourth has told its burst. But who joins
+  // later takes no clock away while he says the same: a peer may need many minutes for as many samples as a burst has.
+  const voices = steered ? count + contradictions(now) : heard;
+  steering().survivors = 2 * agreeing > voices ? agreeing : 0;
+  if (2 * agreeing <= voices) return false;
   for (let place = 0; place < count; place++) {
     if (candidateAt(place).truechimer) sourceOf(place).selection = CAST_OFF;
   }
-  keepNear(count, agreeing, heard, now);
+  keepNear(count, agreeing, voices, now);
   average(count, now);
   const best = sourceAt(bestSource);
   const distance = distanceOf(best, max(secondsBetween(best.when, now), 0));
@@ -82,8 +78,43 @@ export function combine(now: u64): bool {
   return true;
 }
 
-/** Leaves those of the `agreeing` that agree closely, if they are a majority of all `heard`; else all of them. */
-function keepNear(count: i32, agreeing: i32, heard: i32, now: u64): void {
+/** Counts the sources, and nominates those that may steer. */
+function gather(now: u64): void {
+  known = heard = count = 0;
+  steered = false;
+  for (let index = 0; index < SOURCES; index++) {
+    const source = sourceAt(index);
+    if (source.selection == SURVIVOR) steered = true;
+    source.selection = 0;
+    if (source.active && source.samples > 0) known++;
+    if (!isHeard(source, now)) continue;
+    heard++;
+    if (isNew(source)) continue;
+    nominate(count, source, max(secondsBetween(source.when, now), 0));
+    store<u8>(numbers + count, <u8>index);
+    count++;
+  }
+}
+
+/** Too few samples to steer by. A source that jumped has few left, but its path is known. */
+function isNew(source: Source): bool {
+  return max(source.samples, source.floorSamples) < FEWEST_SAMPLES;
+}
+
+/** How many that are new say that those who agree are wrong, as far as can be told by the few samples. */
+function contradictions(now: u64): i32 {
+  let against = 0;
+  for (let index = 0; index < SOURCES; index++) {
+    const source = sourceAt(index);
+    if (!isHeard(source, now) || !isNew(source)) continue;
+    const elapsed = max(secondsBetween(source.when, now), 0);
+    if (!reachesIntersection(beliefOf(source, elapsed), max(toInterval(distanceOf(source, elapsed)), 0))) against++;
+  }
+  return against;
+}
+
+/** Leaves those of the `agreeing` that agree closely, if they are a majority of all `voices`; else all of them. */
+function keepNear(count: i32, agreeing: i32, voices: i32, now: u64): void {
   // Of two nobody can tell which is right; and who is preferred steers wherever it may be right.
   if (agreeing < 3 || anyPreferred(count)) return;
   // Servers behind one line share what is unequal about it: against a reference clock they are no majority.
@@ -99,7 +130,7 @@ function keepNear(count: i32, agreeing: i32, heard: i32, now: u64): void {
     candidate.distance = toInterval(NEAR_SDS * sqrt(varianceAfter(source, elapsed) + asymmetrySquare(source)));
   }
   const near = intersect(count);
-  if (2 * near > heard) {
+  if (2 * near > voices) {
     steering().survivors = near;
     return;
   }
@@ -187,8 +218,13 @@ function candidateAt(place: i32): Candidate {
 
 function nominate(place: i32, source: Source, elapsed: f64): void {
   const candidate = candidateAt(place);
-  candidate.mid = toInterval(source.offset + source.frequency * elapsed);
+  candidate.mid = beliefOf(source, elapsed);
   candidate.distance = max(toInterval(distanceOf(source, elapsed)), 0);
+}
+
+/** The offset that is believed of it so long after its last sample. */
+function beliefOf(source: Source, elapsed: f64): Interval {
+  return toInterval(source.offset + source.frequency * elapsed);
 }
 
 /** Is there a truechimer that is preferred (RFC 5905 §11.2.3's prefer peer)? */

@@ -66,6 +66,11 @@ export function intersectionHigh(): Interval {
   return boundHigh;
 }
 
+/** Would this candidate have been a truechimer, had it been asked? */
+export function reachesIntersection(mid: Interval, distance: Interval): bool {
+  return addSaturating(mid, -distance) <= high && addSaturating(mid, distance) >= low;
+}
+
 function endAt(ends: usize, index: i32): Interval {
   return load<Interval>(ends + (<usize>index << 3));
 }

@@ -120,6 +120,33 @@ describe("what is known of a source", () => {
     expect(three.map((_, index) => lab.core.source(index).selection)).toEqual(["survivor", "falseticker", "survivor"]);
   });
 
+  it("takes no clock away by joining, while it says the same; by contradicting it does", () => {
+    const words = (offset: number) => {
+      lab = new Lab();
+      lab.open();
+      for (let request = 0; request < 4; request++) lab.exchange();
+      lab.open(1);
+      return [1, 2, 3, 4].map(() => {
+        lab.exchange(1, { offset });
+        return [lab.core.source(0).selection, lab.core.source(1).selection];
+      });
+    };
+    const alone = ["survivor", "undecided"];
+    expect(words(0.0001)).toEqual([alone, alone, alone, ["survivor", "survivor"]]);
+    // Of two nobody can tell which is right.
+    const neither = ["undecided", "undecided"];
+    expect(words(0.5)).toEqual([neither, neither, neither, neither]);
+  });
+
+  it("at the start lets nobody decide before it has told its burst, too", () => {
+    [0, 1].forEach((index) => lab.open(index));
+    lab.exchange(1);
+    for (let request = 0; request < 4; request++) lab.exchange();
+    expect([0, 1].map((index) => lab.core.source(index).selection)).toEqual(["undecided", "undecided"]);
+    for (let request = 0; request < 3; request++) lab.exchange(1);
+    expect([0, 1].map((index) => lab.core.source(index).selection)).toEqual(["survivor", "survivor"]);
+  });
+
   it("names whom it follows by its last sample: a code at stratum 1, and no kiss", () => {
     lab.open();
     expect(lab.core.source(0).refid).toBe("");
