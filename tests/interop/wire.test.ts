@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { query, serve, type QueryOptions } from "../../hosts/node/index.ts";
 import { Peer, escapement, eventually, titled, whySkipped } from "../support/peers.ts";
 import { chronyServer, type Chronyd } from "./chrony.ts";
-import { AT } from "./packet.ts";
+import { AT, complaints } from "./packet.ts";
 import { sourceOf } from "./ask.ts";
 import { record } from "./record.ts";
 
@@ -107,7 +107,7 @@ describe.skipIf(skipped)(titled("our requests on the wire", skipped), () => {
     expect(requests).toHaveLength(4);
     for (const seen of requests) {
       expect(seen["ntp.flags"]).toBe(`0x${flags}`);
-      expect([seen["_ws.malformed"], seen["_ws.expert.message"]]).toEqual(["", ""]);
+      expect([seen["_ws.malformed"], complaints(seen["_ws.expert.message"])]).toEqual(["", ""]);
       const data = payload(seen);
       expect(data).toHaveLength(length);
       const told = [...data.subarray(0, 48).entries()].filter(([at, octet]) => octet !== 0 && at < AT.transmit).map(([at]) => at);
@@ -156,7 +156,7 @@ describe.skipIf(skipped)(titled("our server's replies on the wire", skipped), ()
     await query(`${address}:${port}`, { version: 3 });
     const replies = await capture.replies(2);
     expect(replies.map((seen) => seen["ntp.flags"])).toEqual(["0x24", "0x1c"]);
-    for (const seen of replies) expect([seen["_ws.malformed"], seen["_ws.expert.message"]]).toEqual(["", ""]);
+    for (const seen of replies) expect([seen["_ws.malformed"], complaints(seen["_ws.expert.message"])]).toEqual(["", ""]);
     expect(replies.map((seen) => payload(seen).length)).toEqual([76, 48]);
     record("tshark", "observer", "replies of `serve`", "ntp.flags 0x24 and 0x1c, nothing malformed, no expert message");
   });
