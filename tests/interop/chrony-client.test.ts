@@ -100,7 +100,8 @@ describe.skipIf(skipped)(titled("chronyd follows our server", skipped), () => {
       "Version": "4",
       "Mode": "Server",
       "Stratum": "2",
-      "Poll interval": expect.stringMatching(/^-3 /),
+      // As it asked: where a delay exceeded 10 ms it is no local network to chronyd, and polled no faster than once a second.
+      "Poll interval": expect.stringMatching(/^(-3|0) /),
       "Reference ID": expect.stringContaining("C0000209"),
       "Root delay": "0.003906 seconds",
       "Root dispersion": "0.001953 seconds",
