@@ -80,6 +80,7 @@ export { offsetOf, delayOf, driftOver } from "./association/sample";
 export {
   associationOpen,
   associationClose,
+  associationSetAside,
   associationInterleave,
   associationKey,
   associationNts,

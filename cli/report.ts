@@ -16,6 +16,7 @@ const MARKS: Record<SurveyEntry["verdict"], { mark: string; colour: "green" | "r
   falseticker: { mark: "✗", colour: "red" },
   unfit: { mark: "!", colour: "yellow" },
   silent: { mark: "·", colour: "dim" },
+  duplicate: { mark: "=", colour: "dim" },
   undecided: { mark: "?", colour: "yellow" },
 };
 
@@ -58,7 +59,8 @@ export function errorLines({ entries }: Survey): string[] {
   return entries.flatMap(({ source, error }) => (error ? [`${shortSource(source)}: ${error.message}`] : []));
 }
 
-function why({ verdict, sample, error }: SurveyEntry): string {
+function why({ verdict, sample, error, duplicateOf }: SurveyEntry): string {
+  if (verdict === "duplicate") return `duplicate of ${shortSource(duplicateOf ?? "")}: the same server, no second vote`;
   if (verdict === "survivor") return "agrees";
   if (verdict === "falseticker") return "lies: its interval misses the majority's";
   if (verdict === "undecided") return "no majority";

@@ -184,6 +184,12 @@ function engineOptions({ sources: servers, server, peering = {}, clock: { algori
   return { serving: server !== undefined, peering, algorithm, makeStep, stepLimits, minPoll, maxPoll };
 }
 
+const NEAR_LIMIT = {
+  single: "the offset is beyond half of clock.step-limits.single, above which it would not be corrected: check the sources and the clock",
+  startup: "the first offset was beyond half of clock.step-limits.startup, above which it would not have been corrected",
+  sum: "half of clock.step-limits.sum is used up",
+} as const;
+
 type Told = Exclude<EngineEvent, { kind: "updated" }>;
 
 function told(event: Told, { refid, stratum }: { refid: string; stratum: number }): ["info" | "warning", string] {
@@ -201,7 +207,9 @@ function told(event: Told, { refid, stratum }: { refid: string; stratum: number 
     case "disturbed":
       return ["warning", `the clock was ${event.how}; asking all sources anew`];
     case "step-limit":
-      return ["warning", event.how === "refused" ? "refused to correct an offset beyond clock.step-limits: check the sources and the clock" : "half of clock.step-limits.sum is used up"];
+      return ["warning", event.how === "refused" ? "refused to correct an offset beyond clock.step-limits: check the sources and the clock" : NEAR_LIMIT[event.limit]];
+    case "source":
+      return [event.wrong ? "warning" : "info", `${event.source}: ${event.message}`];
     case "reference":
       return event.message === undefined ? ["info", `${event.name} is heard again`] : ["warning", `${event.name}: ${event.message}`];
     case "stopped":

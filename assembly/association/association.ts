@@ -174,6 +174,20 @@ export function associationClose(index: i32): void {
   disciplineRemoveSource(index);
 }
 
+/**
+ * Not asked for now, as another source speaks for the same server: what was believed of it has no say, and replies under way
+ * are dropped. The next answer brings it back, as after an outage.
+ */
+export function associationSetAside(index: i32): void {
+  const association = associationAt(index);
+  if (!association.active) return;
+  association.awaiting = 0;
+  association.reach = 0;
+  association.silent = UNREACHABLE_AFTER;
+  interleaveForget(association);
+  disciplineRemoveSource(index);
+}
+
 /** The clock was stepped: replies under way measure nothing any more, and are nobody's fault. */
 export function associationsDrop(): void {
   for (let index = 0; index < SOURCES; index++) {

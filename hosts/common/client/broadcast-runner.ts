@@ -14,6 +14,7 @@ import { endpointsOf } from "./resolve.ts";
 import { steerOrStop, type RunnerContext, type RunnerOptions } from "./runner.ts";
 import { NTP_PORT } from "./source.ts";
 import { timerAt } from "./timer.ts";
+import { Trouble } from "./trouble.ts";
 
 /** Where broadcasts come to. */
 export interface ListenOptions {
@@ -38,11 +39,13 @@ export class BroadcastRunner {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #closed = false;
   lastError: string | undefined;
+  readonly #trouble: Trouble;
 
   constructor(context: RunnerContext, listen: ListenOptions, options: RunnerOptions) {
     this.#context = context;
     this.#listen = listen;
     this.options = options;
+    this.#trouble = new Trouble((message, wrong) => context.trouble(this, message, wrong));
     context.core.broadcasts.open(options.index, options);
   }
 
@@ -56,7 +59,9 @@ export class BroadcastRunner {
       this.lastError = undefined;
     } catch (error) {
       this.lastError = (error as Error).message;
-      if (!this.#closed) this.#timer = setTimeout(() => void this.start(), RETRY_MS);
+      if (this.#closed) return;
+      if ((error as { code?: unknown }).code === "DNS") this.#trouble.begins("name", this.lastError);
+      this.#timer = setTimeout(() => void this.start(), RETRY_MS);
     }
   }
 
@@ -76,6 +81,7 @@ export class BroadcastRunner {
     const { host, core } = this.#context;
     const [server] = await endpointsOf(host, this.options.source);
     if (this.#closed || !server) return;
+    this.#trouble.ends("name", () => `its name resolves: ${server.address}`);
     this.#server = server;
     core.address(this.options.index, server.address);
     const { port = NTP_PORT, group } = this.#listen;

@@ -39,7 +39,7 @@ export interface Steering {
   readonly stepNs: bigint;
   readonly poll: number;
   readonly synchronised: boolean;
-  /** Bits: 1 a step was refused, 2 steps are mounting up. */
+  /** Bits: 1 a step was refused, 2 steps are mounting up, 4 an offset nears the limit for single ones, 8 that for the first. */
   readonly flags: number;
 }
 
@@ -166,6 +166,11 @@ export class DisciplineCore {
   close(index: number): void {
     this.#random.delete(index);
     this.#core.exports.associationClose(index);
+  }
+
+  /** A source that another one speaks for has no say until it is asked again, and answers. */
+  setAside(index: number): void {
+    this.#core.exports.associationSetAside(index);
   }
 
   /** The time that a source's timer named has come. */

@@ -102,10 +102,16 @@ export type EngineEvent =
   | { readonly kind: "clock-refused"; readonly error: NtpError }
   /** A leap second was inserted or deleted. */
   | { readonly kind: "leapt" }
-  /** A step beyond the limits was refused, or the sum of steps nears its limit. */
-  | { readonly kind: "step-limit"; readonly how: "refused" | "near" }
+  /** A step beyond the limits was refused; or, once until it is well below again, more than half of one was reached. */
+  | { readonly kind: "step-limit"; readonly how: "refused" }
+  | { readonly kind: "step-limit"; readonly how: "near"; readonly limit: "single" | "startup" | "sum" }
   /** A server sent DENY or RSTR: it is not asked any more. */
   | { readonly kind: "stopped"; readonly source: string }
+  /**
+   * A source cannot be asked: its name does not resolve, its keys cannot be established, or another source speaks for the same
+   * server ("duplicate of …"). Told once; and when that is over, with `wrong` false.
+   */
+  | { readonly kind: "source"; readonly source: string; readonly message: string; readonly wrong: boolean }
   /** A reference clock is not heard, or not believed; `message` undefined: it is again. */
   | { readonly kind: "reference"; readonly name: string; readonly message: string | undefined }
   /** `offset`: what the sources' latest sample showed the clock to be off by, s; absent when only the steering's timer fired. */
@@ -120,6 +126,8 @@ export interface SourceState extends SourceVariables {
   readonly watched?: { readonly offset: number; readonly bound: number };
   readonly address: string | undefined;
   readonly isPeer: boolean;
+  /** Another source that asks the same address and port, and speaks for both; this one is not asked. */
+  readonly duplicateOf?: string;
   readonly lastError: string | undefined;
   /** Seconds since its last sample; undefined before the first. */
   readonly lastSample: number | undefined;

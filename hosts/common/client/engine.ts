@@ -17,6 +17,7 @@ import type { EngineEvent, EngineOptions, Followed, ManycastSource, ReferenceSou
 import { LOCAL_STRATUM, SOURCE_LIMIT, checkSources, isReference, pollOf } from "./followed.ts";
 import { LeapKeeper } from "./leapkeeper.ts";
 import { formatEndpoint, sameAddress } from "../address.ts";
+import { sameEndpoint, speakerFor } from "./duplicates.ts";
 import { endpointsOf } from "./resolve.ts";
 import { BroadcastRunner } from "./broadcast-runner.ts";
 import { MANYCAST_SERVERS, ManycastRunner } from "./manycast-runner.ts";
@@ -24,7 +25,7 @@ import { PeerRunner } from "./peer-runner.ts";
 import { PeerPort } from "./peering.ts";
 import { openRefClock, parseRefClock } from "../refclock/open.ts";
 import type { RefClock, RefClockTuning } from "../refclock/refclock.ts";
-import { RefclockRunner } from "./refclock-runner.ts";
+import { RefclockRunner, lockPulses, referenceState } from "./refclock-runner.ts";
 import { SourceRunner, type RunnerOptions } from "./runner.ts";
 import { keyEstablishment, type Establish } from "./keyring.ts";
 import { parseSource, type Source } from "./source.ts";
@@ -40,8 +41,9 @@ const CLOCKS_AGREE_MS = 60_000;
 const LONGEST_LOOK_NS = 10_000_000n;
 /** What the core's clock watch calls a leap second. */
 const LEAPT = 3;
+/** Flags of the steering, and what each means. */
 const STEP_REFUSED = 1;
-const STEPS_MOUNTING = 2;
+const NEAR = [[2, "sum"], [4, "single"], [8, "startup"]] as const;
 
 export class Engine {
   readonly #host: Host;
@@ -105,7 +107,7 @@ export class Engine {
     if (this.#options.peering?.allow?.length) await this.#port.listen();
     if (this.#closed) return;
     const followed = this.#options.sources.map((source) => this.#follow(source));
-    this.#lockPulses();
+    lockPulses(this.#runners.filter((runner) => runner instanceof RefclockRunner), this.#core);
     await Promise.all(followed);
   }
 
@@ -170,17 +172,11 @@ export class Engine {
         address: endpoint && formatEndpoint(endpoint),
         isPeer: index === peer,
         lastError,
+        ...(runner instanceof SourceRunner && runner.duplicateOf !== undefined && { duplicateOf: runner.duplicateOf }),
         lastSample: variables.used === 0 ? undefined : Number(now - variables.lastSampleNs) / 1e9,
-        ...(runner instanceof RefclockRunner && this.#ofReference(runner, now)),
+        ...(runner instanceof RefclockRunner && referenceState(runner, this.#core, now)),
       };
     });
-  }
-
-  /** What only reference clocks have. */
-  #ofReference({ name, refid, options: { index, tuning } }: RefclockRunner, now: bigint): Partial<SourceState> {
-    const last = tuning.noselect ? this.#core.refclocks.last(index) : undefined;
-    if (!last) return tuning.noselect ? { name, refid, lastSample: undefined } : { name, refid };
-    return { name, refid, watched: { offset: last.offset, bound: last.bound }, lastSample: Number(now - last.heardNs) / 1e9 };
   }
 
   async #follow(followed: Followed): Promise<void> {
@@ -199,9 +195,10 @@ export class Engine {
       this.#runners.push(peer);
       return peer.start();
     }
-    const endpoints = pool > 1 ? (await endpointsOf(this.#host, parsed).catch(() => [])).slice(0, pool) : [];
+    const found = pool > 1 ? await endpointsOf(this.#host, parsed).catch(() => []) : [];
     if (this.#closed) return;
-    const taken = (address: string) => this.#runners.some((runner) => runner.endpoint?.address === address);
+    const taken = (endpoint: Endpoint) => this.#runners.some((runner) => runner.endpoint !== undefined && sameEndpoint(runner.endpoint, endpoint));
+    const endpoints = found.filter((endpoint) => !taken(endpoint)).slice(0, pool);
     const members = endpoints.length > 0 ? endpoints.map((endpoint) => ({ endpoint, taken })) : [{}];
     await Promise.all(members.map((member) => {
       const index = this.#runners.length;
@@ -256,19 +253,6 @@ export class Engine {
     return runner.start();
   }
 
-  /** Who numbers whose pulses. */
-  #lockPulses(): void {
-    const clocks = this.#runners.filter((runner) => runner instanceof RefclockRunner);
-    for (const { options } of clocks) {
-      const { lock } = options.tuning;
-      const by = lock === undefined ? undefined : clocks.find(({ name }) => name.toLowerCase() === lock.toLowerCase());
-      if (lock !== undefined && !by) {
-        throw new NtpError("INVALID_ARGUMENT", `expected a reference clock called "${lock}" for ${options.source.text} to lock to, got ${clocks.map(({ name }) => name).join(", ")}`);
-      }
-      this.#core.refclocks.lock(options.index, by?.options.index ?? -1);
-    }
-  }
-
   #isFollowed(address: string): boolean {
     return this.#runners.some((runner) => {
       const over = !(runner instanceof BroadcastRunner) && runner.closed;
@@ -297,6 +281,11 @@ export class Engine {
     void peer.start();
   }
 
+  /** Sources that are asked, of which several may be one server. */
+  #asking(): SourceRunner[] {
+    return this.#runners.filter((runner) => runner instanceof SourceRunner);
+  }
+
   get #context() {
     return {
       host: this.#host,
@@ -304,7 +293,15 @@ export class Engine {
       clock: this.#clock,
       watch: () => this.#watch(),
       steer: (nowNs: bigint) => this.#steer(nowNs, true),
-      stopped: (runner: { readonly options: RunnerOptions }) => this.#tell({ kind: "stopped", source: runner.options.source.text }),
+      stopped: (runner: { readonly options: RunnerOptions }) => {
+        this.#tell({ kind: "stopped", source: runner.options.source.text });
+        for (const other of this.#asking()) if (other.duplicateOf !== undefined) other.askNow();
+      },
+      trouble: ({ options: { source } }: { readonly options: RunnerOptions }, message: string, wrong: boolean) => this.#tell({ kind: "source", source: source.text, message, wrong }),
+      speaker: (runner: SourceRunner, endpoint: Endpoint) => speakerFor(runner, endpoint, this.#asking()),
+      heard: (runner: SourceRunner) => {
+        for (const other of this.#asking()) if (other !== runner) other.reconsider();
+      },
     };
   }
 
@@ -368,7 +365,7 @@ export class Engine {
     const raised = flags & ~this.#flags;
     this.#flags = flags;
     if (raised & STEP_REFUSED) this.#tell({ kind: "step-limit", how: "refused" });
-    if (raised & STEPS_MOUNTING) this.#tell({ kind: "step-limit", how: "near" });
+    for (const [flag, limit] of NEAR) if (raised & flag) this.#tell({ kind: "step-limit", how: "near", limit });
     this.#tell({ kind: "updated", ...(sampled ? { offset: remaining + Number(stepNs) / 1e9 } : {}) });
   }
 

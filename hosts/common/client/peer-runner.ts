@@ -12,6 +12,7 @@ import type { PeerPort } from "./peering.ts";
 import { endpointsOf } from "./resolve.ts";
 import { steerOrStop, type RunnerContext, type RunnerOptions } from "./runner.ts";
 import { timerAt } from "./timer.ts";
+import { Trouble } from "./trouble.ts";
 
 export interface PeerRunnerOptions extends RunnerOptions {
   /** It asks, we answer: nobody has configured it here. */
@@ -29,11 +30,13 @@ export class PeerRunner {
   #sending = 0;
   #closed = false;
   lastError: string | undefined;
+  readonly #trouble: Trouble;
 
   constructor(context: RunnerContext, port: PeerPort, options: PeerRunnerOptions) {
     this.#context = context;
     this.#port = port;
     this.options = options;
+    this.#trouble = new Trouble((message, wrong) => context.trouble(this, message, wrong));
     if (options.endpoint) this.#open(options.endpoint, undefined);
   }
 
@@ -66,10 +69,13 @@ export class PeerRunner {
     try {
       const [endpoint] = await endpointsOf(this.#context.host, this.options.source);
       if (this.#closed || !endpoint) return;
+      this.#trouble.ends("name", () => `its name resolves: ${endpoint.address}`);
       const ourAddress = await this.#port.addressFor(endpoint);
       if (!this.#closed) this.#open(endpoint, ourAddress);
     } catch (error) {
+      if (this.#closed) return;
       this.lastError = (error as Error).message;
+      if ((error as { code?: unknown }).code === "DNS") this.#trouble.begins("name", this.lastError);
       this.#timer = setTimeout(() => void this.start(), 1000 * 2 ** this.options.minPoll);
     }
   }

@@ -6,7 +6,10 @@
  * @module
  */
 
+import { NtpError } from "../errors.ts";
 import type { RefClock, RefClockSample, RefClockTuning } from "../refclock/refclock.ts";
+import type { DisciplineCore } from "./discipline.ts";
+import type { SourceState } from "./engine-types.ts";
 import { VERDICT_MEANINGS } from "./refclock-core.ts";
 import type { RunnerContext } from "./runner.ts";
 import { timerAt } from "./timer.ts";
@@ -124,5 +127,24 @@ export class RefclockRunner {
     this.#dispute = disputed ? VERDICT_MEANINGS.disputed : "";
     if (timerNs !== undefined) this.#timer = timerAt(clock, timerNs, () => this.#due());
     if (steering) steer(now);
+  }
+}
+
+/** What only reference clocks have. */
+export function referenceState({ name, options: { index, tuning } }: RefclockRunner, core: DisciplineCore, now: bigint): Partial<SourceState> {
+  const last = tuning.noselect ? core.refclocks.last(index) : undefined;
+  if (!last) return tuning.noselect ? { name, lastSample: undefined } : { name };
+  return { name, watched: { offset: last.offset, bound: last.bound }, lastSample: Number(now - last.heardNs) / 1e9 };
+}
+
+/** Tells the core who numbers whose pulses. @throws {NtpError} for a name that none of them has */
+export function lockPulses(clocks: readonly RefclockRunner[], core: DisciplineCore): void {
+  for (const { options } of clocks) {
+    const { lock } = options.tuning;
+    const by = lock === undefined ? undefined : clocks.find(({ name }) => name.toLowerCase() === lock.toLowerCase());
+    if (lock !== undefined && !by) {
+      throw new NtpError("INVALID_ARGUMENT", `expected a reference clock called "${lock}" for ${options.source.text} to lock to, got ${clocks.map(({ name }) => name).join(", ")}`);
+    }
+    core.refclocks.lock(options.index, by?.options.index ?? -1);
   }
 }

@@ -5,7 +5,8 @@
  * Each request has a socket of its own (a fresh port, RFC 9109), kept until its answer or a few seconds; what of a
  * request is still being opened or sent when the next is due is dropped. Until one of a name's addresses answers,
  * each request goes to the next of them. The name is looked up again when the core says so. Whatever fails here is a
- * request without an answer, which the core knows how to live with. Tested in engine.test.ts.
+ * request without an answer, which the core knows how to live with. While another source speaks for the same server
+ * (duplicates.ts) nothing is asked. Tested in engine.test.ts and duplicates.test.ts.
  *
  * @module
  */
@@ -22,6 +23,7 @@ import { NtsLink } from "./ntslink.ts";
 import { endpointsOf } from "./resolve.ts";
 import type { Source } from "./source.ts";
 import { timerAt } from "./timer.ts";
+import { Trouble } from "./trouble.ts";
 import type { SourceVersion } from "./version.ts";
 
 /** What runners have in common. */
@@ -35,6 +37,12 @@ export interface RunnerContext {
   steer(nowNs: bigint): void;
   /** The server does not want us. */
   stopped(runner: { readonly options: RunnerOptions }): void;
+  /** Something keeps a source from being asked, or does no more. */
+  trouble(runner: { readonly options: RunnerOptions }, message: string, wrong: boolean): void;
+  /** Another source that speaks for the server at this endpoint. */
+  speaker(runner: SourceRunner, endpoint: Endpoint): SourceRunner | undefined;
+  /** A source was heard at its address for the first time. */
+  heard(runner: SourceRunner): void;
 }
 
 export interface RunnerOptions {
@@ -55,12 +63,16 @@ export interface RunnerOptions {
   readonly establish?: Establish | undefined;
   /** The first address of a member of a pool, and which addresses other members have. */
   readonly endpoint?: Endpoint;
-  readonly taken?: (address: string) => boolean;
+  readonly taken?: (endpoint: Endpoint) => boolean;
 }
 
 const NS_PER_SECOND = 1_000_000_000n;
 /** No two requests of ours are closer than those of a burst, 2 s (BTIME, RFC 5905 §13.2): log2 s. */
 const BURST_POLL = 1;
+/** How often it is looked whether a source that another one speaks for may ask again, ns. */
+const STAND_BACK_NS = 64n * NS_PER_SECOND;
+/** Requests without an answer after which nobody stands back for it any more: those of the reach register. */
+const PATIENCE = 8;
 /** A reply that takes longer measures nothing worth having, ms. */
 const ANSWER_LIMIT_MS = 5000;
 
@@ -82,6 +94,10 @@ export class SourceRunner {
   /** Which of the endpoints is asked, and whether it has answered since the name was last looked up. */
   #turn = -1;
   #answered = false;
+  /** Where it asks, as others see it, and how many requests there were in vain. */
+  #claimed: Endpoint | undefined;
+  #unanswered = 0;
+  readonly #trouble: Trouble;
   #lookup: Promise<void> | undefined;
   /** Numbers the requests: an earlier one has nothing to say any more. */
   #request = 0;
@@ -95,10 +111,13 @@ export class SourceRunner {
   #version: 4 | 5 | undefined;
   /** Why the last request could not even be sent; for `sources`. */
   lastError: string | undefined;
+  /** Whose other name this is, while that one speaks for the same server. */
+  duplicateOf: string | undefined;
 
   constructor(context: RunnerContext, options: RunnerOptions) {
     this.#context = context;
     this.options = options;
+    this.#trouble = new Trouble((message, wrong) => context.trouble(this, message, wrong));
     context.core.open(options.index, options);
     if (options.establish) {
       this.#link = new NtsLink(options.establish, () => Number(context.clock.monotonic()) / 1e9);
@@ -115,6 +134,21 @@ export class SourceRunner {
   /** The address asked now. */
   get endpoint(): Endpoint | undefined {
     return this.#endpoints[Math.max(0, this.#turn) % Math.max(1, this.#endpoints.length)];
+  }
+
+  get claimed(): Endpoint | undefined {
+    return this.#closed ? undefined : this.#claimed;
+  }
+
+  get standing(): "heard" | "asking" | "silent" {
+    if (this.#answered) return "heard";
+    return this.#unanswered < PATIENCE ? "asking" : "silent";
+  }
+
+  /** Another source was heard: stand back if it speaks for the same server. */
+  reconsider(): void {
+    const speaker = this.#claimed && this.#context.speaker(this, this.#claimed);
+    if (speaker) this.#ask();
   }
 
   /** Look the name up and ask for the first time. */
@@ -156,25 +190,66 @@ export class SourceRunner {
         return;
       }
       const found = await endpointsOf(this.#context.host, this.#target);
+      this.#trouble.ends("name", () => `its name resolves: ${found.map(({ address }) => address).join(", ")}`);
       // A member of a pool that is lost is replaced by one that nobody else asks; without one it goes on as it was.
-      const fresh = taken ? found.filter(({ address }) => !taken(address)).slice(0, 1) : found;
+      const fresh = taken ? found.filter((one) => !taken(one)).slice(0, 1) : found;
       if (fresh.length > 0) this.#endpoints = fresh;
     } catch (error) {
       // The old addresses, if any, are better than none.
       this.lastError = (error as Error).message;
+      if (!this.#closed) this.#trouble.begins("name", this.lastError);
     }
   }
 
   /** The timer's time has come. */
   #due(): void {
     if (this.#endpoints.length === 0) void this.#resolve();
-    this.#ask();
+    if (this.duplicateOf === undefined) return this.#ask();
+    // Its name may have another address by now.
+    void this.#resolve().then(() => this.#ask());
+  }
+
+  /** The next address whose server no other source speaks for; where there is none, the one that does. */
+  #choose(): SourceRunner | undefined {
+    const count = this.#endpoints.length;
+    let speaker: SourceRunner | undefined;
+    const next = this.#answered ? this.#turn : this.#turn + 1;
+    for (let turn = next; turn < next + Math.max(1, count); turn++) {
+      const endpoint = this.#endpoints[turn % count];
+      const other = endpoint && this.#context.speaker(this, endpoint);
+      speaker ??= other;
+      if (other) continue;
+      if (turn !== this.#turn) this.#answered = false;
+      this.#turn = turn;
+      this.#claimed = endpoint;
+      this.duplicateOf = undefined;
+      return undefined;
+    }
+    return speaker;
+  }
+
+  /** Nothing is asked, and what was believed has no say, while `speaker` speaks for the server. */
+  #standBack({ options: { source } }: SourceRunner): void {
+    const { core, clock } = this.#context;
+    this.#claimed = undefined;
+    this.#answered = false;
+    this.#unanswered = 0;
+    this.#request += 1;
+    this.#socket?.close();
+    this.#socket = undefined;
+    this.duplicateOf = source.text;
+    this.lastError = `duplicate of ${source.text}: a server has one vote`;
+    core.setAside(this.options.index);
+    this.#trouble.begins("duplicate", this.lastError);
+    this.#schedule(clock.monotonic() + STAND_BACK_NS);
   }
 
   #ask(): void {
     if (this.#closed) return;
     const { core, clock, host } = this.#context;
-    if (!this.#answered) this.#turn += 1;
+    const speaker = this.#choose();
+    if (speaker) return this.#standBack(speaker);
+    this.#unanswered += 1;
     const random = new DataView(host.random(new Uint8Array(8)).buffer).getBigUint64(0);
     const now = clock.monotonic();
     this.#askedNs = now;
@@ -190,9 +265,11 @@ export class SourceRunner {
     if (this.#closed || result.kind === "busy") return;
     if (result.kind === "failed") {
       this.lastError = result.error.message;
+      this.#trouble.begins("keys", this.lastError);
       return this.#schedule(clock.monotonic() + BigInt(Math.round(result.retryAfter * 1e9)));
     }
     const { keys } = result;
+    this.#trouble.ends("keys", () => "its keys are established");
     core.ntsKeys(this.options.index, keys);
     this.#useVersion(keys.version ?? 4, keys.draft ?? 0);
     this.#target = { ...this.options.source, host: keys.host, port: keys.port };
@@ -284,10 +361,20 @@ export class SourceRunner {
     if (actions.resolve) void this.#resolve();
     if (actions.establish && this.#link) void this.#establish(this.#link);
     if (actions.steer || actions.heard) {
-      this.#answered = true;
-      this.#link?.proven();
-      this.lastError = undefined;
+      this.#hear();
     }
     steerOrStop(this, this.#context, actions, nowNs);
+  }
+
+  /** A usable answer came. */
+  #hear(): void {
+    const first = !this.#answered;
+    this.#answered = true;
+    this.#unanswered = 0;
+    this.#link?.proven();
+    this.lastError = undefined;
+    if (!first) return;
+    this.#trouble.ends("duplicate", () => "it is a server of its own now");
+    this.#context.heard(this);
   }
 }

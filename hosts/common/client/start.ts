@@ -35,6 +35,8 @@ export interface ClockOptions extends Omit<EngineOptions, "sources">, CardOption
 /** State of a disciplined clock at one moment. */
 export interface ClockState extends TrackingState {
   readonly event: EngineEvent["kind"];
+  /** The event with all it carries: which limit is near, which source cannot be asked and why. Absent in {@link Clock.state}. */
+  readonly details?: EngineEvent;
   readonly sources: readonly SourceState[];
 }
 
@@ -57,7 +59,7 @@ export class Clock extends EventTarget implements AsyncDisposable {
     this.#engine = engine;
     this.#signal = signal;
     signal?.addEventListener("abort", this.#onAbort, { once: true });
-    engine.listen((event) => this.dispatchEvent(Object.assign(new Event("change"), { detail: this.#state(event.kind) })));
+    engine.listen((event) => this.dispatchEvent(Object.assign(new Event("change"), { detail: { ...this.#state(event.kind), details: event } })));
   }
 
   /** The time, nanoseconds since 1970. Never less than it was, and never standing still. */

@@ -8,6 +8,7 @@
 
 import { NtpError } from "../errors.ts";
 import { Core } from "../core/core.ts";
+import { sameEndpoint } from "./duplicates.ts";
 import type { Host } from "../host.ts";
 import type { KeyRing } from "./keyring.ts";
 import { query, ringFor, type QueryOptions } from "./query.ts";
@@ -28,8 +29,13 @@ export interface SurveyEntry {
   readonly sample?: Sample;
   /** Why there is no sample. */
   readonly error?: NtpError;
-  /** survivor: agrees with the majority; falseticker: does not; unfit: its sample has problems; silent: no sample. */
-  readonly verdict: "survivor" | "falseticker" | "unfit" | "silent" | "undecided";
+  /**
+   * survivor: agrees with the majority; falseticker: does not; unfit: its sample has problems; silent: no sample; duplicate: the
+   * same server as another source, and without a say, as one server has one vote.
+   */
+  readonly verdict: "survivor" | "falseticker" | "unfit" | "silent" | "duplicate" | "undecided";
+  /** Of a duplicate: the source that speaks for the same address and port. */
+  readonly duplicateOf?: string;
 }
 
 /** What the sources agree on. */
@@ -140,12 +146,23 @@ async function ask(host: Host, source: string | URL, options: QueryOptions, ring
 
 function judge(host: Host, asked: readonly Asked[], quorum: number): Survey {
   const core = (selectCore ??= new Core());
-  const fit = asked.flatMap(({ sample }) => (sample?.usable ? [sample] : []));
+  const usable = asked.flatMap(({ sample }) => (sample?.usable ? [sample] : []));
+  const fit = usable.filter((sample) => speakerOf(sample, usable) === sample);
   fillCandidates(core, fit, host.clock.now());
   const agreeing = core.exports.intersect(fit.length);
   const decided = agreeing >= quorum && agreeing > 0;
-  const entries = asked.map((entry): SurveyEntry => ({ ...entry, verdict: verdictOf(core, entry.sample, fit, decided) }));
+  const entries = asked.map((entry): SurveyEntry => {
+    const speaker = entry.sample?.usable ? speakerOf(entry.sample, usable) : entry.sample;
+    if (speaker !== entry.sample) return { ...entry, verdict: "duplicate", duplicateOf: asked.find(({ sample }) => sample === speaker)!.source };
+    return { ...entry, verdict: verdictOf(core, entry.sample, fit, decided) };
+  });
   return { entries, agreeing, quorum, ...(decided ? { consensus: consensusOf(core, fit.length) } : {}) };
+}
+
+/** Of all that one server said the sample that counts: one that is proven to be its, the first otherwise. */
+function speakerOf(sample: Sample, usable: readonly Sample[]): Sample {
+  const same = usable.filter((other) => sameEndpoint(other, sample));
+  return same.find(({ authenticated }) => authenticated) ?? same[0] ?? sample;
 }
 
 /** Each fit sample becomes a candidate; its distance grows by what our clock may have drifted since. */

@@ -101,6 +101,7 @@ export interface CoreExports {
   announce(packet: number, poll: number, transmit: bigint, server: number): number;
   associationOpen(index: number, version: number, minPoll: number, maxPoll: number): void;
   associationClose(index: number): void;
+  associationSetAside(index: number): void;
   associationInterleave(index: number): void;
   associationKey(index: number): void;
   associationNts(index: number): void;
