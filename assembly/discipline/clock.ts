@@ -31,7 +31,7 @@ export class Steering {
   /** sd of what is known of our offset and frequency (s, s/s). The PLL/FLL tells its system jitter, and no sdFrequency. */
   sdOffset: f64;
   sdFrequency: f64;
-  /** STEP_REFUSED, STEPS_MOUNTING of steps.ts. */
+  /** STEP_REFUSED, STEPS_MOUNTING, SINGLE_NEAR, STARTUP_NEAR of steps.ts. */
   flags: i32;
   /** Sources that agree. */
   survivors: i32;

@@ -16,7 +16,7 @@
 import { ALLAN, filterClock } from "./clockfilter";
 import { startSlew, startStep, steering, turnFrequency } from "./clock";
 import { Past, Source, secondsBetween, toInterval } from "./memory";
-import { allowStep, believable } from "./steps";
+import { allowStep, believable, countCorrection } from "./steps";
 import { maxPoll, minPoll } from "./pace";
 import {
   combineSlopes, selectClock, systemJitter, systemOffset, systemSlope, systemSlopeDoubt, systemWhen,
@@ -118,6 +118,7 @@ function outlier(offset: f64, since: f64, now: u64): void {
 }
 
 function inlier(offset: f64, since: f64, now: u64): void {
+  countCorrection();
   const deviation = max(abs(offset - lastOffset), PRECISION);
   jitter = sqrt(jitter * jitter + (deviation * deviation - jitter * jitter) / AVERAGE);
   if (state == NSET || state == FSET) {

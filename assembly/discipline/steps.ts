@@ -3,13 +3,19 @@
  * Whether the clock may be stepped: how large an offset must be, how often it may happen, and when to refuse to believe.
  *
  * Like chrony's `makestep`: the estimator steps only among its first few corrections, and slews ever after. Whatever
- * the algorithm, a single step, the first step and the sum of all steps have limits; a refused step is told in the
- * steering's flags, as is half of the sum. Tested in tests/simulation.
+ * the algorithm, a single step, the first step and the sum of all steps have limits. What is refused is told in the
+ * steering's flags, and before it comes to that, what is beyond half of a limit. Tested in hosts/common/client/limits.test.ts
+ * and tests/simulation.
  */
 
 /** Flags of the steering. */
 export const STEP_REFUSED: i32 = 1;
 export const STEPS_MOUNTING: i32 = 2;
+/** The offset is beyond half of the limit for single ones, or of that for the very first. */
+export const SINGLE_NEAR: i32 = 4;
+export const STARTUP_NEAR: i32 = 8;
+/** What was near a limit is so until it is below this share of it: an offset that hovers about the half is told of once. */
+const NEAR_NO_MORE: f64 = 0.25;
 
 /** RFC 5905 §11.3 panic threshold, s. */
 const PANIC: f64 = 1000;
@@ -49,19 +55,31 @@ export function resetSteps(): void {
 /** Is this offset one to be stepped, by the estimator's policy? Counts the correction. */
 export function wantsStep(offset: f64): bool {
   const early = corrections < 0 || corrected < corrections;
-  if (corrected < i32.MAX_VALUE) corrected++;
+  countCorrection();
   return early && abs(offset) > threshold;
+}
+
+/** A correction was made without asking whether to step. */
+export function countCorrection(): void {
+  if (corrected < i32.MAX_VALUE) corrected++;
 }
 
 /** May an offset of this size be believed at all? If not, the clock is left alone and the flag says so. */
 export function believable(offset: f64): bool {
-  const limit = corrected == 0 && stepped == 0 ? startupLimit : singleLimit;
+  const first = corrected == 0 && stepped == 0;
+  const limit = first ? startupLimit : singleLimit;
   if (abs(offset) <= limit) {
     stepFlags &= ~STEP_REFUSED;
+    tellNear(abs(offset), limit, first ? STARTUP_NEAR : SINGLE_NEAR);
     return true;
   }
   stepFlags |= STEP_REFUSED;
   return false;
+}
+
+function tellNear(size: f64, limit: f64, flag: i32): void {
+  if (size > limit / 2) stepFlags |= flag;
+  else if (size < limit * NEAR_NO_MORE) stepFlags &= ~flag;
 }
 
 /** Takes a step into account; false when the sum of steps has reached its limit. */
