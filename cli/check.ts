@@ -5,7 +5,7 @@
  * @module
  */
 
-import { ConfigError, loadConfig } from "../daemon/config.ts";
+import { ConfigError, loadConfig, type ConfigProblem } from "../daemon/config.ts";
 import { UsageError, parse } from "./usage.ts";
 
 const HELP = `usage: escapement check FILE [OPTION...]
@@ -27,11 +27,16 @@ export async function run(args: string[]): Promise<number> {
   try {
     await loadConfig(file);
   } catch (error) {
-    if (!(error instanceof ConfigError)) throw new Error(`${file} could not be read: ${(error as Error).message}`, { cause: error });
-    if (values.json) console.log(JSON.stringify({ file, ok: false, problems: error.problems }));
-    else console.error(error.message);
+    const message = error instanceof ConfigError ? error.message : `escapement: ${file} could not be read: ${(error as Error).message}`;
+    if (values.json) console.log(JSON.stringify({ file, ok: false, problems: problemsOf(error as Error) }));
+    else console.error(message);
     return 1;
   }
   console.log(values.json ? JSON.stringify({ file, ok: true, problems: [] }) : `${file}: ok`);
   return 0;
+}
+
+/** A file that cannot be read has one problem, and no better place for it than its beginning. */
+function problemsOf(error: Error): readonly ConfigProblem[] {
+  return error instanceof ConfigError ? error.problems : [{ line: 1, column: 1, key: "", message: `could not be read: ${error.message}` }];
 }

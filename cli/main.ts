@@ -3,11 +3,13 @@
 /**
  * The `escapement` command: picks the subcommand, turns errors into a message and an exit status.
  *
- * Exit status: 0 done, 1 it did not work out (no usable answer, a port that is taken), 2 wrong usage.
+ * Exit status: 0 done, 1 it did not work out (no usable answer, a port that is taken, output that cannot be written), 2 wrong
+ * usage, 141 the reader of its output has left.
  */
 
 import { readFile } from "node:fs/promises";
 import process from "node:process";
+import { guardOutput } from "./output.ts";
 import { UsageError } from "./usage.ts";
 
 /** A subcommand: its arguments in, its exit status out. */
@@ -62,6 +64,7 @@ async function main([name, ...args]: string[]): Promise<number> {
   return run(args);
 }
 
+guardOutput();
 try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error) {

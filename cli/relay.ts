@@ -53,6 +53,8 @@ export async function run(args: string[]): Promise<number> {
   const { address, port } = listenOption("listen", values.listen ?? ":8123");
   const stratum = numberOption("stratum", values.stratum, { min: 1, max: 15, integer: true });
   const rootDispersion = numberOption("root-dispersion", values["root-dispersion"], { min: 0, max: 15 });
+  const useless = (["refid", "root-dispersion"] as const).find((name) => values[name] !== undefined);
+  if (stratum === undefined && useless) throw new UsageError(`relay: expected --stratum with --${useless}, which tells of a clock that is synchronised`);
   if (!values.allow && stratum === undefined) throw new UsageError("relay: expected at least one --allow HOST:PORT, or --stratum to tell this host's time");
   const relay = await startRelay(await lendHost(), {
     listen: { ...(address === undefined ? {} : { address }), port },

@@ -6,7 +6,7 @@
  */
 
 import type { Sample, Survey, SurveyEntry } from "#host";
-import { isoTime, paint, seconds, table } from "./format.ts";
+import { isoTime, paint, seconds, secondsCell, table } from "./format.ts";
 
 const HEAD = ["", "source", "offset", "± bound", "delay", "stratum", "refid", "stamps", "verdict"];
 const RIGHT_ALIGNED = new Set([2, 3, 4, 5]);
@@ -32,9 +32,9 @@ function row(entry: SurveyEntry): string[] {
   return [
     paint(mark, colour),
     shortSource(entry.source),
-    measured ? seconds(sample.offset, { sign: true }) : "",
-    measured ? seconds(sample.rootDistance) : "",
-    sample ? seconds(sample.delay) : "",
+    measured ? secondsCell(sample.offset, { sign: true }) : "",
+    measured ? secondsCell(sample.rootDistance) : "",
+    sample ? secondsCell(sample.delay) : "",
     measured ? (sample.roughtime ? "-" : String(sample.stratum)) : "",
     sample?.roughtime ? `Roughtime/${sample.roughtime.transport}` : (sample?.refid ?? ""),
     sample ? stamps(sample.timestamps) : "",

@@ -73,7 +73,7 @@ export async function run(args: string[]): Promise<number> {
     return 0;
   }
   if (positionals.length > 0) throw new UsageError(`serve: expected only options, got "${positionals[0]}"`);
-  if (values.refid !== undefined && values.stratum === undefined) throw new UsageError("serve: expected --stratum with --refid, which says what a server of that stratum is synchronised to");
+  needStratum(values);
   const roughtime = roughtimeOptions(values);
   const leaps = values["leap-file"] === undefined ? undefined : await LeapFile.open(values["leap-file"], warn);
   const state = defined({
@@ -116,6 +116,12 @@ export async function run(args: string[]): Promise<number> {
   await Promise.all([server.close(), rough?.server.close()]);
   if (values.json) console.log(JSON.stringify({ stats: server.stats, counters: server.counters, ...(rough ? { roughtime: rough.server.stats } : {}) }));
   return 0;
+}
+
+/** Without a stratum the answers say "not synchronised", and nobody heeds the rest. @throws {UsageError} */
+function needStratum({ stratum, ...values }: { stratum?: string | undefined } & Record<string, unknown>): void {
+  const useless = (["refid", "root-delay", "root-dispersion"] as const).find((name) => values[name] !== undefined);
+  if (stratum === undefined && useless) throw new UsageError(`serve: expected --stratum with --${useless}, which tells of a clock that is synchronised`);
 }
 
 function listening(texts: readonly string[]): ServeOptions {

@@ -3,7 +3,7 @@
 
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { isoTime, seconds, table } from "./format.ts";
+import { isoTime, seconds, secondsCell, table } from "./format.ts";
 import { broadcastOption } from "./serve.ts";
 import { UsageError, listenOption, numberOption, parse } from "./usage.ts";
 
@@ -93,12 +93,16 @@ describe("where to broadcast", () => {
 });
 
 describe("numbers for people", () => {
-  it.each([[0, "0.000 s "], [1.5, "1.500 s "], [-0.25, "-250.000 ms"], [1.2e-3, "1.200 ms"], [2.5e-6, "2.500 µs"], [-3e-9, "-3 ns"], [7200, "7200.000 s "]])("%d s is %j", (value, text) => {
+  it.each([[0, "0.000 s"], [1.5, "1.500 s"], [-0.25, "-250.000 ms"], [1.2e-3, "1.200 ms"], [2.5e-6, "2.500 µs"], [-3e-9, "-3 ns"], [7200, "7200.000 s"]])("%d s is %j", (value, text) => {
     expect(seconds(value)).toBe(text);
   });
 
   it("bear a sign where one is wanted", () => {
-    expect([seconds(1, { sign: true }), seconds(-1, { sign: true })]).toEqual(["+1.000 s ", "-1.000 s "]);
+    expect([seconds(1, { sign: true }), seconds(-1, { sign: true })]).toEqual(["+1.000 s", "-1.000 s"]);
+  });
+
+  it("have their units below each other in a column", () => {
+    expect([1.5, -1.2e-3].map((value) => secondsCell(value, { sign: true }))).toEqual(["+1.500 s ", "-1.200 ms"]);
   });
 
   it("a time has no more digits than its bound leaves meaningful", () => {

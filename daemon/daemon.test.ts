@@ -249,6 +249,9 @@ describe.skipIf(!built || skipped)(titled("a daemon that cannot start", skipped)
     expect(await escapement(["check", config])).toMatchObject({ status: 0, stdout: `${config}: ok\n`, stderr: "" });
     const missing = await escapement(["check", `${config}.no`]);
     expect([missing.status, missing.stderr]).toEqual([1, expect.stringContaining("ENOENT")]);
+    const told = await escapement(["check", `${config}.no`, "--json"]);
+    expect([told.status, told.stderr]).toEqual([1, ""]);
+    expect(JSON.parse(told.stdout)).toEqual({ file: `${config}.no`, ok: false, problems: [{ line: 1, column: 1, key: "", message: expect.stringContaining("ENOENT") }] });
   });
 });
 
