@@ -50,7 +50,6 @@ export { readHeader, writeHeader } from "./proto/header";
 export { readTrailer, writeField } from "./proto/extension";
 export { refidOfIPv6 } from "./proto/refid";
 export { keySet, keyClear } from "./proto/keys";
-export { readTrailer5 } from "./proto/v5";
 export { referenceIdChoose, referenceIdsReset, idOfAddress, filterAdd, filterHoldsUs, filterJoin } from "./proto/v5ids";
 
 // --- proto: Roughtime ---
@@ -58,21 +57,7 @@ export { roughtimePacketLength } from "./proto/roughtime";
 export { roughtimeServerId, roughtimeNextNonce } from "./proto/roughtime-merkle";
 export { roughtimeRequestNonce, roughtimeRequestWrite } from "./proto/roughtime-request";
 export { roughtimeResponseRead } from "./proto/roughtime-response";
-export {
-  nmeaOut,
-  nmeaStart,
-  nmeaBreak,
-  nmeaPush,
-  NMEA_MORE,
-  NMEA_TIME,
-  NMEA_NO_FIX,
-  NMEA_NO_DATE,
-  NMEA_REPEATED,
-  NMEA_OTHER,
-  NMEA_CHECKSUM,
-  NMEA_FIELD,
-  NMEA_GARBLED,
-} from "./proto/nmea";
+export { nmeaOut, nmeaStart, nmeaBreak, nmeaPush } from "./proto/nmea";
 
 // --- association ---
 export { requestWrite, replyRead } from "./association/exchange";
@@ -109,11 +94,6 @@ export {
   refclockTimer,
   refclockOut,
   REFCLOCKS,
-  SAMPLE_TAKEN,
-  SAMPLE_UNFIT,
-  SAMPLE_UNNUMBERED,
-  SAMPLE_AMBIGUOUS,
-  SAMPLE_DISPUTED,
 } from "./association/refclock";
 export { refclockPulse } from "./association/refclock-number";
 export { sourceRefid } from "./association/speak";
@@ -160,9 +140,9 @@ export { sha512Start, sha512Update, sha512Finish } from "./crypto/sha512";
 export { md5Start, md5Update, md5Finish } from "./crypto/md5";
 export { sha1Start, sha1Update, sha1Finish } from "./crypto/sha1";
 export { sha256Start, sha256Update, sha256Finish } from "./crypto/sha256";
-export { AES_CONTEXT_SIZE, aesExpand, aesEncrypt } from "./crypto/aes";
-export { CMAC_CONTEXT_SIZE, cmacKey, cmac } from "./crypto/cmac";
-export { AEAD_CONTEXT_SIZE, aeadKeyLength, aeadNonceLength, aeadKey, aeadSeal, aeadOpen } from "./crypto/aead";
+export { aesExpand, aesEncrypt } from "./crypto/aes";
+export { cmacKey, cmac } from "./crypto/cmac";
+export { aeadKeyLength, aeadNonceLength, aeadKey, aeadSeal, aeadOpen } from "./crypto/aead";
 export { macLength, macKeyFits, macWrite, macVerify } from "./crypto/mac";
 export { tableKey, hashWords } from "./crypto/siphash";
 export { mlkemKey, mlkemOpen, MLKEM_SEED, MLKEM_KEY, MLKEM_CIPHERTEXT, MLKEM_SECRET } from "./crypto/mlkem";
@@ -233,11 +213,8 @@ export const EXCHANGE_ECHO: usize = offsetof<Exchange>("echo");
 export const EXCHANGE_SAVED_T1: usize = offsetof<Exchange>("savedT1");
 export const EXCHANGE_SAVED_T2: usize = offsetof<Exchange>("savedT2");
 export const EXCHANGE_SAVED_T4: usize = offsetof<Exchange>("savedT4");
-export const EXCHANGE_PREVIOUS_INTERLEAVED: usize = offsetof<Exchange>("previousInterleaved");
-export const EXCHANGE_MARKED: usize = offsetof<Exchange>("marked");
 export const EXCHANGE_DRAFT: usize = offsetof<Exchange>("draft");
 export const EXCHANGE_WANTS_INTERLEAVED: usize = offsetof<Exchange>("wantsInterleaved");
-export const EXCHANGE_CHUNK: usize = offsetof<Exchange>("chunk");
 export const EXCHANGE_SAVED_COOKIE: usize = offsetof<Exchange>("savedCookie");
 export const EXCHANGE_SIZE: usize = offsetof<Exchange>();
 export const SAMPLE_T1: usize = offsetof<Sample>("t1");
@@ -255,7 +232,6 @@ export const SAMPLE_MONO_EPOCH: usize = offsetof<Sample>("monoEpoch");
 export const SAMPLE_MONO_RECEIVE: usize = offsetof<Sample>("monoReceive");
 export const SAMPLE_INTERLEAVED: usize = offsetof<Sample>("interleaved");
 export const SAMPLE_AUTHENTICATED: usize = offsetof<Sample>("authenticated");
-export const SAMPLE_MARK_RETURNED: usize = offsetof<Sample>("markReturned");
 export const SAMPLE_SERVER_COOKIE: usize = offsetof<Sample>("serverCookie");
 export const SAMPLE_CORRECTED: usize = offsetof<Sample>("corrected");
 export const SAMPLE_SIZE: usize = offsetof<Sample>();
@@ -332,7 +308,6 @@ export const CLIENT_DROPPED: usize = offsetof<Client>("dropped");
 export const CLIENT_AUTHENTICATED: usize = offsetof<Client>("authenticated");
 export const CLIENT_INTERLEAVED: usize = offsetof<Client>("interleaved");
 export const CLIENT_INTERVAL: usize = offsetof<Client>("interval");
-export const CLIENT_KIND: usize = offsetof<Client>("kind");
 export const CONTROL_VERSION: usize = offsetof<Control>("version");
 export const CONTROL_OPCODE: usize = offsetof<Control>("opcode");
 export const CONTROL_SEQUENCE: usize = offsetof<Control>("sequence");
@@ -374,11 +349,8 @@ export const CARD_LIMITS_COUNT: usize = offsetof<CardLimits>("count");
 export const ASSOCIATION_ACTIVE: usize = offsetof<Association>("active");
 export const ASSOCIATION_AWAITING: usize = offsetof<Association>("awaiting");
 export const ASSOCIATION_REACH: usize = offsetof<Association>("reach");
-export const ASSOCIATION_MIN_POLL: usize = offsetof<Association>("minPoll");
-export const ASSOCIATION_MAX_POLL: usize = offsetof<Association>("maxPoll");
 export const ASSOCIATION_POLL_FLOOR: usize = offsetof<Association>("pollFloor");
 export const ASSOCIATION_HOST_POLL: usize = offsetof<Association>("hostPoll");
-export const ASSOCIATION_ATTEMPTS: usize = offsetof<Association>("attempts");
 export const ASSOCIATION_SILENT: usize = offsetof<Association>("silent");
 export const ASSOCIATION_SENT: usize = offsetof<Association>("sent");
 export const ASSOCIATION_USED: usize = offsetof<Association>("used");
@@ -394,7 +366,6 @@ export const ASSOCIATION_LOOPED: usize = offsetof<Association>("looped");
 export const ASSOCIATION_LAST_KISS: usize = offsetof<Association>("lastKiss");
 export const ASSOCIATION_REFID: usize = offsetof<Association>("refid");
 export const ASSOCIATION_WANTS: usize = offsetof<Association>("wants");
-export const ASSOCIATION_PREVIOUS_TRANSMIT: usize = offsetof<Association>("previousTransmit");
 export const ASSOCIATION_AUTH: usize = offsetof<Association>("auth");
 export const ASSOCIATION_SIZE: usize = offsetof<Association>();
 export const NTS_AEAD: usize = offsetof<Session>("aead");
@@ -403,7 +374,6 @@ export const NTS_REFUSED: usize = offsetof<Session>("refused");
 export const NTS_NAKS: usize = offsetof<Session>("naks");
 export const NTS_FORGED: usize = offsetof<Session>("forged");
 export const LISTENER_PHASE: usize = offsetof<Listener>("phase");
-export const LISTENER_DELAY: usize = offsetof<Listener>("delay");
 export const NMEA_AT_VERDICT: usize = offsetof<Nmea>("verdict");
 export const NMEA_AT_SENTENCE: usize = offsetof<Nmea>("sentence");
 export const NMEA_AT_BEGUN: usize = offsetof<Nmea>("begun");
@@ -416,14 +386,12 @@ export const REFCLOCK_BOUND: usize = offsetof<Refclock>("bound");
 export const REFCLOCK_HEARD: usize = offsetof<Refclock>("heard");
 export const ACTION_LENGTH: usize = offsetof<Action>("length");
 export const ACTION_TIMER: usize = offsetof<Action>("timer");
-export const ACTION_SIZE: usize = offsetof<Action>();
 export const SYSTEM_PEER: usize = offsetof<System>("peer");
 export const SYSTEM_STRATUM: usize = offsetof<System>("stratum");
 export const SYSTEM_LEAP: usize = offsetof<System>("leap");
 export const SYSTEM_SURVIVORS: usize = offsetof<System>("survivors");
 export const SYSTEM_ROOT_DELAY: usize = offsetof<System>("rootDelay");
 export const SYSTEM_ROOT_DISPERSION: usize = offsetof<System>("rootDispersion");
-export const SYSTEM_UPDATED: usize = offsetof<System>("updated");
 export const SYSTEM_BOUND: usize = offsetof<System>("bound");
 export const ROUGHTIME_RESPONSE_MIDPOINT: usize = offsetof<RoughtimeResponse>("midpoint");
 export const ROUGHTIME_RESPONSE_NOT_BEFORE: usize = offsetof<RoughtimeResponse>("notBefore");
@@ -442,7 +410,6 @@ export const ROUGHTIME_RESPONSE_DELEGATION_SIGNATURE: usize = offsetof<Roughtime
 export const ROUGHTIME_RESPONSE_ONLINE_KEY: usize = offsetof<RoughtimeResponse>("onlineKey");
 export const ROUGHTIME_RESPONSE_VERSIONS: usize = offsetof<RoughtimeResponse>("versions");
 export const ROUGHTIME_RESPONSE_VERSION_COUNT: usize = offsetof<RoughtimeResponse>("versionCount");
-export const ROUGHTIME_RESPONSE_SIZE: usize = offsetof<RoughtimeResponse>();
 export const SYSTEM_LOCAL: usize = offsetof<System>("local");
 
 // --- cold surface (as-bind) ---

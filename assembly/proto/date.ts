@@ -15,7 +15,6 @@
 
 import { Timestamp } from "./timestamp";
 
-export const DATE_LENGTH = 16;
 /** Seconds from 1900-01-01 to 1970-01-01. */
 const UNIX_EPOCH: i64 = 2208988800;
 const NS_PER_SECOND: i64 = 1000000000;

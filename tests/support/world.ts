@@ -15,8 +15,6 @@ const BASE = 0xed000000_00000000n;
 export const units = (seconds: number): bigint => BigInt(Math.round(seconds * UNIT));
 /** Seconds since the world began to a timestamp. */
 export const stamp = (seconds: number): bigint => BigInt.asUintN(64, BASE + units(seconds));
-/** The reverse. */
-export const secondsOf = (timestamp: bigint): number => Number(BigInt.asIntN(64, timestamp - BASE)) / UNIT;
 
 interface Event {
   readonly at: number;

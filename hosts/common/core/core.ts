@@ -39,7 +39,6 @@ export interface CoreExports {
   filterAdd(filter: number, id: number): void;
   filterHoldsUs(filter: number): number;
   filterJoin(filter: number, other: number): void;
-  readTrailer5(packet: number, length: number, trailer: number): number;
   associationVersion5(index: number, auto: number, serving: number): void;
   associationVersion4(index: number): void;
   associationCorrect(index: number): void;
