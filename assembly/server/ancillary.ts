@@ -53,8 +53,8 @@ export class Controls {
   isTransmit: u8;
   /** The network card's stamp, by its own clock; 0: none. */
   card: Timestamp;
-  /** The interface that the datagram passed, a card under a bond rather than that; 0: not told. */
-  passed: u32;
+  /** The interface that the card's stamp is from, a card under a bond rather than that; 0: not told. */
+  stamper: u32;
   /** Octets of the frame that a card stamped; 0: not told. */
   frame: u32;
 }
@@ -65,14 +65,19 @@ export function timespecAt(at: usize): Timestamp {
   return (<u64>(load<i64>(at) + UNIX_EPOCH) << 32) + <u64>fraction;
 }
 
+/** Forget what was told of cards, before messages are read that may tell of them: most servers have none, and need not. */
+export function forgetCard(controls: Controls): void {
+  controls.card = 0;
+  controls.stamper = 0;
+  controls.frame = 0;
+  controls.device = 0;
+}
+
 /** Walk the control messages in `length` octets at `at`. */
 export function readControls(at: usize, length: i32, controls: Controls): void {
   controls.stamp = 0;
   controls.version = 0;
   controls.isTransmit = 0;
-  controls.card = 0;
-  controls.passed = 0;
-  controls.frame = 0;
   let rest = <i64>length;
   while (rest >= <i64>CONTROL_HEADER) {
     const size = load<i64>(at);
@@ -101,7 +106,7 @@ function readControl(at: usize, size: i32, controls: Controls): void {
   } else if (level == LEVEL_SOCKET && type == TYPE_STAMPS && room >= 48) {
     readStamps(data, controls);
   } else if (level == LEVEL_SOCKET && type == TYPE_STAMPER && room >= 8) {
-    if (load<u32>(data) != 0) controls.passed = load<u32>(data);
+    controls.stamper = load<u32>(data);
     controls.frame = load<u32>(data, 4);
   }
 }
@@ -115,22 +120,20 @@ function readStamps(data: usize, controls: Controls): void {
 /** The middle field is the kernel's choice of one of our own addresses, also where a group or a broadcast address was asked. */
 function readInfo4(data: usize, controls: Controls): void {
   const ours = load<u32>(data, 4);
-  if (controls.passed == 0) controls.passed = load<u32>(data);
+  controls.device = load<u32>(data);
   if (ours == 0) return;
   controls.version = 4;
-  controls.device = load<u32>(data);
   controls.high = 0;
   controls.low = <u64>ours;
 }
 
 function readInfo6(data: usize, controls: Controls): void {
   const mapped = load<u64>(data) == 0 && load<u32>(data, 8) == 0xffff0000;
-  if (controls.passed == 0) controls.passed = load<u32>(data, 16);
+  controls.device = load<u32>(data, 16);
   // A group (ff00::/8) is no address to answer from. Of IPv4 the other message tells, and tells it better: this one names a
   // broadcast address as it was asked, and the kernel would let an answer leave from there.
   if (mapped || controls.version == 4 || load<u8>(data) == 0xff) return;
   controls.version = 6;
-  controls.device = load<u32>(data, 16);
   controls.high = load<u64>(data);
   controls.low = load<u64>(data, 8);
 }

@@ -79,8 +79,9 @@ export function cardsOn(): bool {
   return cardLimits.count > 0;
 }
 
-/** The card of an interface, or a null. One that is not told is the only one. */
-function cardOf(device: u32): Card {
+/** The card that a datagram passed, or a null. One that is not told is the only one. */
+function cardOf(controls: Controls): Card {
+  const device = controls.stamper != 0 ? controls.stamper : controls.device;
   const count = min(cardLimits.count, CARD_COUNT);
   if (device == 0) return changetype<Card>(count == 1 ? cards : 0);
   for (let i = 0; i < count; i++) {
@@ -90,9 +91,9 @@ function cardOf(device: u32): Card {
   return changetype<Card>(0);
 }
 
-/** Whether a card stamps what leaves by this interface. */
-export function cardStamps(device: u32): bool {
-  return changetype<usize>(cardOf(device)) != 0;
+/** Whether there is a card that stamps what passes there. */
+export function cardStamps(controls: Controls): bool {
+  return changetype<usize>(cardOf(controls)) != 0;
 }
 
 /**
@@ -100,7 +101,7 @@ export function cardStamps(device: u32): bool {
  * without it, by the kernel or by the process.
  */
 export function cardReceived(controls: Controls, other: Timestamp, byKernel: bool): Timestamp {
-  const card = cardOf(controls.passed);
+  const card = cardOf(controls);
   if (changetype<usize>(card) == 0) return 0;
   if (controls.card == 0) {
     card.missed += 1;
@@ -118,7 +119,7 @@ export function cardReceived(controls: Controls, other: Timestamp, byKernel: boo
 
 /** When a datagram left, likewise. */
 export function cardSent(controls: Controls, other: Timestamp, byKernel: bool): Timestamp {
-  const card = cardOf(controls.passed);
+  const card = cardOf(controls);
   if (changetype<usize>(card) == 0) return 0;
   const system = onSystemClock(card, controls.card);
   if (system == 0) return 0;

@@ -17,7 +17,7 @@ import { ownTime } from "./clockline";
 import { stampBettered, stampTransmitted } from "./answer";
 import { cardSent, cardStamps, cardsOn } from "./cards";
 import { Server } from "./respond";
-import { MMSG_SIZE, Controls, readControls } from "./ancillary";
+import { MMSG_SIZE, Controls, forgetCard, readControls } from "./ancillary";
 import { Timestamp } from "../proto/timestamp";
 
 /** Messages read from the error queue at a time: more than a batch asks for, so that one read empties it. */
@@ -117,6 +117,7 @@ export function mmsgStamps(count: i32, server: Server): i32 {
   const limit = max(0, min(count, LOOPED_BATCH));
   for (let i = 0; i < limit; i++) {
     const header = headers + <usize>i * MMSG_SIZE;
+    forgetCard(controls);
     readControls(controlArea + <usize>i * CONTROL_LOOPED, <i32>min(load<u64>(header, 40), <u64>CONTROL_LOOPED), controls);
     const whole = (load<u32>(header, 48) & MSG_TRUNC) == 0;
     if (whole && controls.isTransmit != 0 && (controls.stamp | controls.card) != 0) {
@@ -164,7 +165,7 @@ function ofBoth(entry: Awaited, known: Beside): Timestamp {
   const byKernel = known.kernel != 0;
   const byCard = controls.card == 0 ? 0 : cardSent(controls, byKernel ? known.kernel : known.made, byKernel);
   // Without a card's stamp to come, or with it, nothing more is awaited.
-  if (byCard != 0 || !cardStamps(controls.passed) || (controls.card != 0 && byKernel)) entry.length = 0;
+  if (byCard != 0 || !cardStamps(controls) || (controls.card != 0 && byKernel)) entry.length = 0;
   better = told && byCard != 0;
   return byCard != 0 ? byCard : told ? 0 : controls.stamp;
 }

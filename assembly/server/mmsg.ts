@@ -31,7 +31,7 @@ import { HEADER_LENGTH, read32, read64 } from "../proto/header";
 import { Interval, Timestamp } from "../proto/timestamp";
 import { resetLooped, stampAwaited } from "./looped";
 import { CONTROL_HEADER, CONTROL_IN, LEVEL_IP, LEVEL_IPV6, LEVEL_SOCKET, MMSG_SIZE, TYPE_IPV6_PKTINFO, TYPE_IP_PKTINFO, TYPE_STAMPS } from "./ancillary";
-import { STAMP_TRANSMIT, STAMP_TRANSMIT_CARD, Controls, readControls, timespecAt } from "./ancillary";
+import { STAMP_TRANSMIT, STAMP_TRANSMIT_CARD, Controls, forgetCard, readControls, timespecAt } from "./ancillary";
 
 /** The most messages of a call. More do not pay: the transmit stamps of a batch are made from one reading of the clock. */
 export const MMSG_BATCH: i32 = 32;
@@ -183,11 +183,12 @@ function readMessage(index: i32, now: Timestamp): void {
   const header = received + <usize>index * MMSG_SIZE;
   const name = names + <usize>index * NAME_SIZE;
   const slot = slotAt(index);
+  const byCards = cardsOn();
+  if (byCards) forgetCard(controls);
   readControls(controlsIn + <usize>index * CONTROL_IN, <i32>min(load<u64>(header, 40), <u64>CONTROL_IN), controls);
   const arrived = controls.stamp != 0 ? controls.stamp : now;
   slot.length = load<i32>(header, 56);
-  const byCard = cardsOn() ? cardReceived(controls, arrived, controls.stamp != 0) : 0;
-  slot.received = ownTime(byCard != 0 ? byCard : arrived);
+  slot.received = ownTime(byCards ? receivedAt(arrived) : arrived);
   slot.stampWanted = 0;
   slot.known = readName(name, load<u32>(header, 8), slot) ? 1 : 0;
   writeSource(controlsOut + <usize>index * CONTROL_OUT, name, index);
@@ -198,6 +199,12 @@ function readMessage(index: i32, now: Timestamp): void {
     slot.length = 0;
     mmsg.shed += 1;
   }
+}
+
+/** When the card says that a datagram came at `arrived`; that, where it does not, or is not believed. */
+function receivedAt(arrived: Timestamp): Timestamp {
+  const byCard = cardReceived(controls, arrived, controls.stamp != 0);
+  return byCard != 0 ? byCard : arrived;
 }
 
 /**
