@@ -12,7 +12,7 @@ import { Candidate, candidates } from "./discipline/intersection";
 import { Exchange } from "./association/exchange";
 import { Sample } from "./association/sample";
 import { Session, ntsRandom } from "./association/nts";
-import { SLOT_STRIDE, slotPackets } from "./server/batch";
+import { SLOT_STRIDE, slotPackets } from "./server/slots";
 import { Header } from "./proto/header";
 
 // --- proto: time ---

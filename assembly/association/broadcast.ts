@@ -29,7 +29,7 @@ import { disciplineRemoveSource } from "../discipline/index";
 import { SOURCES, secondsBetween } from "../discipline/memory";
 import { HEADER_LENGTH, MODE_BROADCAST, readHeader } from "../proto/header";
 import { addSaturating, elapsed, intervalFromLog2, intervalFromSeconds, shortToInterval } from "../proto/timestamp";
-import { slotPackets } from "../server/batch";
+import { slotPackets } from "../server/slots";
 
 const WAITING: u8 = 1;
 const VOLLEY: u8 = 2;

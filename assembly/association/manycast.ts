@@ -18,7 +18,7 @@ import { ACTION_SEND, ACTION_TIMER, UNREACHABLE_AFTER, action, associationAt, la
 import { Exchange, VERDICT_SAMPLE, replyRead, requestWrite } from "./exchange";
 import { SOURCES } from "../discipline/memory";
 import { MODE_CLIENT } from "../proto/header";
-import { slotPackets } from "../server/batch";
+import { slotPackets } from "../server/slots";
 import { Timestamp } from "../proto/timestamp";
 
 /** Networks that are asked. */

@@ -11,7 +11,7 @@ import { System, systemOut, systemUpdate } from "./system";
 import { SOURCES } from "../discipline/memory";
 import { Header, LEAP_UNSYNCHRONISED, STRATUM_UNSYNCHRONISED, writeHeader } from "../proto/header";
 import { Interval, Timestamp, shortAbove } from "../proto/timestamp";
-import { slotPackets } from "../server/batch";
+import { slotPackets } from "../server/slots";
 
 /** Reference identifiers of the sources, as their addresses make them. */
 const refids: usize = memory.data(SOURCES * 4, 4);

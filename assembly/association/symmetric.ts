@@ -30,7 +30,7 @@ import { disciplinePoll } from "../discipline/index";
 import { Moment, bridged, movedSince } from "../discipline/ledger";
 import { SOURCES } from "../discipline/memory";
 import { HEADER_LENGTH, MODE_SYMMETRIC_ACTIVE, MODE_SYMMETRIC_PASSIVE, readHeader } from "../proto/header";
-import { slotPackets } from "../server/batch";
+import { slotPackets } from "../server/slots";
 
 /** A request number at which a start's burst is long over: peers do not burst (RFC 5905 §13.2). */
 const NO_BURST: i32 = 1000;

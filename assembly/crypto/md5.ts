@@ -12,7 +12,7 @@ import { BLOCKS_SIZE, Blocks } from "./blocks";
 export const MD5_LENGTH: i32 = 16;
 
 /** floor(2^32 · |sin(i + 1)|), i = 0..63 */
-const SINES: usize = memory.data<u32>([
+@lazy const SINES: usize = memory.data<u32>([
   0xd76aa478, 0xe8c7b756, 0x242070db, 0xc1bdceee, 0xf57c0faf, 0x4787c62a, 0xa8304613, 0xfd469501,
   0x698098d8, 0x8b44f7af, 0xffff5bb1, 0x895cd7be, 0x6b901122, 0xfd987193, 0xa679438e, 0x49b40821,
   0xf61e2562, 0xc040b340, 0x265e5a51, 0xe9b6c7aa, 0xd62f105d, 0x02441453, 0xd8a1e681, 0xe7d3fbc8,
@@ -23,11 +23,11 @@ const SINES: usize = memory.data<u32>([
   0x6fa87e4f, 0xfe2ce6e0, 0xa3014314, 0x4e0811a1, 0xf7537e82, 0xbd3af235, 0x2ad7d2bb, 0xeb86d391,
 ]);
 /** Rotations, four to a round. */
-const ROTATIONS: usize = memory.data<u8>([7, 12, 17, 22, 5, 9, 14, 20, 4, 11, 16, 23, 6, 10, 15, 21]);
+@lazy const ROTATIONS: usize = memory.data<u8>([7, 12, 17, 22, 5, 9, 14, 20, 4, 11, 16, 23, 6, 10, 15, 21]);
 
 const state: usize = memory.data(16, 8);
 const blocks = changetype<Blocks>(memory.data(BLOCKS_SIZE, 8));
-const block: usize = blocks.octets;
+@lazy const block: usize = blocks.octets;
 
 export function md5Start(): void {
   store<u32>(state, 0x67452301, 0);

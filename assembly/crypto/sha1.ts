@@ -12,7 +12,7 @@ export const SHA1_LENGTH: i32 = 20;
 
 const state: usize = memory.data(20, 8);
 const blocks = changetype<Blocks>(memory.data(BLOCKS_SIZE, 8));
-const block: usize = blocks.octets;
+@lazy const block: usize = blocks.octets;
 /** The message schedule: 80 words. */
 const schedule: usize = memory.data(320, 8);
 

@@ -11,7 +11,7 @@ import { BLOCKS_SIZE, Blocks } from "./blocks";
 export const SHA256_LENGTH: i32 = 32;
 
 /** The first 32 bits of the fractions of the cube roots of the first 64 primes. */
-const CONSTANTS: usize = memory.data<u32>([
+@lazy const CONSTANTS: usize = memory.data<u32>([
   0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
   0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
   0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
@@ -22,13 +22,13 @@ const CONSTANTS: usize = memory.data<u32>([
   0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2,
 ]);
 /** The same of the square roots of the first eight. */
-const START: usize = memory.data<u32>([
+@lazy const START: usize = memory.data<u32>([
   0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19,
 ]);
 
 const state: usize = memory.data(SHA256_LENGTH, 8);
 const blocks = changetype<Blocks>(memory.data(BLOCKS_SIZE, 8));
-const block: usize = blocks.octets;
+@lazy const block: usize = blocks.octets;
 /** The message schedule: 64 words. */
 const schedule: usize = memory.data(256, 8);
 

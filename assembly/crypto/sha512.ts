@@ -10,7 +10,7 @@ const BLOCK: i32 = 128;
 export const SHA512_LENGTH: i32 = 64;
 
 /** First 64 bits of the fractions of the cube roots of the first 80 primes. */
-const ROUNDS: usize = memory.data<u64>([
+@lazy const ROUNDS: usize = memory.data<u64>([
   0x428a2f98d728ae22, 0x7137449123ef65cd, 0xb5c0fbcfec4d3b2f, 0xe9b5dba58189dbbc,
   0x3956c25bf348b538, 0x59f111f1b605d019, 0x923f82a4af194f9b, 0xab1c5ed5da6d8118,
   0xd807aa98a3030242, 0x12835b0145706fbe, 0x243185be4ee4b28c, 0x550c7dc3d5ffb4e2,
@@ -33,7 +33,7 @@ const ROUNDS: usize = memory.data<u64>([
   0x4cc5d4becb3e42b6, 0x597f299cfc657e2a, 0x5fcb6fab3ad6faec, 0x6c44198c4a475817,
 ]);
 /** First 64 bits of the fractions of the square roots of the first 8 primes. */
-const INITIAL: usize = memory.data<u64>([
+@lazy const INITIAL: usize = memory.data<u64>([
   0x6a09e667f3bcc908, 0xbb67ae8584caa73b, 0x3c6ef372fe94f82b, 0xa54ff53a5f1d36f1,
   0x510e527fade682d1, 0x9b05688c2b3e6c1f, 0x1f83d9abfb41bd6b, 0x5be0cd19137e2179,
 ]);

@@ -13,9 +13,9 @@ import { HASH_LENGTH } from "./roughtime";
 /** §5.2.4: hashes in a path. */
 const HIGHEST: i32 = 32;
 
-const LEAF: usize = memory.data<u8>([0x00]);
-const NODE: usize = memory.data<u8>([0x01]);
-const SERVER: usize = memory.data<u8>([0xff]);
+@lazy const LEAF: usize = memory.data<u8>([0x00]);
+@lazy const NODE: usize = memory.data<u8>([0x01]);
+@lazy const SERVER: usize = memory.data<u8>([0xff]);
 const digest: usize = memory.data(SHA512_LENGTH, 8);
 
 /** H(prefix || one || other) at `out`, which may be one of them. */

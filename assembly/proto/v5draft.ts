@@ -16,9 +16,9 @@ import { HEADER_LENGTH } from "./header";
 import { FIELD_DRAFT, startField5 } from "./v5";
 
 /** The newest, and the one asked for first. */
-const DRAFT: string = "draft-ietf-ntp-ntpv5-09";
+@lazy const DRAFT: string = "draft-ietf-ntp-ntpv5-09";
 /** The same on the wire; what ntpd-rs 1.9 speaks. */
-const DRAFT_BEFORE: string = "draft-ietf-ntp-ntpv5-08";
+@lazy const DRAFT_BEFORE: string = "draft-ietf-ntp-ntpv5-08";
 export const DRAFTS: i32 = 2;
 
 /** Length, then text, of each. */
@@ -31,8 +31,10 @@ function learn(index: i32, text: string): void {
   for (let i = 0; i < text.length; i++) store<u8>(at + 8 + <usize>i, <u8>text.charCodeAt(i));
 }
 
-learn(0, DRAFT);
-learn(1, DRAFT_BEFORE);
+if (!isDefined(PAGE)) {
+  learn(0, DRAFT);
+  learn(1, DRAFT_BEFORE);
+}
 
 /** Name of draft `index`, the newest first; "" where there is none. Cold. */
 export function draftName(index: i32): string {

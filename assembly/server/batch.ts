@@ -18,18 +18,9 @@ import { openRequests } from "./ntsopen";
 import { sealReplies } from "./ntsreply";
 import { requestCount, requestsForget } from "./ntsrequest";
 import { LATER, Server } from "./respond";
+import { SLOT_COUNT, SLOT_SIZE, SLOT_STRIDE, slotPackets } from "./slots";
 import { Timestamp } from "../proto/timestamp";
 
-export const SLOT_COUNT: i32 = 64;
-/** The longest datagram taken; a longer one is cut and then found malformed. */
-export const SLOT_SIZE: i32 = 2048;
-/**
- * One cache line more than the size: with a power of two, the first lines of all slots would fall into the same few sets
- * of the level-1 cache and evict each other.
- */
-export const SLOT_STRIDE: i32 = SLOT_SIZE + 64;
-
-export const slotPackets: usize = memory.data(SLOT_COUNT * SLOT_STRIDE, 64);
 export const slotTable: usize = memory.data(SLOT_COUNT * offsetof<Incoming>(), 8);
 
 function packetAt(index: i32): usize {

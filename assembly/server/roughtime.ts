@@ -10,7 +10,7 @@
  * answer. An odd node is paired with itself, so that INDX is the leaf's place. Tested in roughtime.test.ts.
  */
 
-import { SLOT_COUNT, SLOT_SIZE, SLOT_STRIDE, slotPackets } from "./batch";
+import { SLOT_COUNT, SLOT_SIZE, SLOT_STRIDE, slotPackets } from "./slots";
 import { leafHash, nodeHash } from "../proto/roughtime-merkle";
 import { OFFERS_1, OFFERS_DRAFT, RoughtimeRequest, readRequest } from "../proto/roughtime-request";
 import {
