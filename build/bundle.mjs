@@ -2,7 +2,7 @@
 /** Bundles the hosts, the core's typed face and the command (esbuild), and emits their types (tsc). */
 import { build } from "esbuild";
 import { execFile } from "node:child_process";
-import { chmod, writeFile } from "node:fs/promises";
+import { chmod, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { promisify } from "node:util";
 
@@ -65,6 +65,34 @@ const inGroups = {
   },
 };
 
+/** The error class, which must be one, is in index.js, that every page loads first: it needs no file of its own. */
+const ERRORS = /\/errors\.ts$/;
+
+const errorsInIndex = {
+  name: "errors in index",
+  setup: (own) => void own.onResolve({ filter: ERRORS }, ({ importer }) => (/\/browser\/index\.ts$/.test(importer) ? undefined : { path: "./index.js", external: true, sideEffects: false })),
+};
+
+/**
+ * Files that have copies of all that they need: what a page loads for one thing is then one file, and what two of these have in
+ * common is no third. Each is small.
+ */
+const APART = ["pageclock", "now"];
+
+const apart = {
+  name: "apart",
+  setup: (own) => {
+    for (const name of APART) {
+      const namespace = `apart-${name}`;
+      const resolved = ({ path: imported, resolveDir }) => path.resolve(resolveDir, imported);
+      own.onResolve({ filter: new RegExp(`/${name}\\.ts$`) }, (one) => (one.kind === "dynamic-import" ? { path: resolved(one), namespace } : undefined));
+      // What it loads only when needed is everybody's.
+      own.onResolve({ filter: /^\./, namespace }, (one) => (one.kind === "dynamic-import" ? { path: resolved(one) } : { path: resolved(one), namespace }));
+      own.onLoad({ filter: /./, namespace }, async ({ path: file }) => ({ contents: await readFile(file), loader: "ts", resolveDir: path.dirname(file) }));
+    }
+  },
+};
+
 /** What all files for pages have in common: everything inside, minified, as no bundler stands between them and a script tag. */
 const FOR_PAGES = { outdir: "dist/browser", bundle: true, minify: true, format: "esm", platform: "browser", target: "es2022", logLevel: "warning" };
 
@@ -76,7 +104,7 @@ export async function buildPageBundles() {
     splitting: true,
     alias: { "#wasm": "./dist/wasm/none.js", "#as-bind": "./hosts/browser/binding.ts" },
     chunkNames: "[name]-[hash]",
-    plugins: [inGroups],
+    plugins: [inGroups, errorsInIndex, apart],
     legalComments: "linked",
   });
   // One file, for a script that wants the time and nothing else; HTTP time stays beside it.

@@ -6,6 +6,7 @@
 import { createHash } from "node:crypto";
 import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
 import asc from "assemblyscript/asc";
+import binaryen from "assemblyscript/binaryen";
 import { asBindRuntime } from "./as-bind/runtime.mjs";
 
 /** 64 KiB pages. Fixed for life, so that views never detach and native addresses stay valid. */
@@ -44,7 +45,7 @@ const SMALL = [
 
 const PAGE_CORES = {
   // A clock over plain sources.
-  page: [],
+  page: ["--use", "PLAIN=ASC_TARGET"],
   // Single questions, by NTS too; its texts cross by hosts/browser/binding.ts.
   query: ["--use", "QUERY=ASC_TARGET", "--exportRuntime", "--transform", "./build/as-bind/transform.mjs"],
 };
@@ -56,11 +57,37 @@ export async function buildPageCores() {
     const file = `dist/browser/${name}.wasm`;
     const { error, stderr } = await asc.main([`assembly/${name}.ts`, "--outFile", file, ...SMALL, ...flags]);
     if (error) throw new Error(`the core for pages, ${name}, does not compile: ${error.message}\n${stderr}`);
+  }
+  // Afterwards, as the compiler and this share one optimiser and its settings.
+  for (const name of Object.keys(PAGE_CORES)) {
+    const file = `dist/browser/${name}.wasm`;
+    await writeFile(file, shrunk(await readFile(file)));
     await importsNothing(file);
   }
   await copyFile("dist/core.wasm", "dist/browser/core.wasm");
 }
 
+const ROUNDS = 4;
+/** Functions of more octets are not copied into their only caller: what is alike then stays alike, and compresses better. */
+const ONE_CALLER = 250;
+/** What is shorter than a call is no longer where it is copied to. */
+const ALWAYS = 4;
+
+/** The same wasm after a few more rounds of the optimiser, which may rely on it that the core never traps. */
+function shrunk(wasm) {
+  const module = binaryen.readBinary(new Uint8Array(wasm));
+  const { MutableGlobals, NontrappingFPToInt, SignExt, BulkMemory, BulkMemoryOpt, SIMD128 } = binaryen.Features;
+  module.setFeatures(MutableGlobals | NontrappingFPToInt | SignExt | BulkMemory | BulkMemoryOpt | SIMD128);
+  binaryen.setOptimizeLevel(3);
+  binaryen.setShrinkLevel(2);
+  binaryen.setTrapsNeverHappen(true);
+  binaryen.setOneCallerInlineMaxSize(ONE_CALLER);
+  binaryen.setAlwaysInlineMaxSize(ALWAYS);
+  for (let round = 0; round < ROUNDS; round++) module.optimize();
+  const octets = module.emitBinary();
+  module.dispose();
+  return octets;
+}
 async function importsNothing(file) {
   const imports = WebAssembly.Module.imports(new WebAssembly.Module(await readFile(file)));
   if (imports.length > 0) throw new Error(`${file} must import nothing, but imports ${JSON.stringify(imports)}`);

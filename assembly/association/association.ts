@@ -25,13 +25,13 @@ import { Sample } from "./sample";
 import { disciplineAddSource, disciplineMute, disciplinePoll, disciplineRemoveSource, disciplineSample, disciplineUnmute } from "../discipline/index";
 import { slewRate, steering } from "../discipline/clock";
 import { Measurement, measurementAt } from "../discipline/measurement";
-import { SOURCES, sourceAt } from "../discipline/memory";
+import { SOURCES, sourceAt, toInterval } from "../discipline/memory";
 import { LEAP_UNSYNCHRONISED, MODE_CLIENT } from "../proto/header";
 import { VERSION_5 } from "../proto/v5";
 import { addressOf, isFollowed5, version5Answered, version5Request } from "./v5";
 import { keyClear } from "../proto/keys";
-import { slotPackets } from "../server/batch";
-import { Interval, Timestamp, intervalFromSeconds, intervalToSeconds } from "../proto/timestamp";
+import { slotPackets } from "../server/slots";
+import { Interval, Timestamp, intervalToSeconds } from "../proto/timestamp";
 
 // What the host is to do; bits of what the calls return.
 export const ACTION_SEND: i32 = 1 << 0;
@@ -136,7 +136,8 @@ export function associationAt(index: i32): Association {
 /** Start asking: version 3 or 4, polls of 2^minPoll to 2^maxPoll s. The first associationTimer is due at once. */
 export function associationOpen(index: i32, version: i32, minPoll: i32, maxPoll: i32): void {
   const association = associationAt(index);
-  memory.fill(changetype<usize>(association), 0, offsetof<Association>());
+  // The build for pages opens each but once.
+  if (!isDefined(PLAIN)) memory.fill(changetype<usize>(association), 0, offsetof<Association>());
   association.active = 1;
   association.place = index & (SOURCES - 1);
   association.version = <u8>version;
@@ -165,11 +166,15 @@ export function associationNts(index: i32): void {
   associationAt(index).authIndex = index;
 }
 
+function forgetSecrets(association: Association): void {
+  if (association.auth == AUTH_NTS) ntsClose(association.authIndex);
+  if (association.auth == AUTH_KEY) keyClear(association.authIndex);
+}
+
 /** Forget the source. Its secrets go with it. */
 export function associationClose(index: i32): void {
   const association = associationAt(index);
-  if (association.auth == AUTH_NTS) ntsClose(association.authIndex);
-  if (association.auth == AUTH_KEY) keyClear(association.authIndex);
+  if (!isDefined(PLAIN)) forgetSecrets(association);
   association.active = 0;
   disciplineRemoveSource(index);
 }
@@ -211,9 +216,9 @@ export function associationTimer(index: i32, now: u64, random: u64): i32 {
   if (!isDefined(PAGE)) version5Request(association, association.awaiting != 0 && association.t1 != 0);
   association.reach = association.reach << 1;
   const lost = loseSource(association, index);
-  if (association.auth == AUTH_NTS && ntsNeedsKeys(association.authIndex)) return lack(association) | lost;
+  if (!isDefined(PLAIN) && association.auth == AUTH_NTS && ntsNeedsKeys(association.authIndex)) return lack(association) | lost;
   association.attempts += 1;
-  association.sent += 1;
+  if (isCounted()) association.sent += 1;
   association.awaiting = 1;
   association.origin = random != 0 ? random : 1;
   association.t1 = 0;
@@ -232,6 +237,11 @@ function lack(association: Association): i32 {
   association.awaiting = 1;
   association.t1 = 0;
   return ACTION_ESTABLISH;
+}
+
+/** What the build for pages does not tell (assembly/page.ts) it need not keep. */
+function isCounted(): bool {
+  return !isDefined(PLAIN);
 }
 
 /** A source that answered none of eight requests has no say any more, and may have moved. */
@@ -282,7 +292,7 @@ export function associationReply(index: i32, length: i32, now: u64): i32 {
   interleaveRecall(association, index, slotPackets, now);
   const verdict = replyRead(slotPackets, length, association, lastSample);
   if (verdict == VERDICT_IGNORE) {
-    association.ignored += 1;
+    if (isCounted()) association.ignored += 1;
     return 0;
   }
   association.awaiting = 0;
@@ -292,10 +302,10 @@ export function associationReply(index: i32, length: i32, now: u64): i32 {
   if (!isDefined(PAGE)) version5Answered(association, lastSample, association.origin * 0x9e3779b97f4a7c15);
   if (verdict == VERDICT_KISS) return obeyKiss(association, index);
   if (lastSample.problems != 0) {
-    association.unfit += 1;
+    if (isCounted()) association.unfit += 1;
     association.silent += 1;
     interleaveForget(association);
-    if (<i32>lastSample.version != VERSION_5) return 0;
+    if (isDefined(PAGE) || <i32>lastSample.version != VERSION_5) return 0;
     // Its minimum poll holds, though it would not tell the time.
     schedule(association);
     return ACTION_TIMER;
@@ -305,10 +315,10 @@ export function associationReply(index: i32, length: i32, now: u64): i32 {
 
 /** RATE lengthens the poll and keeps it long; DENY and RSTR end the association (RFC 5905 §7.4). */
 export function obeyKiss(association: Association, index: i32): i32 {
-  association.kisses += 1;
+  if (isCounted()) association.kisses += 1;
   interleaveForget(association);
   association.silent += 1;
-  association.lastKiss = lastSample.refid;
+  if (isCounted()) association.lastKiss = lastSample.refid;
   if ((lastSample.problems & TEST4_DENIED) != 0) {
     associationClose(index);
     return ACTION_STOP;
@@ -358,7 +368,7 @@ function useSample(association: Association, index: i32, now: u64): i32 {
   revive(association, index);
   association.reach |= 1;
   // An interleaved reply measures the exchange before, and not twice.
-  const late = lastSample.interleaved != 0;
+  const late = !isDefined(PAGE) && lastSample.interleaved != 0;
   const fresh = interleaveFresh(association, index, lastSample);
   const when = association.keptWhen;
   interleaveKeep(association, index, association.came, lastSample);
@@ -377,7 +387,7 @@ function useSample(association: Association, index: i32, now: u64): i32 {
 function tellNow(association: Association, index: i32, now: u64): void {
   // The discipline takes the sample as of now, when its steering takes effect: not a moment of a fast slew is lost, though
   // the host looked late. Until now the slew has taken its part of the offset away.
-  const moved = intervalFromSeconds(slewRate() * intervalToSeconds(<i64>(now - association.came)));
+  const moved = toInterval(slewRate() * intervalToSeconds(<i64>(now - association.came)));
   tellDiscipline(index, lastSample.offset - moved, now, 0);
 }
 
@@ -390,11 +400,11 @@ export function tellDiscipline(index: i32, offset: Interval, when: u64, told: u6
   measurement.delay = lastSample.delay;
   measurement.dispersion = lastSample.dispersion;
   // What nobody signs does not make us surer: a corrected delay counts whole in the distance.
-  measurement.rootDelay = lastSample.rootDelay + lastSample.corrected;
+  measurement.rootDelay = lastSample.rootDelay + (isDefined(PAGE) ? 0 : lastSample.corrected);
   measurement.rootDispersion = lastSample.rootDispersion;
   measurement.stratum = lastSample.stratum;
   // In NTPv5 a leap indicator of 3 is one not known, and no word against the server.
-  measurement.leap = <i32>lastSample.version == VERSION_5 && lastSample.leap == LEAP_UNSYNCHRONISED ? 0 : lastSample.leap;
+  measurement.leap = !isDefined(PAGE) && <i32>lastSample.version == VERSION_5 && lastSample.leap == LEAP_UNSYNCHRONISED ? 0 : lastSample.leap;
   if (!isDefined(PAGE)) associationAt(index).refid = lastSample.refid;
   disciplineSample(index);
 }

@@ -28,7 +28,7 @@ export class Authentication {
 /** Complete a packet of `length` octets. Returns its whole length; 0 when it cannot be authenticated, and MUST not be sent. */
 export function authenticate(packet: usize, length: i32, by: Authentication): i32 {
   if (by.auth == AUTH_NONE) return length;
-  if (isDefined(PAGE) && !isDefined(QUERY)) return 0;
+  if (isDefined(PLAIN)) return 0;
   if (by.auth == AUTH_NTS) return ntsRequest(by.authIndex, packet, length);
   if (isDefined(PAGE) || by.auth != AUTH_KEY) return 0;
   const whole = keyWrite(by.authIndex, packet, length, by.version);
@@ -38,7 +38,7 @@ export function authenticate(packet: usize, length: i32, by: Authentication): i3
 /** Whether the packet may be believed, as far as `trailer.fieldsEnd`, which is moved to where the proof ends. */
 export function isAuthentic(packet: usize, version: i32, trailer: Trailer, by: Authentication): bool {
   if (by.auth == AUTH_NONE) return true;
-  if (isDefined(PAGE) && !isDefined(QUERY)) return false;
+  if (isDefined(PLAIN)) return false;
   if (!isDefined(PAGE) && by.auth == AUTH_KEY) return keyHolds(by.authIndex, packet, version, trailer);
   if (by.auth != AUTH_NTS) return false;
   const verdict = ntsReply(by.authIndex, packet, trailer.fieldsEnd);

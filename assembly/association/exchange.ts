@@ -85,6 +85,7 @@ export function requestWrite(packet: usize, exchange: Exchange): i32 {
   store<i8>(packet + AT_POLL, exchange.poll);
   store<i8>(packet + AT_PRECISION, PRECISION_UNTOLD);
   write64(packet + AT_TRANSMIT, exchange.origin);
+  if (isDefined(PLAIN)) return authenticate(packet, HEADER_LENGTH, exchange);
   if (exchange.marked) write64(packet + AT_REFERENCE, UPGRADE_MARK);
   if (exchange.echo != 0) {
     // What the server knows our last exchange by. To nobody else does it say anything.
@@ -105,8 +106,10 @@ export function requestWrite(packet: usize, exchange: Exchange): i32 {
  */
 export function replyRead(packet: usize, length: i32, exchange: Exchange, sample: Sample): i32 {
   sample.problems = TESTD_MALFORMED;
-  sample.authenticated = 0;
-  sample.markReturned = 0;
+  if (!isDefined(PLAIN)) {
+    sample.authenticated = 0;
+    sample.markReturned = 0;
+  }
   if (length < HEADER_LENGTH) return VERDICT_IGNORE;
   if (<i32>exchange.version == VERSION_5) return isDefined(PAGE) ? VERDICT_IGNORE : replyRead5(packet, length, exchange, sample, trailer);
   readHeader(packet, sample);
@@ -121,29 +124,29 @@ export function replyRead(packet: usize, length: i32, exchange: Exchange, sample
   sample.problems |= checkKiss(sample);
   takeMark(exchange, sample);
   // An interleaved reply's transmit timestamp is that of the reply before: the server may have learned more since.
-  sample.problems |= checkServer(sample, sample.interleaved ? sample.receiveTime : sample.transmitTime);
+  sample.problems |= checkServer(sample, !isDefined(PLAIN) && sample.interleaved ? sample.receiveTime : sample.transmitTime);
   measure(exchange, sample, false);
   return (sample.problems & TESTA_KISS) != 0 ? VERDICT_KISS : VERDICT_SAMPLE;
 }
 
 /** The server speaks NTPv5. What it says so with is no reference time. */
 function takeMark(exchange: Exchange, sample: Sample): void {
-  if (!exchange.marked || sample.referenceTime != UPGRADE_MARK) return;
+  if (isDefined(PLAIN) || !exchange.marked || sample.referenceTime != UPGRADE_MARK) return;
   sample.markReturned = 1;
   sample.referenceTime = 0;
 }
 
 /** test1..test3, and which of the two timestamps that nobody can guess came back: that tells the mode of the reply. */
 function checkOrigin(exchange: Exchange, sample: Sample): u32 {
-  const interleaved = exchange.echo != 0 && sample.originTime == exchange.echo;
-  const comparable = interleaved == (exchange.previousInterleaved != 0);
-  sample.interleaved = interleaved ? 1 : 0;
+  const interleaved = !isDefined(PLAIN) && exchange.echo != 0 && sample.originTime == exchange.echo;
+  const comparable = isDefined(PLAIN) || interleaved == (exchange.previousInterleaved != 0);
+  if (!isDefined(PLAIN)) sample.interleaved = interleaved ? 1 : 0;
   return checkTimestamps(sample, interleaved ? exchange.echo : exchange.origin, comparable ? exchange.previousTransmit : 0);
 }
 
 /** What follows the header, taken apart: testD when malformed, test5 for a crypto-NAK. */
 export function readTrailerOf(packet: usize, length: i32, sample: Sample): u32 {
-  replyMonoRoot.present = 0;
+  if (!isDefined(PLAIN)) replyMonoRoot.present = 0;
   if (!readTrailer(packet, length, sample.version, trailer)) return TESTD_MALFORMED;
   return trailer.cryptoNak ? TEST5_AUTHENTICATION : 0;
 }
@@ -151,14 +154,14 @@ export function readTrailerOf(packet: usize, length: i32, sample: Sample): u32 {
 /** Whether the packet just taken apart is authentic, where that is asked for; else test5. */
 export function authenticTo(packet: usize, by: Authentication, sample: Sample): bool {
   const authentic = isAuthentic(packet, sample.version, trailer, by);
-  sample.authenticated = authentic && by.auth != AUTH_NONE ? 1 : 0;
+  if (!isDefined(PLAIN)) sample.authenticated = authentic && by.auth != AUTH_NONE ? 1 : 0;
   if (!authentic) sample.problems |= TEST5_AUTHENTICATION;
   return authentic;
 }
 
 /** The fields that were vouched for, or all of a packet that nobody vouches for: testD when one is malformed. */
 export function readFieldsOf(packet: usize): u32 {
-  return readFields(packet, trailer) ? 0 : TESTD_MALFORMED;
+  return isDefined(PLAIN) || readFields(packet, trailer) ? 0 : TESTD_MALFORMED;
 }
 
 /**
@@ -169,34 +172,44 @@ const UNDISCIPLINED: i64 = 11;
 
 /** Offset, delay, dispersion, root distance and testC. `patient`: the other side took its time to answer. */
 export function measure(exchange: Exchange, sample: Sample, patient: bool): void {
-  const before = sample.interleaved != 0;
-  sample.t1 = before ? exchange.savedT1 : exchange.t1;
-  sample.t2 = before ? exchange.savedT2 : sample.receiveTime;
-  sample.t3 = sample.transmitTime;
-  sample.t4 = before ? exchange.savedT4 : exchange.t4;
-  sample.corrected = 0;
-  sample.offset = offsetOf(sample.t1, sample.t2, sample.t3, sample.t4);
-  sample.delay = delayOf(sample.t1, sample.t2, sample.t3, sample.t4);
+  const before = !isDefined(PLAIN) && sample.interleaved != 0;
+  const t1 = before ? exchange.savedT1 : exchange.t1;
+  const t2 = before ? exchange.savedT2 : sample.receiveTime;
+  const t3 = sample.transmitTime;
+  const t4 = before ? exchange.savedT4 : exchange.t4;
+  if (!isDefined(PLAIN)) keepTimes(sample, t1, t2, t4);
+  sample.offset = offsetOf(t1, t2, t3, t4);
+  sample.delay = delayOf(t1, t2, t3, t4);
   const precisions = addSaturating(intervalFromLog2(sample.precision), exchange.precision);
-  sample.dispersion = addSaturating(precisions, driftOver(elapsed(sample.t1, sample.t4)));
+  sample.dispersion = addSaturating(precisions, driftOver(elapsed(t1, t4)));
   readRoot(sample, exchange.wants);
   sample.problems |= checkRoot(sample.rootDelay, sample.rootDispersion);
-  sample.rootDistance = rootDistanceOf(sample, exchange.precision);
-  const leeway = patient ? abs(elapsed(sample.t1, sample.t4)) >> UNDISCIPLINED : 0;
+  if (!isDefined(PLAIN)) sample.rootDistance = rootDistanceOf(sample, exchange.precision);
+  const leeway = patient ? abs(elapsed(t1, t4)) >> UNDISCIPLINED : 0;
   if (sample.delay < -precisions - leeway) sample.problems |= TESTC_DELAY;
   if (patient) sample.delay = max(sample.delay, exchange.precision);
   // The transmit timestamp of another reply than the one before would lie before that one's request (RFC 9769 §2).
-  if (before && elapsed(sample.t2, sample.t3) < -precisions) sample.problems |= TESTC_DELAY;
+  if (before && elapsed(t2, t3) < -precisions) sample.problems |= TESTC_DELAY;
+}
+
+/** For the host to read. */
+function keepTimes(sample: Sample, t1: Timestamp, t2: Timestamp, t4: Timestamp): void {
+  sample.t1 = t1;
+  sample.t2 = t2;
+  sample.t3 = sample.transmitTime;
+  sample.t4 = t4;
+  sample.corrected = 0;
 }
 
 /** Root delay and dispersion, from the finer field where the server sent it and we had asked for it. */
 function readRoot(sample: Sample, wants: u32): void {
-  const fine = replyMonoRoot.present != 0 && (wants & WANT_MONO_ROOT) != 0;
-  const five = <i32>sample.version == VERSION_5;
+  const fine = !isDefined(PLAIN) && replyMonoRoot.present != 0 && (wants & WANT_MONO_ROOT) != 0;
+  const five = !isDefined(PAGE) && <i32>sample.version == VERSION_5;
   const delay = five ? time32ToInterval(sample.rootDelayShort) : shortToInterval(sample.rootDelayShort);
   const dispersion = five ? time32ToInterval(sample.rootDispersionShort) : shortToInterval(sample.rootDispersionShort);
   sample.rootDelay = fine ? replyMonoRoot.rootDelay : delay;
   sample.rootDispersion = fine ? replyMonoRoot.rootDispersion : dispersion;
+  if (isDefined(PLAIN)) return;
   sample.monoEpoch = fine ? replyMonoRoot.epoch : 0;
   sample.monoReceive = fine ? replyMonoRoot.receive : 0;
 }

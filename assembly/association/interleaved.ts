@@ -65,9 +65,10 @@ function momentAt(index: i32, which: i32): Moment {
 
 /** A request goes out at `now`: in interleaved mode if there is an exchange to complete. */
 export function interleaveRequest(state: Interleaved, index: i32, now: u64, random: u64): void {
+  if (isDefined(PAGE)) return;
   state.echo = 0;
   state.wantsInterleaved = state.interleaving;
-  if (isDefined(PAGE) || !state.interleaving) return;
+  if (!state.interleaving) return;
   noteMoment(momentAt(index, ASKED), now);
   state.asked = min<u8>(state.asked + 1, FORGOTTEN_AFTER + 1);
   if (!state.kept || state.asked > FORGOTTEN_AFTER) return;
@@ -111,5 +112,5 @@ export function interleaveKeep(state: Interleaved, index: i32, now: u64, sample:
 
 /** Nothing to complete: after a step, or a reply that was no use. */
 export function interleaveForget(state: Interleaved): void {
-  state.kept = 0;
+  if (!isDefined(PAGE)) state.kept = 0;
 }

@@ -113,14 +113,20 @@ function contradictions(now: u64): i32 {
   return against;
 }
 
+/** Is a reference clock among the truechimers? */
+function anyReference(count: i32): bool {
+  for (let place = 0; place < count; place++) {
+    if (candidateAt(place).truechimer && sourceOf(place).stratum == 0) return true;
+  }
+  return false;
+}
+
 /** Leaves those of the `agreeing` that agree closely, if they are a majority of all `voices`; else all of them. */
 function keepNear(count: i32, agreeing: i32, voices: i32, now: u64): void {
   // Of two nobody can tell which is right; and who is preferred steers wherever it may be right.
   if (agreeing < 3 || anyPreferred(count)) return;
   // Servers behind one line share what is unequal about it: against a reference clock they are no majority.
-  for (let place = 0; place < count; place++) {
-    if (candidateAt(place).truechimer && sourceOf(place).stratum == 0) return;
-  }
+  if (!isDefined(PAGE) && anyReference(count)) return;
   for (let place = 0; place < count; place++) {
     const source = sourceOf(place);
     const elapsed = max(secondsBetween(source.when, now), 0);
@@ -148,12 +154,12 @@ export function distanceBound(now: u64): f64 {
   for (let index = 0; index < SOURCES; index++) {
     if (!isHeard(sourceAt(index), now)) continue;
     heard++;
-    if (sourceAt(index).selection == SURVIVOR && sourceAt(index).preferred) preferred++;
+    if (sourceAt(index).selection == SURVIVOR && isPreferred(sourceAt(index))) preferred++;
   }
   for (let index = 0; index < SOURCES; index++) {
     const source = sourceAt(index);
     if (!isHeard(source, now) || source.selection == 0) continue;
-    if (preferred > 0 && !(source.preferred && source.selection == SURVIVOR)) continue;
+    if (preferred > 0 && !(isPreferred(source) && source.selection == SURVIVOR)) continue;
     insertBound(boundBy(source, now), agreeing++);
   }
   if (agreeing == 0) return Infinity;
@@ -169,8 +175,10 @@ function isHeard(source: Source, now: u64): bool {
 
 function boundBy(source: Source, now: u64): f64 {
   const elapsed = max(secondsBetween(source.when, now), 0);
-  const known = source.varOffset > 0 ? distanceOf(source, elapsed) : peerDistance(source, now);
-  const offset = source.varOffset > 0 ? source.offset + source.frequency * elapsed : source.peerOffset;
+  // Of a source that the estimator has heard there is a belief; of one that the PLL/FLL follows there is none.
+  const believed = isDefined(PAGE) || source.varOffset > 0;
+  const known = believed ? distanceOf(source, elapsed) : peerDistance(source, now);
+  const offset = believed ? source.offset + source.frequency * elapsed : source.peerOffset;
   return known + PHI * elapsed + abs(offset);
 }
 
@@ -227,10 +235,15 @@ function beliefOf(source: Source, elapsed: f64): Interval {
   return toInterval(source.offset + source.frequency * elapsed);
 }
 
+/** Only reference clocks are; the build for pages has none. */
+function isPreferred(source: Source): bool {
+  return !isDefined(PAGE) && source.preferred != 0;
+}
+
 /** Is there a truechimer that is preferred (RFC 5905 §11.2.3's prefer peer)? */
 function anyPreferred(count: i32): bool {
   for (let place = 0; place < count; place++) {
-    if (candidateAt(place).truechimer && sourceOf(place).preferred) return true;
+    if (candidateAt(place).truechimer && isPreferred(sourceOf(place))) return true;
   }
   return false;
 }
@@ -247,7 +260,7 @@ function average(count: i32, now: u64): void {
   for (let place = 0; place < count; place++) {
     if (!candidateAt(place).truechimer) continue;
     const source = sourceOf(place);
-    source.selection = preferring && !source.preferred ? CAST_OFF : SURVIVOR;
+    source.selection = preferring && !isPreferred(source) ? CAST_OFF : SURVIVOR;
     if (source.selection != SURVIVOR) continue;
     const elapsed = max(secondsBetween(source.when, now), 0);
     const variance = varianceAfter(source, elapsed) + 1e-18;

@@ -36,7 +36,7 @@ export function steer(now: u64): bool {
   const stepping = wantsStep(combined.offset) && allowStep(combined.offset);
   if (stepping) startStep(toInterval(combined.offset), combined.offset, now);
   else startSlew(combined.offset, slewDuration(), now);
-  steering().sdOffset = sqrt(combined.varOffset);
+  if (!isDefined(PAGE)) steering().sdOffset = sqrt(combined.varOffset);
   steering().sdFrequency = sqrt(combined.varFrequency);
   steering().synchronised = 1;
   return true;

@@ -37,6 +37,8 @@ let origin: u64 = 0;
 
 /** The clock has been moved by `offset` s and made faster by `frequency` s/s at `now`. */
 export function enterMove(offset: f64, frequency: f64, now: u64): void {
+  // Nothing that a page does is completed a poll later.
+  if (isDefined(PAGE)) return;
   // Also where one of them is no number.
   if (!(abs(offset) < STEP && abs(frequency) < STEP)) {
     steps += 1;

@@ -192,5 +192,5 @@ export function shiftSource(source: Source, offset: f64, frequency: f64, now: u6
   // Beliefs hold for the time of the last sample: seen from there a faster clock was behind.
   shiftBank(source, offset - frequency * secondsBetween(source.when, now), frequency);
   source.priorFrequency -= frequency;
-  source.peerOffset -= offset - frequency * secondsBetween(source.peerWhen, now);
+  if (!isDefined(PAGE)) source.peerOffset -= offset - frequency * secondsBetween(source.peerWhen, now);
 }

@@ -79,7 +79,7 @@ export function readTrailer(packet: usize, length: i32, version: i32, trailer: T
   trailer.macLength = 0;
   trailer.cryptoNak = 0;
   trailer.correction = 0;
-  if (version == VERSION_5) return readTrailer5(packet, length, trailer);
+  if (!isDefined(PLAIN) && version == VERSION_5) return readTrailer5(packet, length, trailer);
   if (version < 4) return length == HEADER_LENGTH || readMac(packet, HEADER_LENGTH, length, MAC_MAXIMUM_V3, trailer);
   let at = HEADER_LENGTH;
   while (length - at >= LAST_FIELD_MINIMUM) {

@@ -82,4 +82,4 @@ function accept(field: usize, length: i32, _out: usize): i32 {
   return 1;
 }
 
-register(MONO_ROOT_TYPE, answer, accept);
+if (!isDefined(PLAIN)) register(MONO_ROOT_TYPE, answer, accept);

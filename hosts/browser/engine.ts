@@ -9,9 +9,10 @@
  * @module
  */
 
-import { VirtualClock } from "../common/clock/virtual.ts";
-import type { HostClock } from "../common/host.ts";
-import { PageCore, type Moment, type Wants } from "./pagecore.ts";
+import { PiecewiseClock } from "../common/clock/piecewise.ts";
+import type { CoarseClock } from "./timer.ts";
+import { BOUND, DUE, FLOOR, FREQUENCY, LAST_PROBLEMS, LEAP, OFFSET, PEER, RATE, REACH, REMAINING, SELECTION, STEP, STRATUM, SURVIVORS, UNTIL, USED, WANTS } from "./pagecore.ts";
+import { SEND, STEER, STOP, TIMER, type Moment, type PageCore } from "./pagecore.ts";
 import type { Answer, TimeSource } from "./timesource.ts";
 import { onWake } from "./wake.ts";
 
@@ -52,11 +53,11 @@ interface Followed {
   readonly source: TimeSource;
   /** Numbers the questions: an earlier one has nothing to say any more. */
   question: number;
-  askedNs: bigint | undefined;
-  timer: ReturnType<typeof setTimeout> | undefined;
-  lastDelay: number | undefined;
-  lastError: string | undefined;
-  stopped: boolean;
+  askedNs: bigint;
+  timer?: ReturnType<typeof setTimeout>;
+  lastDelay?: number;
+  lastError?: string | undefined;
+  stopped?: boolean;
 }
 
 export interface PageEngineOptions {
@@ -67,10 +68,11 @@ export interface PageEngineOptions {
 
 const WATCH_MS = 1000;
 /** No two questions are closer than those of a burst, 2 s (RFC 5905 §13.2). */
-const LEAST_GAP_NS = 2_000_000_000n;
+const LEAST_GAP = 2;
 /** Clocks that are not read together say nothing of each other. */
 const LONGEST_LOOK_NS = 10_000_000n;
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
+/** What the core says of a source that has a say (assembly/discipline/memory.ts). */
+const SURVIVOR = 1;
 /**
  * Questions in a row, for the answer with the shortest way. After a pause everything on the way has to be woken, and more of it on
  * the way out than on the way back (the browser's network process, the relay; of HTTP the connection, too): error that no clock
@@ -84,65 +86,80 @@ const LONG_TRIP_NS = 100_000_000n;
 const tripOf = ({ sent, came }: Answer<Moment>): bigint => came.monotonic - sent.monotonic;
 
 export class PageEngine {
-  readonly clock: VirtualClock;
+  readonly clock: PiecewiseClock;
   readonly #core: PageCore;
   readonly #sources: readonly Followed[];
   readonly #changed: () => void;
   readonly #watchTimer: ReturnType<typeof setInterval>;
-  readonly #asleep: () => void;
+  readonly #awake = new AbortController();
   #steerTimer: ReturnType<typeof setTimeout> | undefined;
   #lastOffset: number | undefined;
   #closed = false;
 
-  constructor(core: PageCore, host: HostClock, sources: readonly (readonly [string, TimeSource])[], options: PageEngineOptions) {
+  constructor(core: PageCore, host: CoarseClock, sources: readonly (readonly [string, TimeSource])[], options: PageEngineOptions) {
     this.#core = core;
     this.#changed = options.changed;
-    this.clock = new VirtualClock(host);
-    const { maximumSlew: slew, maximumFrequency: frequency } = this.clock;
-    core.start(host.precision, { slew, frequency, minPoll: options.minPoll, maxPoll: options.maxPoll });
-    this.#sources = sources.map(([name, source], index) => {
-      core.open(index, options.minPoll, options.maxPoll);
-      return { name, source, question: 0, askedNs: undefined, timer: undefined, lastDelay: undefined, lastError: undefined, stopped: false };
-    });
-    core.watch(this.#moment());
+    this.clock = new PiecewiseClock(host);
+    core.call.begin(sources.length, host.precision, options.minPoll, options.maxPoll);
+    this.#sources = sources.map(([name, source]) => ({ name, source, question: 0, askedNs: 0n }));
+    this.#look(this.#moment(), false);
     this.#watchTimer = setInterval(() => this.#watch(), WATCH_MS);
-    this.#asleep = onWake(() => {
+    onWake(() => {
       this.#watch();
       this.askNow();
-    });
+    }, this.#awake.signal);
     this.#sources.forEach((_, index) => this.#ask(index));
   }
 
   /** Ask every source, but no sooner than servers bear. */
   askNow(): void {
-    this.#sources.forEach(({ askedNs = 0n }, index) => this.#schedule(index, askedNs + LEAST_GAP_NS));
+    this.#sources.forEach(({ askedNs }, index) => this.#schedule(index, Number(askedNs) / 1e9 + LEAST_GAP));
   }
 
   state(): PageState {
-    const { rate: _, untilNs: __, stepNs: ___, frequency, offset } = this.#core.steering();
+    const { call, told } = this.#core;
+    const now = this.clock.monotonic();
+    call.look(0, now);
     return {
-      ...this.#core.system(this.clock.monotonic()),
-      offset,
-      frequencyPpm: frequency * 1e6,
+      synchronised: told[PEER]! >= 0,
+      stratum: told[STRATUM]!,
+      leap: told[LEAP]!,
+      survivors: told[SURVIVORS]!,
+      uncertainty: told[BOUND]!,
+      offset: told[REMAINING]!,
+      frequencyPpm: told[FREQUENCY]! * 1e6,
       lastOffset: this.#lastOffset,
       systemOffset: Number(this.clock.now() - BigInt(Date.now()) * 1_000_000n) / 1e9 - 0.0005,
-      sources: this.#sources.map(({ name, lastDelay, lastError }, index) => ({ source: name, ...this.#core.source(index), lastDelay, lastError })),
+      sources: this.#sources.map(({ name: source, lastDelay, lastError }, index) => {
+        call.look(index, now);
+        return {
+          source,
+          reach: told[REACH]!,
+          used: told[USED]!,
+          lastProblems: told[LAST_PROBLEMS]!,
+          survivor: told[SELECTION] === SURVIVOR,
+          offset: told[OFFSET]!,
+          delay: told[FLOOR]!,
+          lastDelay,
+          lastError,
+        };
+      }),
     };
   }
 
   /** The clock keeps its frequency correction. Idempotent. */
   close(): void {
     if (this.#closed) return;
-    this.#core.system(this.clock.monotonic());
+    this.#core.call.look(0, this.clock.monotonic());
     this.#closed = true;
-    this.#asleep();
+    this.#awake.abort();
     clearInterval(this.#watchTimer);
     clearTimeout(this.#steerTimer);
     for (const { source, timer } of this.#sources) {
       clearTimeout(timer);
       source.close();
     }
-    this.clock.setRate(this.#core.steering().frequency);
+    this.clock.setRate(this.#core.told[FREQUENCY]!);
   }
 
   #moment(): Moment {
@@ -155,9 +172,9 @@ export class PageEngine {
     if (this.#closed || followed.stopped) return;
     const random = crypto.getRandomValues(new BigUint64Array(1))[0]!;
     const now = (followed.askedNs = this.clock.monotonic());
-    const wants = this.#core.timer(index, now, random);
-    this.#obey(index, wants, now);
-    if (wants.send) void this.#question(index, wants.send, ++followed.question);
+    this.#core.call.timer(index, now, random);
+    const wants = this.#obey(index, now);
+    if (wants & SEND) void this.#question(index, this.#core.request(), ++followed.question);
   }
 
   /** Never rejects: no answer is a state, which the core knows how to live with. */
@@ -165,7 +182,7 @@ export class PageEngine {
     const followed = this.#sources[index]!;
     let best: Answer<Moment> | undefined;
     try {
-      for (let i = 0; i < ROW; i++) {
+      for (let i = 0; i < ROW && !this.#closed; i++) {
         const answer = await followed.source.ask(request, () => this.#moment());
         if (!best || tripOf(answer) < tripOf(best)) best = answer;
         if (tripOf(answer) > LONG_TRIP_NS) break;
@@ -179,43 +196,57 @@ export class PageEngine {
       this.#watch();
       const now = this.clock.monotonic();
       followed.lastDelay = Number(tripOf(best)) / 1e9;
-      this.#obey(index, this.#core.reply(index, best.packet, { ...best, now }), now);
+      this.#core.reply(index, best.packet, best.sent, best.came, now);
+      this.#obey(index, now);
     }
     this.#changed();
   }
 
-  #schedule(index: number, timeNs: bigint): void {
+  /** `time`: s of the monotonic scale. */
+  #schedule(index: number, time: number): void {
     const followed = this.#sources[index]!;
     clearTimeout(followed.timer);
-    followed.timer = this.#at(timeNs, () => this.#ask(index));
+    followed.timer = this.#at(time, () => this.#ask(index));
   }
 
-  #at(timeNs: bigint, act: () => void): ReturnType<typeof setTimeout> {
-    return setTimeout(act, Math.max(0, Math.min(LONGEST_TIMER_MS, Number(timeNs - this.clock.monotonic()) / 1e6)));
+  #at(time: number, act: () => void): ReturnType<typeof setTimeout> {
+    // Neither a poll nor a slew is as long as the longest timer, 2^31 ms.
+    return setTimeout(act, time * 1e3 - Number(this.clock.monotonic()) / 1e6);
   }
 
-  #obey(index: number, wants: Wants, nowNs: bigint): void {
-    if (wants.stop) this.#sources[index]!.stopped = true;
-    if (wants.timerNs !== undefined) this.#schedule(index, wants.timerNs);
-    if (wants.steer) this.#steer(nowNs, true);
-  }
-
-  #steer(nowNs: bigint, sampled: boolean): void {
-    if (this.#closed) return;
-    const { rate, untilNs, stepNs, offset } = this.#core.steering();
-    if (stepNs !== 0n) {
-      this.clock.step(stepNs);
-      this.#core.drop(this.#moment());
+  /** Do what the core wants after an event; returns that. */
+  #obey(index: number, nowNs: bigint): number {
+    const { told } = this.#core;
+    const wants = told[WANTS]!;
+    if (wants & STOP) this.#sources[index]!.stopped = true;
+    if (wants & TIMER) this.#schedule(index, told[DUE]!);
+    if (wants & STEER) {
+      this.#lastOffset = told[REMAINING]! + told[STEP]!;
+      this.#steer(nowNs);
     }
-    this.clock.setRate(rate, nowNs);
-    if (sampled) this.#lastOffset = offset + Number(stepNs) / 1e9;
+    return wants;
+  }
+
+  #steer(nowNs: bigint): void {
+    if (this.#closed) return;
+    const { [RATE]: rate, [UNTIL]: until, [STEP]: step } = this.#core.told as Record<number, number>;
+    if (step !== 0) {
+      // Whole seconds by themselves: a double has not the digits for both.
+      this.clock.step(BigInt(Math.trunc(step!)) * 1_000_000_000n + BigInt(Math.round((step! % 1) * 1e9)));
+      this.#look(this.#moment(), true);
+    }
+    this.clock.setRate(rate!, nowNs);
     clearTimeout(this.#steerTimer);
-    if (untilNs === undefined) return;
-    this.#steerTimer = this.#at(untilNs, () => {
+    if (until === 0) return;
+    this.#steerTimer = this.#at(until!, () => {
       const now = this.clock.monotonic();
-      this.#core.steeringTimer(now);
-      this.#steer(now, false);
+      this.#core.call.slewed(now);
+      this.#steer(now);
     });
+  }
+
+  #look({ time, monotonic }: Moment, anew: boolean): void {
+    this.#core.call.watch(time, monotonic, anew);
   }
 
   /** Did somebody move the computer's clock, or did it sleep? */
@@ -225,8 +256,9 @@ export class PageEngine {
     const before = this.clock.monotonic();
     const moment = this.#moment();
     if (moment.monotonic - before > LONGEST_LOOK_NS) return;
-    if (this.#core.watch(moment) === 0) return;
-    this.#steer(moment.monotonic, false);
+    this.#look(moment, false);
+    if (this.#core.told[WANTS] === 0) return;
+    this.#steer(moment.monotonic);
     this.askNow();
     this.#changed();
   }

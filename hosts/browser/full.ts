@@ -10,7 +10,7 @@ import { replaceCoreModule, shareCoreModule } from "../common/core/core.ts";
 import type { Host } from "../common/host.ts";
 import { relayHost, type RelayHost } from "../common/relay/client.ts";
 import { runtimeClock } from "./clock.ts";
-import { withoutRelay } from "./now.ts";
+import { withoutRelay } from "./relayless.ts";
 import { loadQueryCore, loadWholeCore } from "./wasm.ts";
 
 /** What a page lends: a clock and randomness. Datagrams and streams come by the relay. */

@@ -16,18 +16,25 @@ import type { QueryOptions } from "../common/client/query.ts";
 import type { Sample } from "../common/client/sample.ts";
 import type { Survey, SurveyOptions } from "../common/client/survey.ts";
 import type { RelayHost } from "../common/relay/client.ts";
-import { measure, type MeasureOptions } from "./now.ts";
+import type { Measurement, MeasureOptions } from "./now.ts";
 import type { PageClock, PageClockOptions } from "./pageclock.ts";
 import { isTimeUrl } from "./timesource.ts";
-import { loadPageCore } from "./wasm.ts";
 
 export { NtpError } from "../common/errors.ts";
 export type { NtpErrorCode, NtpErrorOptions } from "../common/errors.ts";
 export type { Clock, ClockOptions, ClockState, QueryOptions, Sample, Survey, SurveyOptions, RelayHost };
-export { measure } from "./now.ts";
 export type { Measurement, MeasureOptions } from "./now.ts";
 export type { PageClock, PageClockOptions } from "./pageclock.ts";
 export type { PageSourceState, PageState } from "./engine.ts";
+
+/**
+ * How far this computer's clock is off, as the relay or other plain sources say.
+ *
+ * @throws {NtpError} `UNSUPPORTED`, `INVALID_ARGUMENT`, `UNREACHABLE`, `TIMEOUT`, `NO_AGREEMENT`, `ABORTED`
+ */
+export async function measure(options?: MeasureOptions): Promise<Measurement> {
+  return (await import("./now.ts")).measure(options);
+}
 
 /** Through which relay: `wss://relay.example.org/`. */
 export interface ByRelay {
@@ -70,7 +77,7 @@ export async function startClock(options: PageClockOptions & { sources?: readonl
 export async function startClock(options: ClockOptions & ByRelay): Promise<Clock>;
 export async function startClock(options: (PageClockOptions | ClockOptions) & ByRelay): Promise<PageClock | Clock> {
   const sources = plain(options);
-  if (sources) return (await import("./pageclock.ts")).startPageClock(sources, options as PageClockOptions, loadPageCore);
+  if (sources) return (await import("./pageclock.ts")).startPageClock(sources, options as PageClockOptions);
   return (await import("../common/client/start.ts")).startClock(await lendHost(options), options as ClockOptions);
 }
 

@@ -10,6 +10,7 @@
  */
 
 import { NtpError } from "../common/errors.ts";
+import { withoutRelay } from "./relayless.ts";
 import { timerStep } from "./timer.ts";
 import { openTimeSource } from "./timesource.ts";
 
@@ -56,11 +57,6 @@ export async function measure({ relay, sources = relay ? [String(relay).replace(
 /** The time, in milliseconds. For scripts that want nothing else: `escapement/browser/now` is one file of 2 KB. */
 export async function now(options?: MeasureOptions): Promise<Date> {
   return (await measure(options)).date;
-}
-
-/** A page cannot send a datagram; what it can do instead. */
-export function withoutRelay(): NtpError {
-  return new NtpError("UNSUPPORTED", 'expected a relay: a page has no UDP; run one ("escapement relay") and give { relay: "wss://…" }');
 }
 
 async function best(url: string, samples: number, signal?: AbortSignal): Promise<Measurement> {

@@ -10,10 +10,11 @@
 
 import { NtpError } from "../common/errors.ts";
 import { PageEngine, type PageState } from "./engine.ts";
-import { withoutRelay } from "./now.ts";
 import { PageCore } from "./pagecore.ts";
+import { withoutRelay } from "./relayless.ts";
 import { coarseClock } from "./timer.ts";
 import { openTimeSource } from "./timesource.ts";
+import { loadPageCore } from "./wasm.ts";
 
 export interface PageClockOptions {
   /** A relay, whose own time is followed: `wss://relay.example.org/`. */
@@ -92,10 +93,10 @@ export class PageClock extends EventTarget implements AsyncDisposable {
 }
 
 /** @throws {NtpError} `NO_AGREEMENT`, `ABORTED`, `UNSUPPORTED`, `INVALID_ARGUMENT` */
-export async function startPageClock(sources: readonly string[], options: PageClockOptions, load: () => Promise<WebAssembly.Module>): Promise<PageClock> {
+export async function startPageClock(sources: readonly string[], options: PageClockOptions): Promise<PageClock> {
   const { timeout = 30, signal } = options;
   if (sources.length === 0) throw withoutRelay();
-  const clock = new PageClock(new PageCore(await load()), sources, options);
+  const clock = new PageClock(new PageCore(await loadPageCore()), sources, options);
   try {
     if (timeout !== 0) await agreement(clock, timeout, signal);
     signal?.addEventListener("abort", () => clock.close(), { once: true });
@@ -108,23 +109,24 @@ export async function startPageClock(sources: readonly string[], options: PageCl
 
 function agreement(clock: PageClock, timeout: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
-    const end = (act: () => void) => {
+    const over = new AbortController();
+    const end = (error?: NtpError) => {
       clearTimeout(timer);
-      clock.removeEventListener("change", look);
-      signal?.removeEventListener("abort", stop);
-      act();
+      over.abort();
+      if (error) reject(error);
+      else resolve();
     };
-    const look = () => {
-      if (clock.synchronised) end(resolve);
-    };
-    const stop = () => end(() => reject(new NtpError("ABORTED", "startClock was aborted by its caller", { cause: signal?.reason })));
+    const listen = (target: EventTarget | undefined, event: string, act: () => void) => target?.addEventListener(event, act, { signal: over.signal });
+    const stop = () => end(new NtpError("ABORTED", "startClock was aborted by its caller", { cause: signal?.reason }));
     const late = () => {
       const told = clock.state.sources.map(({ source, used, lastError }) => `${source}: ${used} answers${lastError ? `, ${lastError}` : ""}`).join("; ");
-      end(() => reject(new NtpError("NO_AGREEMENT", `expected sources that agree within ${timeout} s, got ${told}`)));
+      end(new NtpError("NO_AGREEMENT", `expected sources that agree within ${timeout} s, got ${told}`));
     };
     const timer = setTimeout(late, Math.min(timeout * 1000, 2 ** 31 - 1));
-    clock.addEventListener("change", look);
-    signal?.addEventListener("abort", stop);
+    listen(clock, "change", () => {
+      if (clock.synchronised) end();
+    });
+    listen(signal, "abort", stop);
     if (signal?.aborted) stop();
   });
 }

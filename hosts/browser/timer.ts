@@ -7,6 +7,9 @@
 
 import type { HostClock } from "../common/host.ts";
 
+/** What the page's own clock needs of a host's. */
+export type CoarseClock = Pick<HostClock, "now" | "monotonic" | "precision">;
+
 /** Watched for so long, ms: three steps of the coarsest timers in use. */
 const WATCHED_MS = 3;
 /** A timer that does not move at all is taken for one of 1 ms. */
@@ -32,6 +35,6 @@ export function monotonicNs(): bigint {
 }
 
 /** The wall clock in whole milliseconds: enough to see that it jumped. For the page's own clock, which needs no more. */
-export function coarseClock(): HostClock {
-  return { now: () => BigInt(Date.now()) * 1_000_000n, monotonic: monotonicNs, precision: timerStep(), description: "performance.now" };
+export function coarseClock(): CoarseClock {
+  return { now: () => BigInt(Date.now()) * 1_000_000n, monotonic: monotonicNs, precision: timerStep() };
 }

@@ -78,7 +78,7 @@ function socketSource(url: string): TimeSource {
   return {
     async ask(request, stamp) {
       const stand = await within(open(), url);
-      const id = (count = (count + 1) >>> 0);
+      const id = ++count;
       const frame = new Uint8Array(FRAME_HEADER + request.length);
       frame[0] = TIME;
       new DataView(frame.buffer).setUint32(4, id);

@@ -6,15 +6,15 @@
  * @module
  */
 
-/** Call `woken` whenever there may be something to catch up with. Returns how to stop. */
-export function onWake(woken: () => void): () => void {
+/** Call `woken` whenever there may be something to catch up with, until `signal` fires. */
+export function onWake(woken: () => void, signal: AbortSignal): void {
   const { document } = globalThis as { document?: Document };
   const shown = () => {
     if (document?.visibilityState !== "hidden") woken();
   };
-  const events: [EventTarget | undefined, string][] = [[document, "visibilitychange"], [document, "resume"], [globalThis as unknown as EventTarget, "pageshow"], [globalThis as unknown as EventTarget, "online"]];
-  for (const [target, event] of events) target?.addEventListener?.(event, shown);
-  return () => {
-    for (const [target, event] of events) target?.removeEventListener?.(event, shown);
-  };
+  const listen = (target: EventTarget | undefined, event: string) => target?.addEventListener?.(event, shown, { signal });
+  listen(document, "visibilitychange");
+  listen(document, "resume");
+  listen(globalThis as unknown as EventTarget, "pageshow");
+  listen(globalThis as unknown as EventTarget, "online");
 }

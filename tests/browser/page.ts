@@ -10,6 +10,7 @@ import { lendHost, measure, now, query, startClock, type PageClock } from "escap
 import { Core } from "../../hosts/common/core/core.ts";
 import type { PageContract } from "../contract/page-main.ts";
 import type { Report } from "../contract/all.ts";
+import { faceSession, smallFace } from "../contract/page-face.ts";
 import { pageSessionHash } from "../contract/page-session.ts";
 
 const message = (promise: Promise<unknown>): Promise<string> =>
@@ -111,8 +112,8 @@ export const tasks = {
   },
   /** What the small builds of the core say of the same packets. */
   async smallCores(_: null) {
-    const session = async (name: string) => pageSessionHash(new Core(await WebAssembly.compile(await (await fetch(name)).arrayBuffer())));
-    return [await session("/page.wasm"), await session("/query.wasm")];
+    const built = async (name: string) => WebAssembly.compile(await (await fetch(name)).arrayBuffer());
+    return [(await faceSession(smallFace(await built("/page.wasm")))).hash, await pageSessionHash(new Core(await built("/query.wasm")))];
   },
   async lent({ relay }: { relay: string }) {
     const { runtime, clock } = await lendHost({ relay });

@@ -12,6 +12,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { lendHost } from "../../hosts/node/index.ts";
 import { startRelay, type Relay } from "../../hosts/common/relay/server.ts";
 import { Core } from "../../hosts/common/core/core.ts";
+import { faceSession, wholeFace } from "../contract/page-face.ts";
 import { pageSessionHash } from "../contract/page-session.ts";
 import { RUNS, missing as missingRuntime } from "../contract/runtimes.ts";
 import { chronyNtsServer } from "../interop/chrony-nts.ts";
@@ -165,8 +166,8 @@ describe.skipIf(missing)("a page in Chromium, through a relay", () => {
 
   test("has small cores that say the same of the same packets", async () => {
     await using stage = await openStage();
-    const whole = await pageSessionHash(new Core());
-    expect(await (await openPage(browser, stage)).run("smallCores", null)).toEqual([whole, whole]);
+    const whole = [(await faceSession(wholeFace(new Core()))).hash, await pageSessionHash(new Core())];
+    expect(await (await openPage(browser, stage)).run("smallCores", null)).toEqual(whole);
   });
 });
 
