@@ -3,7 +3,7 @@
  * The daemon: host, clock, engine, drift file, status and service composed, from start to stop.
  *
  *   main thread      sockets of the sources ─▶ engine ─▶ clock            samples and steers, and hardly anything else
- *   service thread   observation socket, server                      ◀─ a snapshot each second
+ *   service thread   observation socket, server        ◀─ what is served each second; a snapshot while somebody asks for it
  *
  * Tested in daemon.test.ts against a real chronyd.
  *
@@ -20,7 +20,7 @@ import type { DaemonConfig } from "./config.ts";
 import { DriftKeeper } from "./driftkeeper.ts";
 import { UpdateHistory } from "./history.ts";
 import { openLog, type Log } from "./log.ts";
-import { SourceModes, takeSnapshot } from "./report.ts";
+import { SourceModes, takeServed, takeSnapshot } from "./report.ts";
 import { withSecrets } from "./secrets.ts";
 import type { Service } from "./service.ts";
 import { StatusTeller } from "./status.ts";
@@ -55,6 +55,14 @@ interface Means {
   readonly log: Log;
 }
 
+interface Parts {
+  readonly engine: Engine;
+  readonly drift: DriftKeeper | undefined;
+  readonly service: Service | undefined;
+  readonly modes: SourceModes;
+  readonly serving: boolean;
+}
+
 class Daemon {
   readonly #host: Host;
   readonly #opened: OpenedClock;
@@ -65,6 +73,8 @@ class Daemon {
   readonly #status: StatusTeller;
   readonly #history = new UpdateHistory();
   readonly #modes: SourceModes;
+  /** Somebody is served this clock. */
+  readonly #serving: boolean;
   /** Rejects when the engine cannot start: the port for peers cannot be had. */
   readonly failure: Promise<never>;
   #fail: (error: Error) => void = () => {};
@@ -83,7 +93,7 @@ class Daemon {
       const sources = [...servers, ...config.refclocks.map((source) => ({ source }))];
       const host = byCards(means.host, cardOptions(config, means.log));
       const engine = new Engine(host, means.opened.clock, { ...engineOptions(config), sources, ...known });
-      const daemon = new Daemon(means, { engine, drift, service, modes: new SourceModes(config.sources) });
+      const daemon = new Daemon(means, { engine, drift, service, modes: new SourceModes(config.sources), serving: config.server !== undefined });
       daemon.#begin(config);
       return daemon;
     } catch (error) {
@@ -92,7 +102,7 @@ class Daemon {
     }
   }
 
-  private constructor({ host, opened, log }: Means, { engine, drift, service, modes }: { engine: Engine; drift: DriftKeeper | undefined; service: Service | undefined; modes: SourceModes }) {
+  private constructor({ host, opened, log }: Means, { engine, drift, service, modes, serving }: Parts) {
     this.#host = host;
     this.#opened = opened;
     this.#log = log;
@@ -101,6 +111,7 @@ class Daemon {
     this.#service = service;
     this.#status = new StatusTeller(opened.clock.actuator);
     this.#modes = modes;
+    this.#serving = serving;
     this.failure = new Promise((_, reject) => (this.#fail = reject));
     // Whoever awaits it comes later.
     this.failure.catch(() => {});
@@ -112,6 +123,7 @@ class Daemon {
     this.#log("info", `following ${[...config.sources.map(({ source }) => source), ...config.refclocks].join(", ")}; mode ${mode}, clock ${clock.actuator.description}, readings ${this.#host.clock.description}`);
     for (const address of this.#service?.addresses ?? []) this.#log("info", `serving on ${formatEndpoint(address)}`);
     this.#engine.listen((event) => this.#hear(event));
+    this.#service?.onWanted(() => this.#publishSnapshot());
     this.#tick();
     this.#ticker = setInterval(() => this.#tick(), TICK_MS);
     this.#engine.start().catch((error: Error) => this.#fail(error));
@@ -128,30 +140,36 @@ class Daemon {
     const tracking = this.#engine.tracking();
     this.#status.tick({ ...tracking, rmsOffset: this.#history.rmsOffset }, this.#opened.clock.now());
     this.#drift?.tick(tracking);
-    this.#publish();
+    this.#publishServed();
+    if (this.#service?.wanted) this.#publishSnapshot();
   }
 
   /** How a clock of our own runs: the other thread serves it, and MUST know of each turn at once. */
   #publishClock(): void {
     const { mode, clock } = this.#opened;
-    if (!this.#service || mode === "system") return;
+    if (!this.#serving || !this.#service || mode === "system") return;
     const wallNs = this.#host.clock.now();
     this.#service.publishClock({ wallNs, timeNs: clock.carry(wallNs).time, rate: clock.actuator.rate() });
   }
 
-  #publish(): void {
-    const { mode, clock } = this.#opened;
-    if (!this.#service) return;
+  /** What the server says of the clock, which grows older by the second. */
+  #publishServed(): void {
+    if (!this.#serving) return;
     this.#publishClock();
+    this.#service?.publishServed(takeServed(this.#engine, this.#opened.clock.now()));
+  }
+
+  /** A snapshot of all sources costs more than all else that is done in a second: only while somebody asks. */
+  #publishSnapshot(): void {
+    const { mode, clock } = this.#opened;
     const wallNow = () => this.#host.clock.now();
-    this.#service.publish(takeSnapshot({ mode, engine: this.#engine, modes: this.#modes, history: this.#history, now: () => clock.now(), wallNow }));
+    this.#service?.publish(takeSnapshot({ mode, engine: this.#engine, modes: this.#modes, history: this.#history, now: () => clock.now(), wallNow }));
   }
 
   #hear(event: EngineEvent): void {
     if (event.kind === "updated") {
       const { survivors } = this.#engine.tracking();
       if (event.offset !== undefined && survivors > 0) this.#history.note(event.offset, this.#opened.clock.monotonic());
-      // A snapshot of all sources for each sample of one would be most of what the daemon does; they have one each second.
       this.#publishClock();
       return;
     }

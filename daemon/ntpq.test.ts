@@ -13,7 +13,7 @@ const known = {
 
 function snapshot(sources: readonly SourceReport[], tracking: object = {}): Snapshot {
   const sourcestats = sources.map(({ source, address }) => ({ source, address, jitter: 0.00005 }));
-  return { tracking: { offset: null, rmsOffset: null, frequencyPpm: -3, skewPpm: 0.1, poll: 6, ...tracking }, sources, sourcestats, served: {} } as unknown as Snapshot;
+  return { tracking: { offset: null, rmsOffset: null, frequencyPpm: -3, skewPpm: 0.1, poll: 6, ...tracking }, sources, sourcestats } as unknown as Snapshot;
 }
 
 describe("a snapshot for ntpq", () => {

@@ -5,7 +5,7 @@ import { describe, expect, it } from "vitest";
 import type { SourceState, TrackingState } from "../hosts/common/client/engine.ts";
 import { UpdateHistory } from "./history.ts";
 import { refidHex, refidOf } from "./refid.ts";
-import { SourceModes, takeSnapshot, type Watched } from "./report.ts";
+import { SourceModes, takeServed, takeSnapshot, type Watched } from "./report.ts";
 
 const NOW = 1_800_000_000_000_000_000n;
 const TRACKING = {
@@ -24,6 +24,10 @@ function snapshot({ tracking = {}, source = {}, ...rest }: Partial<Watched> & { 
   return takeSnapshot({ mode: "system", engine, modes: new SourceModes([]), history: new UpdateHistory(), now: () => NOW, wallNow: () => NOW, ...rest });
 }
 
+function served(tracking: object = {}, peer: SourceState | undefined = SOURCE) {
+  return takeServed({ tracking: () => ({ ...TRACKING, ...tracking }), systemPeer: () => peer, referenceIds: () => new Uint8Array(512) }, NOW);
+}
+
 describe("a snapshot", () => {
   it("tells the clock in the vocabulary", () => {
     const { tracking } = snapshot();
@@ -33,9 +37,8 @@ describe("a snapshot", () => {
   });
 
   it("knows neither offset nor reference without agreement, and says null", () => {
-    const { tracking, served } = snapshot({ tracking: LOST, source: { isPeer: false, samples: 0 } });
+    const { tracking } = snapshot({ tracking: LOST, source: { isPeer: false, samples: 0 } });
     expect(tracking).toMatchObject({ refid: "00000000", address: null, source: null, referenceTime: null, offset: null, residualFrequencyPpm: null, uncertainty: null });
-    expect(served).toMatchObject({ stratum: undefined, rootDelay: 0, rootDispersion: 0 });
   });
 
   it("tells in mode observe what the system clock is off by, not the virtual one", () => {
@@ -51,10 +54,9 @@ describe("a snapshot", () => {
     expect(snapshot({ source: { ...radio, lastSample: undefined } }).sources[0]).toMatchObject({ offset: null, rootDistance: null, lastSample: null });
   });
 
-  it("survives JSON: nothing in it is infinite, undefined or a bigint but what is served", () => {
-    const { served, ...told } = snapshot({ tracking: { uncertainty: Infinity }, source: { offsetDeviation: Infinity, lastSample: undefined, address: undefined } });
+  it("survives JSON: nothing in it is infinite, undefined or a bigint", () => {
+    const told = snapshot({ tracking: { uncertainty: Infinity }, source: { offsetDeviation: Infinity, lastSample: undefined, address: undefined } });
     expect(JSON.parse(JSON.stringify(told))).toEqual(told);
-    expect(typeof served.referenceNs).toBe("bigint");
   });
 
   it.each<[string, object, string]>([
@@ -84,9 +86,20 @@ describe("a snapshot", () => {
   it("bounds a source's error by half of the round trip and all dispersion", () => {
     expect(snapshot().sources[0]!.rootDistance).toBeCloseTo(0.003 + 0.0005 + 1e-6, 12);
   });
+});
 
-  it.each<[string, object]>([["a dispersion that the format cannot tell", { rootDispersion: 16 }], ["stratum 16", { stratum: 16 }]])("is not served with %s", (_, tracking) => {
-    expect(snapshot({ tracking }).served.stratum).toBeUndefined();
+describe("what is served", () => {
+  it("is the clock as its system peer was last heard", () => {
+    expect(served()).toMatchObject({ stratum: 2, leap: 0, refid: 0xc0000207, rootDelay: 0.01, rootDispersion: 0.001, referenceNs: NOW - 2_000_000_000n });
+    expect(served().referenceIds).toHaveLength(512);
+  });
+
+  it.each<[string, object]>([["a dispersion that the format cannot tell", { rootDispersion: 16 }], ["stratum 16", { stratum: 16 }], ["nobody to follow", LOST]])("is no stratum with %s", (_, tracking) => {
+    expect(served(tracking)).toMatchObject({ stratum: undefined, rootDelay: 0, rootDispersion: 0 });
+  });
+
+  it("is no stratum while nobody was heard", () => {
+    expect(served({}, { ...SOURCE, lastSample: undefined }).stratum).toBeUndefined();
   });
 });
 

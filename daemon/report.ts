@@ -122,18 +122,17 @@ export interface ServedState {
   readonly referenceIds?: Uint8Array;
 }
 
-/** Everything at one moment. */
+/** Everything that observers are told, at one moment. */
 export interface Snapshot {
   readonly tracking: TrackingReport;
   readonly sources: readonly SourceReport[];
   readonly sourcestats: readonly SourcestatsReport[];
-  readonly served: ServedState;
 }
 
 /** What a snapshot is made from. */
 export interface Watched {
   readonly mode: ClockMode;
-  readonly engine: Pick<Engine, "tracking" | "sources"> & Partial<Pick<Engine, "referenceIds">>;
+  readonly engine: Pick<Engine, "tracking" | "sources">;
   readonly modes: SourceModes;
   readonly history: UpdateHistory;
   /** The steered clock, and the host's own, ns since 1970. */
@@ -158,19 +157,34 @@ export class SourceModes {
 const STRATUM_UNSYNCHRONISED = 16;
 const PPM = 1e6;
 
+/** What a server of ours is to say; of all the sources it takes only the one that is followed. */
+export function takeServed(engine: Pick<Engine, "tracking" | "systemPeer" | "referenceIds">, nowNs: bigint): ServedState {
+  const state = engine.tracking();
+  const told = servedState(state, refidOfState(state), state.local ? nowNs : referenceTime(state, engine.systemPeer(), nowNs));
+  return { ...told, referenceIds: engine.referenceIds() };
+}
+
+/** When the clock was last compared with the system peer, ns since 1970. */
+function referenceTime({ synchronised }: TrackingState, peer: SourceState | undefined, nowNs: bigint): bigint | undefined {
+  return synchronised && peer?.lastSample !== undefined ? nowNs - BigInt(Math.round(peer.lastSample * 1e9)) : undefined;
+}
+
+function refidOfState({ synchronised, local, refid }: TrackingState): number {
+  return synchronised || local ? refidOf(refid) : 0;
+}
+
 export function takeSnapshot({ mode, engine, modes, history, now, wallNow }: Watched): Snapshot {
   const state = engine.tracking();
   const sources = engine.sources();
   const peer = sources.find(({ isPeer }) => isPeer);
   const nowNs = now();
-  const referenceNs = state.synchronised && peer?.lastSample !== undefined ? nowNs - BigInt(Math.round(peer.lastSample * 1e9)) : undefined;
+  const referenceNs = referenceTime(state, peer, nowNs);
   const offset = mode === "observe" ? Number(nowNs - wallNow()) / 1e9 + state.offset : state.offset;
-  const refid = state.synchronised || state.local ? refidOf(state.refid) : 0;
   return {
     tracking: {
       mode,
       synchronised: state.synchronised,
-      refid: refidHex(refid),
+      refid: refidHex(refidOfState(state)),
       address: isAddress(state.refid) ? state.refid : null,
       source: peer?.source ?? null,
       stratum: state.stratum,
@@ -191,7 +205,6 @@ export function takeSnapshot({ mode, engine, modes, history, now, wallNow }: Wat
     },
     sources: sources.map((source) => sourceReport(source, modes.of(source.source))),
     sourcestats: sources.map(sourcestatsReport),
-    served: { ...servedState(state, refid, state.local ? nowNs : referenceNs), ...(engine.referenceIds ? { referenceIds: engine.referenceIds() } : {}) },
   };
 }
 

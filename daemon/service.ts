@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
  * The service thread: observation socket and server, away from the thread that samples and steers, so that no client can
- * delay a time stamp. Tidings go one way: snapshots in, nothing but its own state out.
+ * delay a time stamp. In go how the clock is to be served, and snapshots while observers ask; out goes that they ask, at most
+ * once a second, and its own state. However many ask, the sampling thread takes one snapshot a second and not more.
  *
  * This file is both ends: the thread is started on this very module, which therefore MUST only be imported dynamically, so
  * that the bundler leaves it a file of its own. Tested in daemon.test.ts.
@@ -18,6 +19,7 @@ import type { DaemonConfig } from "./config.ts";
 import type { Log } from "./log.ts";
 import type { LeapFile } from "./leaps.ts";
 import { controlReport } from "./ntpq.ts";
+import { ASK_EVERY_MS, Newest } from "./newest.ts";
 import { startObservation, type Observation } from "./observe.ts";
 import type { ServedState, Snapshot } from "./report.ts";
 import { virtualHost, type ClockReading } from "./served.ts";
@@ -32,8 +34,8 @@ export interface ServiceOptions extends Pick<DaemonConfig, "observe" | "server">
   readonly cards?: StampingCards;
 }
 
-type ToThread = { readonly snapshot: Snapshot } | { readonly reading: ClockReading } | { readonly stop: true };
-type FromThread = { readonly ready: readonly Endpoint[] } | { readonly failed: string } | { readonly warning: string } | { readonly stopped: true };
+type ToThread = { readonly snapshot: Snapshot } | { readonly served: ServedState } | { readonly reading: ClockReading } | { readonly stop: true };
+type FromThread = { readonly ready: readonly Endpoint[] } | { readonly failed: string } | { readonly warning: string } | { readonly wanted: true } | { readonly stopped: true };
 
 /** Marks our own threads among others that may load this module. */
 const ROLE = "escapement service";
@@ -43,7 +45,12 @@ const ROLE = "escapement service";
 export interface Service {
   /** Where the server listens. */
   readonly addresses: readonly Endpoint[];
+  /** Somebody has asked of late, and may again: a snapshot is wanted each second. */
+  readonly wanted: boolean;
+  /** Somebody asks, and has nothing fresh to be told: one is wanted at once. */
+  onWanted(act: () => void): void;
   publish(snapshot: Snapshot): void;
+  publishServed(served: ServedState): void;
   publishClock(reading: ClockReading): void;
   /** Ends the thread; at the latest after `GRACE_MS`. */
   close(): Promise<void>;
@@ -51,6 +58,8 @@ export interface Service {
 
 const GRACE_MS = 500;
 const RESTART_MS = 1000;
+/** Who has asked once is likely to ask again for so long. */
+const INTEREST_MS = 5000;
 /** How often the file of leap seconds is looked at. */
 const LEAPS_MS = 60_000;
 
@@ -59,8 +68,18 @@ export async function startService(options: ServiceOptions, log: Log): Promise<S
   let latest: ClockReading | undefined;
   let closing = false;
   let retry: ReturnType<typeof setTimeout> | undefined;
-  const warn = (message: string) => log("warning", message);
-  let current = await launch(options, warn);
+  let wantedAt = -Infinity;
+  let act = () => {};
+  const heed: Heed = {
+    warn: (message) => log("warning", message),
+    wanted() {
+      const idle = performance.now() - wantedAt >= INTEREST_MS;
+      wantedAt = performance.now();
+      // Else there is one each second anyway.
+      if (idle) act();
+    },
+  };
+  let current = await launch(options, heed);
   const guard = () => {
     current.worker.on("error", (error) => log("error", `the service thread failed: ${String(error)}`));
     current.worker.on("exit", () => {
@@ -68,7 +87,7 @@ export async function startService(options: ServiceOptions, log: Log): Promise<S
     });
   };
   const restart = () => {
-    launch(options, warn).then(
+    launch(options, heed).then(
       (launched) => {
         current = launched;
         guard();
@@ -85,6 +104,11 @@ export async function startService(options: ServiceOptions, log: Log): Promise<S
   guard();
   return {
     addresses: current.addresses,
+    get wanted() {
+      return performance.now() - wantedAt < INTEREST_MS;
+    },
+    onWanted: (what) => void (act = what),
+    publishServed: (served) => current.worker.postMessage({ served } satisfies ToThread),
     publish: (snapshot) => current.worker.postMessage({ snapshot } satisfies ToThread),
     publishClock(reading) {
       latest = reading;
@@ -103,7 +127,13 @@ interface Launched {
   readonly addresses: readonly Endpoint[];
 }
 
-function launch(options: ServiceOptions, warn: (message: string) => void): Promise<Launched> {
+/** What is done with what the thread says of itself. */
+interface Heed {
+  readonly warn: (message: string) => void;
+  readonly wanted: () => void;
+}
+
+function launch(options: ServiceOptions, heed: Heed): Promise<Launched> {
   const worker = new Worker(new URL(import.meta.url), { workerData: { role: ROLE, options } });
   return new Promise((resolve, reject) => {
     const fail = (error: Error) => {
@@ -113,7 +143,8 @@ function launch(options: ServiceOptions, warn: (message: string) => void): Promi
     worker.once("error", fail);
     let known = false;
     worker.on("message", (message: FromThread) => {
-      if ("warning" in message) return warn(message.warning);
+      if ("warning" in message) return heed.warn(message.warning);
+      if ("wanted" in message) return heed.wanted();
       if (known) return;
       known = true;
       worker.off("error", fail);
@@ -147,18 +178,21 @@ if (!isMainThread && parentPort && (workerData as { role?: unknown } | null)?.ro
 async function runThread(port: MessagePort, { observe, server: serving, virtual, cards }: ServiceOptions): Promise<void> {
   const tell = (message: FromThread) => port.postMessage(message);
   const warn = (warning: string) => tell({ warning });
-  let snapshot: Snapshot | undefined;
+  const newest = new Newest(() => tell({ wanted: true }));
+  let served: ServedState | undefined;
   let reading: ClockReading | undefined;
   let observation: Observation | undefined;
   let server: Server | undefined;
   let signing: Signing | undefined;
-  let snapshotAt = 0;
+  let servedAt = 0;
   let leaps: LeapFile | undefined;
   port.on("message", (message: ToThread) => {
     if ("snapshot" in message) {
-      snapshot = message.snapshot;
-      snapshotAt = performance.now();
-      server?.update(serverUpdate(snapshot.served, serving, leaps));
+      newest.take(message.snapshot);
+    } else if ("served" in message) {
+      served = message.served;
+      servedAt = performance.now();
+      server?.update(serverUpdate(served, serving, leaps));
     } else if ("reading" in message) {
       reading = message.reading;
     } else {
@@ -167,18 +201,26 @@ async function runThread(port: MessagePort, { observe, server: serving, virtual,
   });
   try {
     if (observe.enabled) {
-      const answer = (topic: string) => serverReport(topic, server, signing) ?? snapshot?.[topic as "tracking" | "sources" | "sourcestats"] ?? null;
+      const answer = (topic: string) => {
+        const own = serverReport(topic, server, signing);
+        return own === undefined ? newest.fresh().then((snapshot) => snapshot?.[topic as keyof Snapshot] ?? null) : own;
+      };
       observation = await startObservation({ socket: observe.socket, topics: TOPICS, answer });
     }
     if (serving) {
       leaps = await leapSeconds(serving, warn);
       if (leaps) setInterval(() => void leaps?.look(), LEAPS_MS).unref();
       // Not synchronised until a snapshot says otherwise.
-      const report = () => (snapshot ? controlReport(snapshot, BigInt(Date.now()) * 1_000_000n) : {});
+      const report = () => {
+        const snapshot = newest.latest();
+        return snapshot ? controlReport(snapshot, BigInt(Date.now()) * 1_000_000n) : {};
+      };
+      // ntpq is answered at once, or not at all.
+      if (serving.control) setInterval(() => newest.want(), ASK_EVERY_MS).unref();
       server = await startServer(serving, { reading: virtual ? () => reading : undefined, warn, report, cards });
     }
     if (serving?.roughtime) {
-      const latest = () => snapshot && { told: snapshot.served, age: (performance.now() - snapshotAt) / 1000 };
+      const latest = () => served && { told: served, age: (performance.now() - servedAt) / 1000 };
       const host = await lendHost();
       signing = await startSigning(serving.roughtime, serving.listen, { host: virtual ? virtualHost(host, () => reading) : host, latest, warn });
     }

@@ -25,10 +25,11 @@ import { PeerRunner } from "./peer-runner.ts";
 import { PeerPort } from "./peering.ts";
 import { openRefClock, parseRefClock } from "../refclock/open.ts";
 import type { RefClock, RefClockTuning } from "../refclock/refclock.ts";
-import { RefclockRunner, lockPulses, referenceState } from "./refclock-runner.ts";
+import { RefclockRunner, lockPulses } from "./refclock-runner.ts";
 import { SourceRunner, type RunnerOptions } from "./runner.ts";
 import { keyEstablishment, type Establish } from "./keyring.ts";
 import { parseSource, type Source } from "./source.ts";
+import { sourceState } from "./states.ts";
 import type { SourceVersion } from "./version.ts";
 
 export type { EngineEvent, EngineOptions, Followed, ManycastSource, ReferenceSource, SourceOptions, SourceState, TrackingState } from "./engine-types.ts";
@@ -163,26 +164,21 @@ export class Engine {
   sources(): SourceState[] {
     const now = this.#clock.monotonic();
     const { peer } = this.#core.system(now);
-    return this.#runners.map((runner, index) => {
-      const variables = this.#core.source(index);
-      const { endpoint, lastError, options } = runner;
-      return {
-        ...variables,
-        source: options.source.text,
-        address: endpoint && formatEndpoint(endpoint),
-        isPeer: index === peer,
-        lastError,
-        ...(runner instanceof SourceRunner && runner.duplicateOf !== undefined && { duplicateOf: runner.duplicateOf }),
-        lastSample: variables.used === 0 ? undefined : Number(now - variables.lastSampleNs) / 1e9,
-        ...(runner instanceof RefclockRunner && referenceState(runner, this.#core, now)),
-      };
-    });
+    return this.#runners.map((runner) => sourceState(runner, this.#core, { peer, now }));
+  }
+
+  /** Whom the clock follows; undefined: nobody. */
+  systemPeer(): SourceState | undefined {
+    const now = this.#clock.monotonic();
+    const { peer } = this.#core.system(now);
+    const runner = this.#runners[peer];
+    return runner && sourceState(runner, this.#core, { peer, now });
   }
 
   async #follow(followed: Followed): Promise<void> {
     if (isReference(followed)) return this.#followReference(followed);
     if (followed.mode === "manycast") return this.#manycast(followed);
-    const { source, pool = 1, version = 4, interleaved = false, correction = false, mode = "client", listen = {}, key, minPoll, maxPoll } = followed;
+    const { source, pool = 1, version = 4, interleaved = false, correction = false, mode = "client", listen = {}, key } = followed;
     const parsed = parseSource(source);
     if (mode === "broadcast") {
       const listener = new BroadcastRunner(this.#context, listen, { index: this.#runners.length, source: parsed, version, key, minPoll: 0, maxPoll: 0 });
@@ -190,8 +186,7 @@ export class Engine {
       return listener.start();
     }
     if (mode === "symmetric") {
-      const polls = { minPoll: minPoll ?? this.#options.minPoll ?? 6, maxPoll: maxPoll ?? this.#options.maxPoll ?? 10 };
-      const peer = new PeerRunner(this.#context, this.#port, { index: this.#runners.length, source: parsed, version, key, passive: false, ...polls });
+      const peer = new PeerRunner(this.#context, this.#port, { index: this.#runners.length, source: parsed, version, key, passive: false, ...this.#polls(followed) });
       this.#runners.push(peer);
       return peer.start();
     }
@@ -202,13 +197,16 @@ export class Engine {
     const members = endpoints.length > 0 ? endpoints.map((endpoint) => ({ endpoint, taken })) : [{}];
     await Promise.all(members.map((member) => {
       const index = this.#runners.length;
-      const polls = { minPoll: minPoll ?? this.#options.minPoll ?? 6, maxPoll: maxPoll ?? this.#options.maxPoll ?? 10 };
       const establish = this.#establishWith(parsed, followed.nts, version);
       const { serving = false } = this.#options;
-      const runner = new SourceRunner(this.#context, { index, source: parsed, version, serving, interleaved, correction, key, establish, ...polls, ...member });
+      const runner = new SourceRunner(this.#context, { index, source: parsed, version, serving, interleaved, correction, key, establish, ...this.#polls(followed), ...member });
       this.#runners.push(runner);
       return runner.start();
     }));
+  }
+
+  #polls({ minPoll = this.#options.minPoll ?? 6, maxPoll = this.#options.maxPoll ?? 10 }: Pick<SourceOptions, "minPoll" | "maxPoll">) {
+    return { minPoll, maxPoll };
   }
 
   #establishWith(source: Source, options: NtsOptions = {}, version: SourceVersion = 4): Establish | undefined {
@@ -219,15 +217,15 @@ export class Engine {
     });
   }
 
-  #manycast({ source: group, version = 4, interleaved = false, manycast = {}, key, minPoll, maxPoll }: ManycastSource): Promise<void> {
+  #manycast(followed: ManycastSource): Promise<void> {
+    const { source: group, version = 4, interleaved = false, manycast = {}, key } = followed;
     const source = parseSource(group);
     const { limit = MANYCAST_SERVERS, hops = 1 } = manycast;
-    const polls = { minPoll: minPoll ?? this.#options.minPoll ?? 6, maxPoll: maxPoll ?? this.#options.maxPoll ?? 10 };
     const found = (endpoint: Endpoint) => {
       const index = this.#place();
       if (this.#closed || index >= SOURCE_LIMIT || this.#isFollowed(endpoint.address)) return undefined;
       const text = formatEndpoint(endpoint);
-      const runner = new SourceRunner(this.#context, { index, source: parseSource(text), version, interleaved, key, ...polls, endpoint });
+      const runner = new SourceRunner(this.#context, { index, source: parseSource(text), version, interleaved, key, ...this.#polls(followed), endpoint });
       this.#runners[index] = runner;
       this.#free.delete(index);
       return runner;
