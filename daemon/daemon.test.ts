@@ -7,8 +7,8 @@
  * @module
  */
 
-import { existsSync, lstatSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { chmodSync, chownSync, existsSync, lstatSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import process from "node:process";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { chronyClient, chronyServer, type Chronyd } from "../tests/interop/chrony.ts";
@@ -265,6 +265,48 @@ describe.skipIf(!built)("a daemon on a machine without network cards that stamp"
     const said = await eventually("both to be told", () => (daemon.said.match(/the kernel stamps, not the network card: lo has no clock of its own/g)?.length === 2 ? daemon.said : undefined), daemon);
     expect(said).toContain("warning: server: the kernel stamps");
     expect(await report<object>("serverstats", places)).toMatchObject({ counters: { hardwareReceived: 0 } });
+  });
+});
+
+/** As a user without rights: tests run as root, whom no directory refuses. */
+function startAsNobody({ config }: Places): Peer {
+  return new Peer("setpriv", ["--reuid", "65534", "--regid", "65534", "--clear-groups", "--", process.execPath, COMMAND, "daemon", "--config", config]);
+}
+
+const withoutRoot = whySkipped(["setpriv"], { root: true });
+describe.skipIf(!built || withoutRoot)(titled("a daemon of a user who may not write", withoutRoot), () => {
+  it("says where it could not make its socket and what to do, its exit status 1, without a stack trace", async () => {
+    const places = configure("192.0.2.1");
+    chmodSync(dirname(places.config), 0o755);
+    const { status, stderr } = await startAsNobody(places).ended;
+    expect(status, stderr).toBe(1);
+    expect(stderr).toContain(`expected to make the socket ${places.socket}, got listen EACCES`);
+    expect(stderr).toContain(`let this user write to ${dirname(places.socket)}`);
+    expect(stderr).not.toMatch(/^ +at /m);
+  });
+
+  it("says the same of a directory that it could not make", async () => {
+    const places = configure("192.0.2.1");
+    chmodSync(dirname(places.config), 0o755);
+    writeFileSync(places.config, readFileSync(places.config, "utf8").replace("observe.sock", "run/observe.sock"));
+    const { status, stderr } = await startAsNobody(places).ended;
+    expect([status, stderr]).toEqual([1, expect.stringMatching(/expected to make the socket .*run\/observe\.sock, got EACCES.*mkdir/)]);
+  });
+
+  it("warns at the start, once, that the drift file will not be written, and goes on", async () => {
+    const places = configure("192.0.2.1");
+    const own = freshDirectory();
+    directories.push(own);
+    chownSync(own, 65534, 65534);
+    chmodSync(dirname(places.config), 0o755);
+    const socket = join(own, "observe.sock");
+    writeFileSync(places.config, readFileSync(places.config, "utf8").replace(places.socket, socket));
+    const daemon = startAsNobody(places);
+    await eventually("the daemon to answer", () => report("tracking", { ...places, socket }), daemon);
+    expect(daemon.said).toMatch(/warning: drift file .* will not be written: EACCES/);
+    const { status, stderr } = await daemon.stop();
+    expect(status, stderr).toBe(0);
+    expect(stderr.match(/will not be written|could not be written/g)).toHaveLength(1);
   });
 });
 

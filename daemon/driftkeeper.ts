@@ -5,6 +5,8 @@
  * @module
  */
 
+import { access, constants } from "node:fs/promises";
+import path from "node:path";
 import type { TrackingState } from "../hosts/common/client/engine.ts";
 import { readDrift, writeDrift, type Drift } from "./drift.ts";
 import type { Log } from "./log.ts";
@@ -33,7 +35,17 @@ export class DriftKeeper {
   async read(): Promise<Drift | undefined> {
     const { drift, trouble } = await readDrift(this.#file);
     if (trouble !== undefined) this.#log("warning", trouble);
+    await this.#mayWrite();
     return drift && { frequency: drift.frequency, skew: Math.max(drift.skew, LEAST_SKEW) };
+  }
+
+  /** Now, and not at the end of the first hour, is when somebody reads the log. It is written by replacing it. */
+  async #mayWrite(): Promise<void> {
+    const directory = path.dirname(this.#file);
+    await access(directory, constants.W_OK).catch((error: Error) => {
+      this.#log("warning", `drift file ${this.#file} will not be written: ${error.message}; let this user write to ${directory}, or have clock.drift-file elsewhere`);
+      this.#warned = true;
+    });
   }
 
   /** Call once a second. */

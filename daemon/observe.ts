@@ -41,8 +41,9 @@ export interface Observation {
 
 /** Listen. Rejects, saying why, when the socket cannot be had; one that somebody listens on is never taken away. */
 export async function startObservation({ socket, answer, topics, limits }: ObservationOptions): Promise<Observation> {
-  await mkdir(path.dirname(socket), { recursive: true, mode: DIRECTORY_MODE });
-  await removeStale(socket);
+  const may = <T>(act: Promise<T>): Promise<T> => act.catch((error: NodeJS.ErrnoException) => refused(socket, error));
+  await may(mkdir(path.dirname(socket), { recursive: true, mode: DIRECTORY_MODE }));
+  await may(removeStale(socket));
   const open = new Set<Socket>();
   const bounds = { ...LIMITS, ...limits };
   const server = createServer({ allowHalfOpen: true }, (connection) => {
@@ -52,8 +53,8 @@ export async function startObservation({ socket, answer, topics, limits }: Obser
     connection.on("close", () => open.delete(connection));
     converse(connection, bounds, async (line) => `${JSON.stringify(await respond(line, answer, topics))}\n`);
   });
-  await listen(server, socket);
-  await chmod(socket, SOCKET_MODE);
+  await may(listen(server, socket));
+  await may(chmod(socket, SOCKET_MODE));
   return {
     close: () =>
       new Promise((resolve) => {
@@ -62,6 +63,14 @@ export async function startObservation({ socket, answer, topics, limits }: Obser
         for (const connection of open) connection.destroy();
       }),
   };
+}
+
+/** The runtime names a system call; whose right is missing, and where, is of more help. */
+const FORBIDDEN = new Set(["EACCES", "EPERM", "EROFS"]);
+
+function refused(socket: string, error: NodeJS.ErrnoException): never {
+  if (!FORBIDDEN.has(error.code ?? "")) throw error;
+  throw new Error(`expected to make the socket ${socket}, got ${error.message}; let this user write to ${path.dirname(socket)}, or have observe.socket elsewhere`, { cause: error });
 }
 
 function listen(server: Server, socket: string): Promise<void> {
