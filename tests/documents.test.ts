@@ -16,13 +16,12 @@ import { built, ROOT, run } from "./support/example.ts";
 /** Inside the package, where `escapement` means itself. */
 const SNIPPETS = path.join(ROOT, ".cache/snippets");
 
-let server: Server;
-let good: string;
+/** One for each name in a snippet: one server under several names has one vote. */
+let servers: Server[] = [];
 beforeAll(async () => {
-  server = await serve({ port: 0, stratum: 1, refid: "PPS" });
-  good = `127.0.0.1:${server.addresses[0]!.port}`;
+  servers = await Promise.all(Array.from({ length: 6 }, () => serve({ port: 0, stratum: 1, refid: "PPS" })));
 });
-afterAll(() => server?.close());
+afterAll(() => Promise.all(servers.map((one) => one.close())));
 
 const DOCUMENTS = [
   ...["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"],
@@ -75,7 +74,9 @@ describe("snippets", () => {
 
   describe.skipIf(!built).concurrent("that run", () => {
     it.each(snippets.filter(({ runs }) => runs))("$title ends well", async ({ code, file }) => {
-      const here = code.replace(/\b[\w.]*\bexample(?:\.org)?\b(?=")/g, good);
+      const names = new Map<string, string>();
+      const addressOf = (name: string) => names.get(name) ?? names.set(name, `127.0.0.1:${servers[names.size]!.addresses[0]!.port}`).get(name)!;
+      const here = code.replace(/\b[\w.]*\bexample(?:\.org)?\b(?=")/g, addressOf);
       // Node 20 does not know `await using`.
       const { code: lowered } = await transform(here, { loader: "ts", target: "es2022", format: "esm" });
       writeFileSync(`${file}.mjs`, lowered);

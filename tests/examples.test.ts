@@ -15,6 +15,8 @@ import { freshDirectory, hasIPv6 } from "./support/peers.ts";
 import { ownServer } from "./support/roughtime.ts";
 
 let server: Server;
+/** For programs that ask several: one server under several names has one vote. */
+let others: Server[] = [];
 let silent: UdpSocket;
 let good: string;
 let closed: string;
@@ -22,6 +24,7 @@ beforeAll(async () => {
   server = await serve({ port: 0, stratum: 1, refid: "PPS" });
   const { port } = server.addresses[0]!;
   good = `127.0.0.1:${port}`;
+  others = await Promise.all(Array.from({ length: 5 }, () => serve({ listen: ["127.0.0.1"], port: 0, stratum: 1 })));
   const gone = await serve({ listen: ["127.0.0.1"], port: 0 });
   closed = `127.0.0.1:${gone.addresses[0]!.port}`;
   await gone.close();
@@ -30,7 +33,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   silent?.close();
-  await server?.close();
+  await Promise.all([server, ...others].map((one) => one?.close()));
 });
 
 /** A server list of three on loopback, the first with its clock so many seconds ahead. */
