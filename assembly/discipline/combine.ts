@@ -14,7 +14,7 @@
 
 import { steering } from "./clock";
 import { PHI, peerDistance } from "./clockfilter";
-import { Candidate, candidates, intersect, reachesIntersection } from "./intersection";
+import { candidateAt, intersect, reachesIntersection } from "./intersection";
 import { Filter, MUTE, SILENCE, SOURCES, Source, pastBack, secondsBetween, sourceAt, toInterval } from "./memory";
 import { hold, isPlausible } from "./recollection";
 import { varianceAfter } from "./source";
@@ -218,10 +218,6 @@ function sourceOf(place: i32): Source {
 function asymmetrySquare(source: Source): f64 {
   const asymmetry = ASYMMETRY * (source.floor + source.rootDelay);
   return asymmetry * asymmetry;
-}
-
-function candidateAt(place: i32): Candidate {
-  return changetype<Candidate>(candidates + <usize>place * offsetof<Candidate>());
 }
 
 function nominate(place: i32, source: Source, elapsed: f64): void {

@@ -45,7 +45,7 @@ let high: Interval = 0;
 let boundLow: Interval = 0;
 let boundHigh: Interval = 0;
 
-function candidateAt(index: i32): Candidate {
+export function candidateAt(index: i32): Candidate {
   return changetype<Candidate>(candidates + <usize>index * offsetof<Candidate>());
 }
 
