@@ -14,11 +14,10 @@
 
 import { steering } from "./clock";
 import { PHI, peerDistance } from "./clockfilter";
-import { candidateAt, intersect, reachesIntersection } from "./intersection";
+import { candidateAt, intersect, markTruechimers } from "./intersection";
 import { Filter, MUTE, SILENCE, SOURCES, Source, pastBack, secondsBetween, sourceAt, toInterval } from "./memory";
 import { hold, isPlausible } from "./recollection";
 import { varianceAfter } from "./source";
-import { Interval } from "../proto/timestamp";
 
 /** MAXSTRAT: this stratum and above mean unsynchronised. */
 const MAX_STRATUM: i32 = 16;
@@ -58,8 +57,8 @@ export function combine(now: u64): bool {
   gather(now);
   const agreeing = intersect(count);
   // A majority of all that are heard, lest the first three of four decide before the fourth has told its burst. But who joins
-  // later takes no clock away while he says the same: a peer may need many minutes for as many samples as a burst has.
-  const voices = steered ? count + contradictions(now) : heard;
+  // later takes no clock away while he says the same, as far as few samples tell: a peer may need many minutes for a burst's.
+  const voices = steered ? heard - markTruechimers(count, heard) : heard;
   steering().survivors = 2 * agreeing > voices ? agreeing : 0;
   if (2 * agreeing <= voices) return false;
   for (let place = 0; place < count; place++) {
@@ -78,39 +77,34 @@ export function combine(now: u64): bool {
   return true;
 }
 
-/** Counts the sources, and nominates those that may steer. */
+/** Counts the sources, and nominates those that may steer, then those that are new. */
 function gather(now: u64): void {
-  known = heard = count = 0;
+  known = heard = 0;
   steered = false;
   for (let index = 0; index < SOURCES; index++) {
     const source = sourceAt(index);
     if (source.selection == SURVIVOR) steered = true;
     source.selection = 0;
     if (source.active && source.samples > 0) known++;
-    if (!isHeard(source, now)) continue;
+  }
+  nominateAll(false, now);
+  count = heard;
+  nominateAll(true, now);
+}
+
+function nominateAll(newOnes: bool, now: u64): void {
+  for (let index = 0; index < SOURCES; index++) {
+    const source = sourceAt(index);
+    if (!isHeard(source, now) || isNew(source) != newOnes) continue;
+    nominate(heard, source, max(secondsBetween(source.when, now), 0));
+    store<u8>(numbers + heard, <u8>index);
     heard++;
-    if (isNew(source)) continue;
-    nominate(count, source, max(secondsBetween(source.when, now), 0));
-    store<u8>(numbers + count, <u8>index);
-    count++;
   }
 }
 
 /** Too few samples to steer by. A source that jumped has few left, but its path is known. */
 function isNew(source: Source): bool {
   return max(source.samples, source.floorSamples) < FEWEST_SAMPLES;
-}
-
-/** How many that are new say that those who agree are wrong, as far as can be told by the few samples. */
-function contradictions(now: u64): i32 {
-  let against = 0;
-  for (let index = 0; index < SOURCES; index++) {
-    const source = sourceAt(index);
-    if (!isHeard(source, now) || !isNew(source)) continue;
-    const elapsed = max(secondsBetween(source.when, now), 0);
-    if (!reachesIntersection(beliefOf(source, elapsed), max(toInterval(distanceOf(source, elapsed)), 0))) against++;
-  }
-  return against;
 }
 
 /** Is a reference clock among the truechimers? */
@@ -222,13 +216,8 @@ function asymmetrySquare(source: Source): f64 {
 
 function nominate(place: i32, source: Source, elapsed: f64): void {
   const candidate = candidateAt(place);
-  candidate.mid = beliefOf(source, elapsed);
+  candidate.mid = toInterval(source.offset + source.frequency * elapsed);
   candidate.distance = max(toInterval(distanceOf(source, elapsed)), 0);
-}
-
-/** The offset that is believed of it so long after its last sample. */
-function beliefOf(source: Source, elapsed: f64): Interval {
-  return toInterval(source.offset + source.frequency * elapsed);
 }
 
 /** Only reference clocks are; the build for pages has none. */

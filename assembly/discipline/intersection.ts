@@ -66,11 +66,6 @@ export function intersectionHigh(): Interval {
   return boundHigh;
 }
 
-/** Would this candidate have been a truechimer, had it been asked? */
-export function reachesIntersection(mid: Interval, distance: Interval): bool {
-  return addSaturating(mid, -distance) <= high && addSaturating(mid, distance) >= low;
-}
-
 function endAt(ends: usize, index: i32): Interval {
   return load<Interval>(ends + (<usize>index << 3));
 }
@@ -145,13 +140,13 @@ export function intersect(count: i32): i32 {
   const majority = count / 2 + 1;
   boundLow = firstPoint(majority, count);
   boundHigh = lastPoint(majority, count);
-  return markTruechimers(count);
+  return markTruechimers(0, count);
 }
 
-/** Mark every candidate whose interval reaches into the intersection. */
-function markTruechimers(count: i32): i32 {
+/** Mark every candidate of these places whose interval reaches into the intersection; how many. */
+export function markTruechimers(from: i32, to: i32): i32 {
   let truechimers = 0;
-  for (let i = 0; i < count; i++) {
+  for (let i = from; i < to; i++) {
     const candidate = candidateAt(i);
     candidate.truechimer = highOf(candidate) >= low && lowOf(candidate) <= high ? 1 : 0;
     truechimers += candidate.truechimer;
