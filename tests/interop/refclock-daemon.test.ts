@@ -147,11 +147,13 @@ port = ${port}
     running.forEach((one) => one[Symbol.dispose]());
     await line.unplug();
     const dispersion = (report: Map<string, string>) => parseFloat(report.get("Root dispersion")!);
-    const before = dispersion(new Map(await client.report("ntpdata")));
+    // The last second before may still bring it down, as the dispute has only just ended.
+    let least = Infinity;
     // 15 ppm, and what the frequency is not known to: seven seconds of it. The hold-over lasts for sixteen.
     const held = await eventually("chronyd to hear of more doubt", async () => {
       const latest = new Map(await client.report("ntpdata"));
-      return dispersion(latest) > before + 1e-4 ? latest : undefined;
+      least = Math.min(least, dispersion(latest));
+      return dispersion(latest) > least + 1e-4 ? latest : undefined;
     }, client.peer);
     expect([held.get("Stratum"), held.get("Reference ID"), held.get("Leap status")]).toEqual(["1", expect.stringContaining("50505300"), "Normal"]);
   });
