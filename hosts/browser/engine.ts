@@ -184,7 +184,7 @@ export class PageEngine {
     try {
       for (let i = 0; i < ROW && !this.#closed; i++) {
         const answer = await followed.source.ask(request, () => this.#moment());
-        if (!best || tripOf(answer) < tripOf(best)) best = answer;
+        if (!best || tripOf(answer) <= tripOf(best)) best = answer;
         if (tripOf(answer) > LONG_TRIP_NS) break;
       }
       followed.lastError = undefined;

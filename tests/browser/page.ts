@@ -18,38 +18,63 @@ const message = (promise: Promise<unknown>): Promise<string> =>
 
 /** How a clock reads, against this computer's own. */
 interface Reading {
-  /** Clock minus this computer, s. */
-  readonly errors: number[];
-  readonly uncertainty: number;
+  /** Clock minus this computer, and what the clock said just then that it may be off by; s. */
+  readonly readings: { readonly error: number; readonly bound: number }[];
   readonly step: number;
   readonly settled: number;
   readonly backwards: number;
 }
 
+/** The least step of the page's timer, s. */
+function timerStep(): number {
+  let step = Infinity;
+  for (let from = performance.now(), end = from + 20, next = from; next < end; from = next) {
+    next = performance.now();
+    if (next > from) step = Math.min(step, (next - from) / 1000);
+  }
+  return step;
+}
+
+/** Longer between two looks, ms, and somebody else had the processor: what was read then is not compared. */
+const UNDISTURBED_MS = 0.15;
+
+/** What the clock says when `Date.now()` moves on, and what that then says; undefined when something came between. */
+function readAtMillisecond(clock: PageClock): { millisecond: number; time: bigint; bound: number } | undefined {
+  const from = Date.now();
+  // Before the last look that still showed the old one.
+  let before = Infinity;
+  for (let next = performance.now(), millisecond = Date.now(); ; before = next, next = performance.now(), millisecond = Date.now()) {
+    if (millisecond === from) continue;
+    const time = clock.nowNs();
+    const undisturbed = performance.now() - before <= UNDISTURBED_MS;
+    return undisturbed ? { millisecond, time, bound: clock.uncertainty } : undefined;
+  }
+}
+
+/**
+ * The computer's clock as a page knows it best: `performance.timeOrigin` is told in steps, and wrong by up to one of them for as
+ * long as the page lives. When `Date.now()` moves on can be seen again and again; the browser rounds at random to a step before or
+ * after, and so shows each millisecond half a step early on average.
+ */
 async function readClock({ relay, reads = 200 }: { relay: string; reads?: number }): Promise<Reading> {
   const began = performance.now();
   const clock = await startClock({ relay });
   const settled = (performance.now() - began) / 1000;
-  const errors: number[] = [];
+  const step = timerStep();
+  const readings: Reading["readings"] = [];
   let backwards = 0;
   let last = 0n;
-  let step = Infinity;
-  for (let i = 0; i < reads; i++) {
+  while (readings.length < reads) {
     await new Promise((resolve) => setTimeout(resolve, 25));
-    const before = performance.now();
-    const time = clock.nowNs();
-    const after = performance.now();
+    const read = readAtMillisecond(clock);
+    if (!read) continue;
+    const { millisecond, time, bound } = read;
     if (time <= last) backwards += 1;
     last = time;
-    errors.push(Number(time - BigInt(Math.round(performance.timeOrigin * 1e6))) / 1e9 - (before + after) / 2000);
-    for (let from = performance.now(), next = from, end = from + 1; next < end; from = next) {
-      next = performance.now();
-      if (next > from) step = Math.min(step, (next - from) / 1000);
-    }
+    readings.push({ error: Number(time - BigInt(millisecond) * 1_000_000n) / 1e9 - step / 2, bound });
   }
-  const { uncertainty } = clock;
   clock.close();
-  return { errors, uncertainty, step, settled, backwards };
+  return { readings, step, settled, backwards };
 }
 
 /** Served by stage.ts. */
