@@ -2,9 +2,11 @@
 /**
  * The sockets of a server on Linux: blocking, stamped by the kernel, one set for each thread.
  *
- * - Without addresses one IPv6 socket hears both families; where there is no IPv6, an IPv4 one.
- * - With several threads each set is bound to the same addresses with SO_REUSEPORT. As that would also let a stranger of the
- *   same user in, or us into a stranger's, the port is first bound without it.
+ * - Without addresses one IPv6 socket hears both families; where there is no IPv6, an IPv4 one. As its answers have to say where
+ *   they leave from, which costs, each address that this machine has then gets a socket of its own beside it, which the kernel
+ *   prefers; the first hears what comes to addresses that are added later.
+ * - With several threads each set is bound to the same addresses with SO_REUSEPORT, and so are the sockets beside the first. As
+ *   that would also let a stranger of the same user in, or us into a stranger's, the port is first bound without it.
  * - A small receive buffer: of a long queue nothing is gained but old answers (docs/server-internals.md).
  * - Where network cards stamp for it (server-cards.ts), both the kernel's stamps and theirs, and by which interface each came or
  *   left; else the kernel's alone, at the least that they cost.
@@ -25,6 +27,7 @@ import { openServerCards, type ServerCards } from "./server-cards.ts";
 import type { ServerLibc } from "./server-libc.ts";
 import * as linux from "./linux.ts";
 import { applyAddress, localEndpoint, setOption } from "./open.ts";
+import { ownAddresses } from "./own-addresses.ts";
 
 /** How long a read waits before it looks whether there is other work, and how long one send may take. */
 const WAIT_US = 100_000n;
@@ -32,6 +35,8 @@ const WAIT_US = 100_000n;
 const DEVICE_NAME_BYTES = 16;
 /** How often a free port is looked for that all addresses can have. */
 const PORT_TRIES = 8;
+/** Addresses that get a socket of their own, at most: each makes the wait for all of them longer. */
+const OWN_LIMIT = 16;
 
 /** Where one socket is bound. */
 interface Place {
@@ -39,6 +44,8 @@ interface Place {
   readonly address: string;
   /** Hears IPv4 as well. */
   readonly dual: boolean;
+  /** Beside one that would hear it all: it is not told of, and need not be. */
+  readonly own?: boolean;
 }
 
 /** How sockets are stamped where cards are. Nothing is asked of transmit stamps: each answer that wants one says so. */
@@ -51,11 +58,17 @@ const CARD_STAMPS =
   linux.SOF_TIMESTAMPING_OPT_PKTINFO |
   linux.SOF_TIMESTAMPING_OPT_CMSG;
 
+/** What this machine has: its network cards, and its addresses by interface. */
+export interface Machine {
+  readonly means?: CardMeans | undefined;
+  readonly own?: typeof ownAddresses;
+}
+
 /** Open all sockets of the plan, or none; cards as far as there are any. Throws a SystemError. */
-export function openServerSockets(libc: ServerLibc, plan: SocketPlan, means: CardMeans | undefined = plan.cards && cardMeans(libc.ffi)): OpenedSockets {
+export function openServerSockets(libc: ServerLibc, plan: SocketPlan, { means = plan.cards && cardMeans(libc.ffi), own = ownAddresses }: Machine = {}): OpenedSockets {
   const cards: ServerCards = plan.cards && means ? openServerCards(means, plan.cards) : { cards: [], close() {} };
   try {
-    const sockets = openWith(libc, plan, cards.cards.length > 0);
+    const sockets = openWith(libc, { ...plan, byCard: cards.cards.length > 0 }, own);
     return { ...sockets, cards: cards.cards, close: () => (sockets.close(), cards.close()) };
   } catch (error) {
     cards.close();
@@ -65,63 +78,96 @@ export function openServerSockets(libc: ServerLibc, plan: SocketPlan, means: Car
 
 type Sockets = Omit<OpenedSockets, "cards">;
 
-function openWith(libc: ServerLibc, plan: SocketPlan, byCard: boolean): Sockets {
+function openWith(libc: ServerLibc, plan: StampedPlan, own: typeof ownAddresses): Sockets {
   const tries = plan.port === 0 && (plan.listen?.length ?? 1) > 1 ? PORT_TRIES : 1;
   for (let left = tries; ; left--) {
     try {
-      return openAll(libc, { ...plan, byCard }, placesOf(libc, plan));
+      return openAll(libc, plan, placesOf(libc, plan, own));
     } catch (error) {
       if (left <= 1 || (error as SystemError).code !== "EADDRINUSE") throw error;
     }
   }
 }
 
-function placesOf(libc: ServerLibc, { listen }: SocketPlan): Place[] {
-  if (listen) return listen.map((address) => ({ family: address.includes(":") ? 6 : 4, address, dual: false }));
+function placesOf(libc: ServerLibc, { listen, device, byCard }: StampedPlan, own: typeof ownAddresses): Place[] {
+  if (listen) return listen.map((address) => placeAt(address));
   const six = libc.socket(linux.AF_INET6, linux.SOCK_DGRAM | linux.SOCK_CLOEXEC, 0);
-  if (six < 0) return [{ family: 4, address: "0.0.0.0", dual: false }];
-  libc.close(six);
-  return [{ family: 6, address: "::", dual: true }];
+  if (six >= 0) libc.close(six);
+  const all: Place = six < 0 ? placeAt("0.0.0.0") : { family: 6, address: "::", dual: true };
+  // Cards are told by what every socket has to be asked then.
+  const beside = byCard ? [] : own(device).filter((address) => six >= 0 || !address.includes(":"));
+  return [all, ...beside.slice(0, OWN_LIMIT).map((address) => ({ ...placeAt(address), own: true }))];
 }
+
+const placeAt = (address: string): Place => ({ family: address.includes(":") ? 6 : 4, address, dual: false });
 
 /** A plan, once it is known whether a card stamps. */
 interface StampedPlan extends SocketPlan {
   readonly byCard: boolean;
 }
 
-function openAll(libc: ServerLibc, plan: StampedPlan, places: readonly Place[]): Sockets {
-  const open: number[] = [];
-  const closeAll = (descriptors: number[]) => void descriptors.splice(0).forEach((fd) => libc.close(fd));
+function openAll(libc: ServerLibc, plan: StampedPlan, wanted: readonly Place[]): Sockets {
+  const sets: number[][] = [];
+  const closeAll = () => sets.flat().forEach((fd) => libc.close(fd));
+  const share = plan.sets > 1 || wanted.some(({ own }) => own);
   try {
-    const addresses: Endpoint[] = [];
-    const probes: number[] = [];
-    const sets: number[][] = [];
-    let { port } = plan;
-    const bindSet = (into: number[], share: boolean) => {
-      for (const place of places) {
-        const fd = openOne(libc, plan, place, { port, share });
-        open.push(fd);
-        into.push(fd);
-        port = localEndpoint(libc, fd).port;
-      }
-    };
-    if (plan.sets > 1) {
-      bindSet(probes, false);
-      for (const fd of probes.splice(0)) libc.close(open.splice(open.indexOf(fd), 1)[0]!);
-    }
-    for (let index = 0; index < plan.sets; index++) {
-      const set: number[] = [];
-      bindSet(set, plan.sets > 1);
-      sets.push(set);
-    }
-    for (const { address, dual } of places) {
-      if (dual) addresses.push({ address: "0.0.0.0", port });
-      addresses.push({ address, port });
-    }
-    return { addresses, sets, announce: announcer(libc, places, sets[0]!), close: () => closeAll(open) };
+    const port = share ? probe(libc, plan, wanted) : plan.port;
+    const first = openSet(libc, plan, wanted, { port, share });
+    sets.push(first.descriptors);
+    while (sets.length < plan.sets) sets.push(openSet(libc, plan, first.places, { port, share }).descriptors);
+    return { addresses: first.addresses, sets, announce: announcer(libc, first.places, first.descriptors), close: closeAll };
   } catch (error) {
-    closeAll(open);
+    closeAll();
     throw error;
+  }
+}
+
+/** Where sockets are bound, and whether others may be, too. */
+interface Binding {
+  readonly port: number;
+  readonly share: boolean;
+}
+
+/** Which port it will be, once it is known that nobody else has it. */
+function probe(libc: ServerLibc, plan: StampedPlan, places: readonly Place[]): number {
+  const { descriptors, addresses } = openSet(libc, plan, places.filter(({ own }) => !own), { port: plan.port, share: false });
+  for (const fd of descriptors) libc.close(fd);
+  return addresses[0]!.port;
+}
+
+interface OpenedSet {
+  readonly descriptors: number[];
+  readonly places: readonly Place[];
+  readonly addresses: readonly Endpoint[];
+}
+
+/** A socket at each place, or at none; but it does without those of its own addresses that have just gone. */
+function openSet(libc: ServerLibc, plan: StampedPlan, wanted: readonly Place[], { port, share }: Binding): OpenedSet {
+  const descriptors: number[] = [];
+  const addresses: Endpoint[] = [];
+  const places: Place[] = [];
+  try {
+    for (const place of wanted) {
+      const fd = place.own ? tryOne(libc, plan, place, { port, share }) : openOne(libc, plan, place, { port, share });
+      if (fd === undefined) continue;
+      descriptors.push(fd);
+      places.push(place);
+      port = localEndpoint(libc, fd).port;
+      if (place.dual) addresses.push({ address: "0.0.0.0", port });
+      if (!place.own) addresses.push({ address: place.address, port });
+    }
+    return { descriptors, places, addresses };
+  } catch (error) {
+    for (const fd of descriptors) libc.close(fd);
+    throw error;
+  }
+}
+
+function tryOne(...[libc, plan, place, binding]: Parameters<typeof openOne>): number | undefined {
+  try {
+    return openOne(libc, plan, place, binding);
+  } catch {
+    return undefined;
   }
 }
 
@@ -135,7 +181,7 @@ function announcer(libc: ServerLibc, places: readonly Place[], set: readonly num
   };
 }
 
-function openOne(libc: ServerLibc, plan: StampedPlan, place: Place, { port, share }: { port: number; share: boolean }): number {
+function openOne(libc: ServerLibc, plan: StampedPlan, place: Place, { port, share }: Binding): number {
   const domain = place.family === 4 ? linux.AF_INET : linux.AF_INET6;
   const fd = libc.socket(domain, linux.SOCK_DGRAM | linux.SOCK_CLOEXEC, 0);
   if (fd < 0) throw libc.failure("socket", place.address);

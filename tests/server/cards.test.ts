@@ -29,7 +29,7 @@ function option(fd: number, level: number, name: number): number {
 function asked(wanted: string | undefined, means?: CardMeans): { own: number; cards: number; interface: number; told: string[]; found: readonly string[] } {
   const told: string[] = [];
   const plan = { listen: ["127.0.0.1"], port: 0, sets: 1, device: undefined, dscp: undefined, receiveBuffer: 262_144, broadcast: false };
-  const sockets = openServerSockets(libc!, { ...plan, ...(wanted !== undefined && { cards: { wanted, tell: (reason: string) => told.push(reason) } }) }, ...(means ? [means] : []));
+  const sockets = openServerSockets(libc!, { ...plan, ...(wanted !== undefined && { cards: { wanted, tell: (reason: string) => told.push(reason) } }) }, { means });
   try {
     const fd = sockets.sets[0]![0]!;
     const { SOL_SOCKET, SO_TIMESTAMPNS, SO_TIMESTAMPING, SOL_IP, IP_PKTINFO } = linux;

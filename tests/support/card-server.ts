@@ -52,7 +52,7 @@ export async function cardServer(libc: ServerLibc, says: CardSays, { card: about
   const told: string[] = [];
   const tell = (reason: string) => void told.push(reason);
   const plan = { listen: listen === "all" ? undefined : listen, port: 0, sets: 1, device: undefined, dscp: undefined, receiveBuffer: 262_144, broadcast: false, cards: { wanted, tell } };
-  const sockets = openServerSockets(libc, plan, means);
+  const sockets = openServerSockets(libc, plan, { means });
   const server = new ServerCore(checkedState({ stratum: 1, refid: "CARD", ...options }, host), () => host.clock.now(), extrasOf(options, host));
   const lines = sockets.cards!.length > 0 ? new CardLines(server.core, means, sockets.cards!, tell) : undefined;
   const stamped = stampedBatches(libc, server.core.bytes, says, libc.interfaceIndex("lo"));
