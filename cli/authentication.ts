@@ -7,7 +7,7 @@
 
 import { appendFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { readKey } from "../daemon/secrets.ts";
+import { listedServers, readKey } from "../daemon/secrets.ts";
 import type { QueryOptions } from "../hosts/common/client/query.ts";
 import type { NtsOptions } from "../hosts/common/nts/options.ts";
 import { UsageError, fileOption } from "./usage.ts";
@@ -58,7 +58,7 @@ async function keyOption(text: string) {
 
 async function ntsOptions({ ca, pin, pq, aead, "cert-time": certTime, "roughtime-server": servers = [], "roughtime-list": list, "key-log": keyLog }: Values): Promise<NtsOptions> {
   const log = keyLog;
-  const roughtime = [...servers, ...(list === undefined ? [] : await listedServers(list))];
+  const roughtime = [...servers, ...(list === undefined ? [] : await fileOption("roughtime-list", list, () => listedServers(list)))];
   if (roughtime.length > 0 && certTime !== "roughtime") throw new UsageError("--roughtime-server and --roughtime-list: expected --cert-time roughtime beside them");
   return {
     ...(ca === undefined ? {} : { ca: await fileOption("ca", ca, () => readFile(ca, "utf8")) }),
@@ -69,13 +69,6 @@ async function ntsOptions({ ca, pin, pq, aead, "cert-time": certTime, "roughtime
     ...(roughtime.length === 0 ? {} : { roughtime }),
     ...(log === undefined ? {} : { keyLog: (line: string) => appendFileSync(log, `${line.trimEnd()}\n`, { mode: OWNER_ONLY }) }),
   };
-}
-
-/** Of a server list in RFC 10049's form. */
-async function listedServers(file: string) {
-  const text = await fileOption("roughtime-list", file, () => readFile(file, "utf8"));
-  const { parseServerList } = await import("../hosts/common/roughtime/list.ts");
-  return parseServerList(text).servers;
 }
 
 /** A SHA-256 in base64, as it is compared. */

@@ -10,7 +10,7 @@ import { AUTHENTICATION_OPTIONS, authentication } from "./authentication.ts";
 import { cardOptions } from "./cards.ts";
 import { paint } from "./format.ts";
 import { errorLines, sourceTable, verdictText } from "./report.ts";
-import { UsageError, numberOption, parse } from "./usage.ts";
+import { FAMILY_OPTIONS, UsageError, familyOption, numberOption, parse } from "./usage.ts";
 
 const HELP = `usage: escapement query [OPTION...] SOURCE...
 
@@ -51,8 +51,7 @@ const OPTIONS = {
   relay: { type: "string" },
   "hardware-timestamps": { type: "string", multiple: true },
   ...AUTHENTICATION_OPTIONS,
-  "4": { type: "boolean", short: "4" },
-  "6": { type: "boolean", short: "6" },
+  ...FAMILY_OPTIONS,
   json: { type: "boolean" },
 } as const;
 
@@ -63,7 +62,6 @@ export async function run(args: string[]): Promise<number> {
     return 0;
   }
   if (positionals.length === 0) throw new UsageError(`query: expected at least one SOURCE\n\n${HELP}`);
-  if (values["4"] && values["6"]) throw new UsageError("query: expected -4 or -6, got both");
   const options = {
     timeout: numberOption("timeout", values.timeout, { min: 0.01, max: 300 }) ?? 5,
     version: (numberOption("ntp-version", values["ntp-version"], { min: 3, max: 5, integer: true }) ?? 4) as 3 | 4 | 5,
@@ -73,7 +71,7 @@ export async function run(args: string[]): Promise<number> {
     ...(values.relay === undefined ? {} : { relay: values.relay }),
     ...cardOptions(values["hardware-timestamps"]),
     ...(await authentication(values)),
-    ...(values["4"] ? { family: 4 as const } : values["6"] ? { family: 6 as const } : {}),
+    ...familyOption(values),
   };
   const result = await survey(positionals, options);
   if (values.json) console.log(JSON.stringify(toJson(result), null, 2));

@@ -5,13 +5,13 @@
  * @module
  */
 
-import { readFile, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { lendHost } from "#host";
+import { listedServers } from "../daemon/secrets.ts";
 import { boundsOf, type TimeBounds } from "../hosts/common/roughtime/bootstrap.ts";
-import { parseServerList } from "../hosts/common/roughtime/list.ts";
 import { LEAST_SERVERS, measure, type Measurement } from "../hosts/common/roughtime/quorum.ts";
 import { paint, seconds } from "./format.ts";
-import { UsageError, numberOption, parse } from "./usage.ts";
+import { FAMILY_OPTIONS, UsageError, familyOption, fileOption, numberOption, parse } from "./usage.ts";
 
 const HELP = `usage: escapement roughtime --list FILE [OPTION...]
 
@@ -33,8 +33,7 @@ const OPTIONS = {
   count: { type: "string" },
   timeout: { type: "string" },
   report: { type: "string" },
-  "4": { type: "boolean", short: "4" },
-  "6": { type: "boolean", short: "6" },
+  ...FAMILY_OPTIONS,
   json: { type: "boolean" },
 } as const;
 
@@ -45,12 +44,13 @@ export async function run(args: string[]): Promise<number> {
     return 0;
   }
   if (values.list === undefined || positionals.length > 0) throw new UsageError(`roughtime: expected --list FILE${positionals.length > 0 ? `, got "${positionals[0]}"; one server is asked by "escapement query roughtime:…"` : ""}`);
-  if (values["4"] && values["6"]) throw new UsageError("roughtime: expected -4 or -6, got both");
-  const { servers } = parseServerList(await readFile(values.list, "utf8"));
+  const family = familyOption(values);
   const count = numberOption("count", values.count, { min: LEAST_SERVERS, max: 1000, integer: true }) ?? LEAST_SERVERS;
   const timeout = numberOption("timeout", values.timeout, { min: 0.1, max: 300 }) ?? 5;
+  const { list } = values;
+  const servers = await fileOption("list", list, () => listedServers(list));
   const host = await lendHost();
-  const measured = await measure(host, servers, { count, timeout, ...(values["4"] ? { family: 4 as const } : values["6"] ? { family: 6 as const } : {}) });
+  const measured = await measure(host, servers, { count, timeout, ...family });
   const bounds = boundsOf(measured.exchanges, host.clock.monotonic());
   if (measured.report && values.report !== undefined) await writeFile(values.report, `${JSON.stringify(measured.report)}\n`);
   if (values.json) console.log(JSON.stringify(toJson(measured, bounds), null, 2));

@@ -39,6 +39,16 @@ export function listenOption(name: string, text: string): { address: string | un
   return { address: (match[1] ?? match[2]) || undefined, port };
 }
 
+/** Which family of addresses to ask over. */
+export const FAMILY_OPTIONS = { "4": { type: "boolean", short: "4" }, "6": { type: "boolean", short: "6" } } as const;
+
+/** `-4` or `-6`; any family when neither was given. @throws {UsageError} */
+export function familyOption({ "4": four, "6": six }: { "4"?: boolean | undefined; "6"?: boolean | undefined }): { family?: 4 | 6 } {
+  if (four && six) throw new UsageError("-4, -6: expected one of them, got both");
+  if (four) return { family: 4 };
+  return six ? { family: 6 } : {};
+}
+
 /** What `read` makes of the file that an option names. @throws {UsageError} where it cannot be read; of what is in it, an NtpError */
 export async function fileOption<T>(name: string, file: string, read: () => Promise<T>): Promise<T> {
   try {

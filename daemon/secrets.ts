@@ -40,10 +40,10 @@ async function savedMs(file: string): Promise<number | undefined> {
 }
 
 /** The Roughtime servers of a list in RFC 10049's form. @throws {NtpError} `INVALID_ARGUMENT` */
-async function listedServers(file: string) {
-  const { parseServerList } = await import("../hosts/common/roughtime/list.ts");
+export async function listedServers(file: string) {
+  const [{ parseServerList }, text] = await Promise.all([import("../hosts/common/roughtime/list.ts"), readFile(file, "utf8")]);
   try {
-    return parseServerList(await readFile(file, "utf8")).servers;
+    return parseServerList(text).servers;
   } catch (error) {
     throw new NtpError("INVALID_ARGUMENT", `${file}: ${(error as Error).message}`);
   }
