@@ -2,6 +2,7 @@
 /** The option `--hardware-timestamps IF` of commands that ask or answer. Tested in command.test.ts. @module */
 
 import type { StampingCards } from "#host";
+import { warn } from "./output.ts";
 
 interface Options {
   readonly hardwareTimestamps?: StampingCards;
@@ -11,6 +12,6 @@ interface Options {
 /** What was given, "*" being all cards that can. */
 export function cardOptions(names: readonly string[] | undefined): Options {
   if (names === undefined) return {};
-  const tell = (reason: string) => console.error(`escapement: the kernel stamps, not the network card: ${reason}`);
+  const tell = (reason: string) => warn(`the kernel stamps, not the network card: ${reason}`);
   return { hardwareTimestamps: names.includes("*") || names, onSoftwareTimestamps: tell };
 }

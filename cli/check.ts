@@ -6,7 +6,7 @@
  */
 
 import { ConfigError, loadConfig, type ConfigProblem } from "../daemon/config.ts";
-import { UsageError, parse } from "./usage.ts";
+import { UsageError, command } from "./usage.ts";
 
 const HELP = `usage: escapement check FILE [OPTION...]
 
@@ -16,12 +16,7 @@ Exit status 0: it is right; 1: it is not, or cannot be read; 2: wrong usage.
   --json  print {"file", "ok", "problems": [{"line", "column", "key", "message"}]} on standard output instead
   --help  this text`;
 
-export async function run(args: string[]): Promise<number> {
-  const { values, positionals } = parse(args, { json: { type: "boolean" } } as const);
-  if (values.help) {
-    console.log(HELP);
-    return 0;
-  }
+export const run = command(HELP, { json: { type: "boolean" } } as const, async ({ values, positionals }) => {
   const [file] = positionals;
   if (file === undefined || positionals.length > 1) throw new UsageError(`check: expected one FILE, got ${positionals.length}`);
   try {
@@ -34,7 +29,7 @@ export async function run(args: string[]): Promise<number> {
   }
   console.log(values.json ? JSON.stringify({ file, ok: true, problems: [] }) : `${file}: ok`);
   return 0;
-}
+});
 
 /** A file that cannot be read has one problem, and no better place for it than its beginning. */
 function problemsOf(error: Error): readonly ConfigProblem[] {

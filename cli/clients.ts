@@ -6,7 +6,7 @@
  */
 
 import type { ClientState } from "../hosts/common/server/clients.ts";
-import { OBSERVE_HELP, runReport } from "./observe.ts";
+import { OBSERVE_HELP, reportCommand } from "./observe.ts";
 
 const HELP = `usage: escapement clients [OPTION...]
 
@@ -21,9 +21,7 @@ const RULE = "=".repeat(HEAD.length);
 /** Of the observation socket; null where nobody is served. */
 export type ClientsReport = readonly ClientState[] | null;
 
-export function run(args: string[]): Promise<number> {
-  return runReport<ClientsReport>(args, { topic: "clients", help: HELP, show: clientsText });
-}
+export const run = reportCommand<ClientsReport>({ topic: "clients", help: HELP, show: clientsText });
 
 /** The table. */
 export function clientsText(clients: ClientsReport): string {

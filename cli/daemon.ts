@@ -8,7 +8,7 @@
 import process from "node:process";
 import { ConfigError, loadConfig } from "../daemon/config.ts";
 import { runDaemon } from "../daemon/daemon.ts";
-import { UsageError, parse } from "./usage.ts";
+import { UsageError, command } from "./usage.ts";
 
 const HELP = `usage: escapement daemon --config FILE [OPTION...]
 
@@ -22,12 +22,7 @@ const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 /** What we make is for owner and group; files for others say so themselves. */
 const UMASK = 0o027;
 
-export async function run(args: string[]): Promise<number> {
-  const { values, positionals } = parse(args, { config: { type: "string" } } as const);
-  if (values.help) {
-    console.log(HELP);
-    return 0;
-  }
+export const run = command(HELP, { config: { type: "string" } } as const, async ({ values, positionals }) => {
   if (values.config === undefined || positionals.length > 0) {
     throw new UsageError(`daemon: expected --config FILE and nothing else, got ${positionals[0] === undefined ? "no --config" : `"${positionals[0]}"`}`);
   }
@@ -45,4 +40,4 @@ export async function run(args: string[]): Promise<number> {
   } finally {
     for (const signal of SIGNALS) process.off(signal, stop);
   }
-}
+});

@@ -11,7 +11,7 @@ import { lendHost, serve, survey, type Host, type Server, type Survey, type UdpS
 import { paint, seconds } from "./format.ts";
 import { run as runQuery } from "./query.ts";
 import { sourceTable, verdictText } from "./report.ts";
-import { parse } from "./usage.ts";
+import { command, type Command } from "./usage.ts";
 
 const HELP = `usage: escapement demo [OPTION...]
        escapement demo [OPTION of query...] SOURCE...
@@ -54,13 +54,9 @@ const WARM_UP = 0.2;
 /** Long enough for loopback, short enough for a person who waits for the silent server. */
 const TIMEOUT = 1.2;
 
-export async function run(args: string[]): Promise<number> {
-  if (!args.every((argument) => OWN.has(argument))) return runQuery(args);
-  const { values } = parse(args, { json: { type: "boolean" } });
-  if (values.help) {
-    console.log(HELP);
-    return 0;
-  }
+export const run: Command = (args) => (args.every((argument) => OWN.has(argument)) ? runDemo(args) : runQuery(args));
+
+const runDemo = command(HELP, { json: { type: "boolean" } } as const, async ({ values }) => {
   const host = await lendHost();
   const servers: Server[] = [];
   let silent: UdpSocket | undefined;
@@ -77,7 +73,7 @@ export async function run(args: string[]): Promise<number> {
     silent?.close();
     await Promise.all(servers.map((server) => server.close()));
   }
-}
+});
 
 function start({ error, stratum, refid, kiss }: Actor, host: Host): Promise<Server> {
   const errorNs = BigInt(Math.round(error * 1e9));

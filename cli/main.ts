@@ -10,10 +10,7 @@
 import { readFile } from "node:fs/promises";
 import process from "node:process";
 import { guardOutput } from "./output.ts";
-import { UsageError } from "./usage.ts";
-
-/** A subcommand: its arguments in, its exit status out. */
-export type Command = (args: string[]) => Promise<number>;
+import { UsageError, type Command } from "./usage.ts";
 
 const COMMANDS: Record<string, { summary: string; load: () => Promise<{ run: Command }> }> = {
   query: { summary: "ask servers for the time and judge their answers", load: () => import("./query.ts") },

@@ -8,7 +8,7 @@
 
 import { connect } from "node:net";
 import { DEFAULT_SOCKET } from "../daemon/config.ts";
-import { UsageError, parse } from "./usage.ts";
+import { command, onlyOptions, type Command } from "./usage.ts";
 
 export const OBSERVE_HELP = `  --socket PATH  where the daemon listens (default ${DEFAULT_SOCKET})
   --json         print one JSON document instead
@@ -25,17 +25,15 @@ export interface ReportCommand<T> {
   readonly show: (report: T, options: { verbose: boolean }) => string;
 }
 
-/** Run such a command; exit status 0. */
-export async function runReport<T>(args: string[], { topic, help, show }: ReportCommand<T>): Promise<number> {
-  const { values, positionals } = parse(args, { socket: { type: "string" }, json: { type: "boolean" }, verbose: { type: "boolean", short: "v" } } as const);
-  if (values.help) {
-    console.log(help);
+const OPTIONS = { socket: { type: "string" }, json: { type: "boolean" }, verbose: { type: "boolean", short: "v" } } as const;
+
+export function reportCommand<T>({ topic, help, show }: ReportCommand<T>): Command {
+  return command(help, OPTIONS, async ({ values, positionals }) => {
+    onlyOptions(topic, positionals);
+    const report = (await ask(values.socket ?? DEFAULT_SOCKET, topic)) as T;
+    console.log(values.json ? JSON.stringify(report) : show(report, { verbose: values.verbose ?? false }));
     return 0;
-  }
-  if (positionals.length > 0) throw new UsageError(`${topic}: expected only options, got "${positionals[0]}"`);
-  const report = (await ask(values.socket ?? DEFAULT_SOCKET, topic)) as T;
-  console.log(values.json ? JSON.stringify(report) : show(report, { verbose: values.verbose ?? false }));
-  return 0;
+  });
 }
 
 /** What the daemon at `socket` says about `topic`. */

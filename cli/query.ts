@@ -10,7 +10,7 @@ import { AUTHENTICATION_OPTIONS, authentication } from "./authentication.ts";
 import { cardOptions } from "./cards.ts";
 import { paint } from "./format.ts";
 import { errorLines, sourceTable, verdictText } from "./report.ts";
-import { FAMILY_OPTIONS, UsageError, familyOption, numberOption, parse } from "./usage.ts";
+import { FAMILY_OPTIONS, UsageError, command, defined, familyOption, numberOption } from "./usage.ts";
 
 const HELP = `usage: escapement query [OPTION...] SOURCE...
 
@@ -55,12 +55,7 @@ const OPTIONS = {
   json: { type: "boolean" },
 } as const;
 
-export async function run(args: string[]): Promise<number> {
-  const { values, positionals } = parse(args, OPTIONS);
-  if (values.help) {
-    console.log(HELP);
-    return 0;
-  }
+export const run = command(HELP, OPTIONS, async ({ values, positionals }) => {
   if (positionals.length === 0) throw new UsageError(`query: expected at least one SOURCE\n\n${HELP}`);
   const options = {
     timeout: numberOption("timeout", values.timeout, { min: 0.01, max: 300 }) ?? 5,
@@ -68,7 +63,7 @@ export async function run(args: string[]): Promise<number> {
     samples: numberOption("samples", values.samples, { min: 1, max: 8, integer: true }) ?? 1,
     fineRoot: values["fine-root"] ?? false,
     interleaved: values.interleaved ?? false,
-    ...(values.relay === undefined ? {} : { relay: values.relay }),
+    ...defined({ relay: values.relay }),
     ...cardOptions(values["hardware-timestamps"]),
     ...(await authentication(values)),
     ...familyOption(values),
@@ -77,7 +72,7 @@ export async function run(args: string[]): Promise<number> {
   if (values.json) console.log(JSON.stringify(toJson(result), null, 2));
   else await print(result);
   return result.entries.some(({ sample }) => sample?.usable) ? 0 : 1;
-}
+});
 
 function toJson({ entries, consensus }: Survey): object {
   return {

@@ -8,8 +8,8 @@
 import { lendHost } from "#host";
 import { formatEndpoint } from "../hosts/common/address.ts";
 import { startRelay, type Relay, type RelayLimits } from "../hosts/common/relay/index.ts";
-import { metricsOption, stopSignal } from "./serve.ts";
-import { UsageError, listenOption, numberOption, parse } from "./usage.ts";
+import { stopSignal } from "./foreground.ts";
+import { UsageError, command, defined, listenOption, metricsOption, needStratum, numberOption, onlyOptions } from "./usage.ts";
 
 const HELP = `usage: escapement relay [OPTION...]
 
@@ -43,41 +43,32 @@ const OPTIONS = {
   json: { type: "boolean" },
 } as const;
 
-export async function run(args: string[]): Promise<number> {
-  const { values, positionals } = parse(args, OPTIONS);
-  if (values.help) {
-    console.log(HELP);
-    return 0;
-  }
-  if (positionals.length > 0) throw new UsageError(`relay: expected only options, got "${positionals[0]}"`);
+export const run = command(HELP, OPTIONS, async ({ values, positionals }) => {
+  onlyOptions("relay", positionals);
+  needStratum("relay", values);
   const { address, port } = listenOption("listen", values.listen ?? ":8123");
   const stratum = numberOption("stratum", values.stratum, { min: 1, max: 15, integer: true });
   const rootDispersion = numberOption("root-dispersion", values["root-dispersion"], { min: 0, max: 15 });
-  const useless = (["refid", "root-dispersion"] as const).find((name) => values[name] !== undefined);
-  if (stratum === undefined && useless) throw new UsageError(`relay: expected --stratum with --${useless}, which tells of a clock that is synchronised`);
   if (!values.allow && stratum === undefined) throw new UsageError("relay: expected at least one --allow HOST:PORT, or --stratum to tell this host's time");
   const relay = await startRelay(await lendHost(), {
-    listen: { ...(address === undefined ? {} : { address }), port },
+    listen: { ...defined({ address }), port },
     allow: values.allow ?? [],
-    ...(values.origin ? { origins: values.origin } : {}),
-    ...(values.id === undefined ? {} : { id: values.id }),
-    ...(stratum === undefined ? {} : { time: { stratum, ...(values.refid === undefined ? {} : { refid: values.refid }), ...(rootDispersion === undefined ? {} : { rootDispersion }) } }),
-    ...(values.metrics === undefined ? {} : { metrics: metricsOption(values.metrics) }),
+    ...defined({ origins: values.origin, id: values.id, metrics: values.metrics === undefined ? undefined : metricsOption(values.metrics) }),
+    ...(stratum !== undefined && { time: { stratum, ...defined({ refid: values.refid, rootDispersion }) } }),
     limits: limitsOf(values.rate, values.connections),
   });
-  // Before the announcement: who reads it may send the signal at once.
   const stopped = stopSignal();
   announce(relay, values.json ?? false, values.allow ?? []);
   await stopped;
   await relay.close();
   if (values.json) console.log(JSON.stringify({ stats: relay.stats }));
   return 0;
-}
+});
 
 function limitsOf(rateText: string | undefined, connectionsText: string | undefined): Partial<RelayLimits> {
   const rate = numberOption("rate", rateText, { min: 0.01, max: 100_000 });
   const connections = numberOption("connections", connectionsText, { min: 1, max: 1_000_000, integer: true });
-  return { ...(rate === undefined ? {} : { rate, burst: Math.max(4, 4 * rate) }), ...(connections === undefined ? {} : { connections }) };
+  return { ...(rate !== undefined && { rate, burst: Math.max(4, 4 * rate) }), ...defined({ connections }) };
 }
 
 function announce({ local, metrics }: Relay, json: boolean, allow: readonly string[]): void {

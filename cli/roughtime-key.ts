@@ -9,7 +9,7 @@ import { open, readFile } from "node:fs/promises";
 import { lendHost } from "#host";
 import { base64 } from "../hosts/common/roughtime/list.ts";
 import { delegationFile, delegations, generateKey, keyFile, readKeyFile } from "../hosts/common/roughtime/keys.ts";
-import { UsageError, numberOption, parse } from "./usage.ts";
+import { UsageError, command, numberOption } from "./usage.ts";
 
 const HELP = `usage: escapement roughtime-key generate KEYFILE
        escapement roughtime-key delegate KEYFILE FILE [OPTION...]
@@ -30,12 +30,7 @@ Both files are secret and made readable by their owner only.`;
 
 const OPTIONS = { days: { type: "string" }, count: { type: "string" }, start: { type: "string" }, force: { type: "boolean" } } as const;
 
-export async function run(args: string[]): Promise<number> {
-  const { values, positionals } = parse(args, OPTIONS);
-  if (values.help) {
-    console.log(HELP);
-    return 0;
-  }
+export const run = command(HELP, OPTIONS, async ({ values, positionals }) => {
   const [verb, ...files] = positionals;
   if (verb === "generate" && files.length === 1) return generate(files[0]!);
   if (verb === "show" && files.length === 1) return show(files[0]!);
@@ -51,7 +46,7 @@ export async function run(args: string[]): Promise<number> {
   await writeSecret(files[1]!, delegationFile(keys), values.force ?? false);
   console.log(`${count} delegations of ${base64(keys.publicKey)}, until ${isoSeconds(keys.delegations.at(-1)!.notAfter)}`);
   return 0;
-}
+});
 
 /** Never over another key: it could not be got back. */
 async function generate(path: string): Promise<number> {

@@ -11,7 +11,7 @@ import { listedServers } from "../daemon/secrets.ts";
 import { boundsOf, type TimeBounds } from "../hosts/common/roughtime/bootstrap.ts";
 import { LEAST_SERVERS, measure, type Measurement } from "../hosts/common/roughtime/quorum.ts";
 import { paint, seconds } from "./format.ts";
-import { FAMILY_OPTIONS, UsageError, familyOption, fileOption, numberOption, parse } from "./usage.ts";
+import { FAMILY_OPTIONS, UsageError, command, familyOption, fileOption, numberOption } from "./usage.ts";
 
 const HELP = `usage: escapement roughtime --list FILE [OPTION...]
 
@@ -37,12 +37,7 @@ const OPTIONS = {
   json: { type: "boolean" },
 } as const;
 
-export async function run(args: string[]): Promise<number> {
-  const { values, positionals } = parse(args, OPTIONS);
-  if (values.help) {
-    console.log(HELP);
-    return 0;
-  }
+export const run = command(HELP, OPTIONS, async ({ values, positionals }) => {
   if (values.list === undefined || positionals.length > 0) throw new UsageError(`roughtime: expected --list FILE${positionals.length > 0 ? `, got "${positionals[0]}"; one server is asked by "escapement query roughtime:…"` : ""}`);
   const family = familyOption(values);
   const count = numberOption("count", values.count, { min: LEAST_SERVERS, max: 1000, integer: true }) ?? LEAST_SERVERS;
@@ -56,7 +51,7 @@ export async function run(args: string[]): Promise<number> {
   if (values.json) console.log(JSON.stringify(toJson(measured, bounds), null, 2));
   else print(measured, bounds, values.report);
   return bounds && measured.contradictions.length === 0 ? 0 : 1;
-}
+});
 
 function answersOf({ exchanges, servers }: Measurement) {
   return exchanges.map(({ answer, transport }, i) => ({

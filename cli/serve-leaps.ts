@@ -6,9 +6,9 @@
  * @module
  */
 
-import process from "node:process";
 import type { Server, ServerUpdate } from "#host";
 import type { LeapFile, LeapState } from "../daemon/leaps.ts";
+import { onHangup } from "./foreground.ts";
 
 /** How often what is known is held against the clock, ms, and how often the file is looked at. */
 const TICK_MS = 1000;
@@ -29,13 +29,12 @@ export function followLeaps(server: Server, leaps: LeapFile, state: ServerUpdate
     told = textOf(known);
     server.update({ ...state, ...known });
   };
-  const renew = () => void leaps.renew().then(tell);
   const ticker = setInterval(tell, TICK_MS);
   const looker = setInterval(() => void leaps.look().then(tell), LOOK_MS);
-  process.on("SIGHUP", renew);
+  const forget = onHangup(() => void leaps.renew().then(tell));
   return () => {
     clearInterval(ticker);
     clearInterval(looker);
-    process.off("SIGHUP", renew);
+    forget();
   };
 }

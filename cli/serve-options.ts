@@ -9,7 +9,8 @@
 import { stat } from "node:fs/promises";
 import { lendHost, type AccessRule, type NtsServeOptions, type RateLimitOptions, type ServeOptions, type SymmetricKey } from "#host";
 import { readKeys } from "../daemon/secrets.ts";
-import { UsageError, fileOption, listenOption, numberOption } from "./usage.ts";
+import { warn } from "./output.ts";
+import { UsageError, fileOption, listenOption, numberOption, type Values } from "./usage.ts";
 
 /** Lines of the help. */
 export const FEATURES_HELP = `  --keys FILE        symmetric keys, a line each: ID TYPE SECRET; read anew on SIGHUP
@@ -46,24 +47,8 @@ export const FEATURES = {
 } as const;
 
 /** What was given. */
-export interface FeatureValues {
-  readonly keys?: string | undefined;
-  readonly "nts-cert"?: string | undefined;
-  readonly "nts-key"?: string | undefined;
-  readonly "nts-listen"?: string | undefined;
-  readonly "nts-keys"?: string | undefined;
-  readonly "nts-secret"?: string | undefined;
-  readonly allow?: readonly string[] | undefined;
-  readonly deny?: readonly string[] | undefined;
-  readonly "rate-limit"?: string | undefined;
-  readonly interleaved?: boolean | undefined;
-  readonly "client-log"?: boolean | undefined;
-  readonly control?: boolean | undefined;
-  readonly smear?: boolean | undefined;
-  readonly "ut1-offset"?: string | undefined;
-}
+type FeatureValues = Values<typeof FEATURES>;
 
-const warn = (message: string) => console.error(`escapement: ${message}`);
 /** A secret longer than this is some other file. */
 const SECRET_MOST = 4096;
 

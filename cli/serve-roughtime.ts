@@ -5,12 +5,13 @@
  * @module
  */
 
-import process from "node:process";
 import { lendHost } from "#host";
 import { formatEndpoint } from "../hosts/common/address.ts";
 import { serveRoughtime, type RoughtimeServer } from "../hosts/common/roughtime/server.ts";
 import { readServerKeys } from "../daemon/secrets.ts";
-import { UsageError, listenOption, numberOption } from "./usage.ts";
+import { onHangup } from "./foreground.ts";
+import { warn } from "./output.ts";
+import { UsageError, defined, listenOption, numberOption } from "./usage.ts";
 
 export interface RoughtimeOptions {
   readonly listen: { readonly address: string | undefined; readonly port: number };
@@ -52,22 +53,22 @@ export function roughtimeOptions(values: Values): RoughtimeOptions | undefined {
 export async function startRoughtime({ listen, keyFile, grease, error }: RoughtimeOptions): Promise<RunningRoughtime> {
   const { address, port } = listen;
   const host = await lendHost();
-  const keys = () => readServerKeys(keyFile, host, (message) => console.error(`escapement: ${message}`));
+  const keys = () => readServerKeys(keyFile, host, warn);
   const server = await serveRoughtime(host, {
     listen: address === undefined ? [{ address: "0.0.0.0", port }, { address: "::", port }] : [{ address, port }],
     keys: await keys(),
     radius: () => error,
-    ...(grease === undefined ? {} : { grease }),
+    ...defined({ grease }),
   });
   // New delegations are put in place of the old file; a fault in them must not end a server that has good ones.
-  const renew = () => void keys().then((fresh) => server.renew(fresh)).catch((error: unknown) => console.error(`escapement: ${keyFile}: ${(error as Error).message}`));
+  const renew = () => void keys().then((fresh) => server.renew(fresh)).catch((error: unknown) => warn(`${keyFile}: ${(error as Error).message}`));
   const timer = setInterval(renew, RENEW_MS);
-  process.on("SIGHUP", renew);
+  const forget = onHangup(renew);
   return {
     server,
     stop() {
       clearInterval(timer);
-      process.off("SIGHUP", renew);
+      forget();
     },
   };
 }

@@ -5,15 +5,16 @@
  * @module
  */
 
-import process from "node:process";
 import { serve, type BroadcastOptions, type ServeOptions, type Server, type ServerEvent } from "#host";
 import { formatEndpoint } from "../hosts/common/address.ts";
-import { cardOptions } from "./cards.ts";
 import { LeapFile } from "../daemon/leaps.ts";
+import { cardOptions } from "./cards.ts";
+import { onHangup, stopSignal } from "./foreground.ts";
+import { warn } from "./output.ts";
 import { followLeaps, leapsNow } from "./serve-leaps.ts";
 import { FEATURES, FEATURES_HELP, featureOptions, keysOf } from "./serve-options.ts";
 import { roughtimeOptions, startRoughtime, whereText, type RunningRoughtime } from "./serve-roughtime.ts";
-import { UsageError, listenOption, numberOption, parse } from "./usage.ts";
+import { UsageError, command, defined, listenOption, metricsOption, needStratum, numberOption, onlyOptions, type Values } from "./usage.ts";
 
 const HELP = `usage: escapement serve [OPTION...]
 
@@ -64,29 +65,55 @@ const OPTIONS = {
   json: { type: "boolean" },
 } as const;
 
-const warn = (message: string) => console.error(`escapement: ${message}`);
+type Given = Values<typeof OPTIONS>;
 
-export async function run(args: string[]): Promise<number> {
-  const { values, positionals } = parse(args, OPTIONS);
-  if (values.help) {
-    console.log(HELP);
-    return 0;
-  }
-  if (positionals.length > 0) throw new UsageError(`serve: expected only options, got "${positionals[0]}"`);
-  needStratum(values);
+export const run = command(HELP, OPTIONS, async ({ values, positionals }) => {
+  onlyOptions("serve", positionals);
+  needStratum("serve", values);
   const roughtime = roughtimeOptions(values);
   const leaps = values["leap-file"] === undefined ? undefined : await LeapFile.open(values["leap-file"], warn);
-  const state = defined({
-    stratum: numberOption("stratum", values.stratum, { min: 1, max: 15, integer: true }),
-    rootDelay: numberOption("root-delay", values["root-delay"], { min: 0, max: 15 }),
-    rootDispersion: numberOption("root-dispersion", values["root-dispersion"], { min: 0, max: 15 }),
-    refid: values.refid,
-  });
+  const state = stateOptions(values);
   const features = await featureOptions(values);
   const server = await serve({
     ...listening(values.listen ?? [":123"]),
     ...state,
     ...(leaps && leapsNow(leaps)),
+    ...wayOptions(values),
+    ...features,
+    onEvent: (event) => warn(eventText(event)),
+  });
+  const rough = roughtime && (await startRoughtime(roughtime).catch(async (error: unknown) => {
+    // Its sockets would keep the process alive.
+    await server.close();
+    throw error;
+  }));
+  const { keys, json = false } = values;
+  const forgetKeys = keys === undefined ? undefined : renewKeys(server, keys);
+  const forgetLeaps = leaps && followLeaps(server, leaps, { ...state, ...defined({ ut1Offset: features.ut1Offset }) });
+  const stopped = stopSignal();
+  announce(server, rough, { json, stratum: values.stratum });
+  await stopped;
+  forgetKeys?.();
+  forgetLeaps?.();
+  rough?.stop();
+  await Promise.all([server.close(), rough?.server.close()]);
+  if (json) console.log(JSON.stringify({ stats: server.stats, counters: server.counters, ...(rough ? { roughtime: rough.server.stats } : {}) }));
+  return 0;
+});
+
+/** What the answers say of this host's clock. */
+function stateOptions(values: Given) {
+  return defined({
+    stratum: numberOption("stratum", values.stratum, { min: 1, max: 15, integer: true }),
+    rootDelay: numberOption("root-delay", values["root-delay"], { min: 0, max: 15 }),
+    rootDispersion: numberOption("root-dispersion", values["root-dispersion"], { min: 0, max: 15 }),
+    refid: values.refid,
+  });
+}
+
+/** By what means they are sent. */
+function wayOptions(values: Given) {
+  return {
     ...defined({
       workers: numberOption("workers", values.workers, { min: 0, max: 64, integer: true }),
       dscp: numberOption("dscp", values.dscp, { min: 0, max: 63, integer: true }),
@@ -98,30 +125,7 @@ export async function run(args: string[]): Promise<number> {
       kiss: values.kiss,
     }),
     ...cardOptions(values["hardware-timestamps"]),
-    ...features,
-    onEvent: (event) => warn(eventText(event)),
-  });
-  const rough = roughtime && (await startRoughtime(roughtime).catch(async (error: unknown) => {
-    // Its sockets would keep the process alive.
-    await server.close();
-    throw error;
-  }));
-  const forget = [values.keys === undefined ? undefined : renewKeys(server, values.keys), leaps && followLeaps(server, leaps, { ...state, ...defined({ ut1Offset: features.ut1Offset }) })];
-  // Before the announcement: who reads it may send the signal at once.
-  const stopped = stopSignal();
-  announce(server, values.json ?? false, values.stratum, rough);
-  await stopped;
-  for (const one of forget) one?.();
-  rough?.stop();
-  await Promise.all([server.close(), rough?.server.close()]);
-  if (values.json) console.log(JSON.stringify({ stats: server.stats, counters: server.counters, ...(rough ? { roughtime: rough.server.stats } : {}) }));
-  return 0;
-}
-
-/** Without a stratum the answers say "not synchronised", and nobody heeds the rest. @throws {UsageError} */
-function needStratum({ stratum, ...values }: { stratum?: string | undefined } & Record<string, unknown>): void {
-  const useless = (["refid", "root-delay", "root-dispersion"] as const).find((name) => values[name] !== undefined);
-  if (stratum === undefined && useless) throw new UsageError(`serve: expected --stratum with --${useless}, which tells of a clock that is synchronised`);
+  };
 }
 
 function listening(texts: readonly string[]): ServeOptions {
@@ -148,17 +152,9 @@ export function broadcastOption(text: string): BroadcastOptions {
   return { address, ...options };
 }
 
-/** `--metrics`. */
-export function metricsOption(text: string): { address?: string; port: number } {
-  const { address, port } = listenOption("metrics", text);
-  return { port, ...(address !== undefined && { address }) };
-}
-
 /** A fault in the new file must not end a server that has good keys. */
 function renewKeys(server: Server, file: string): () => void {
-  const renew = () => void keysOf(file).then((keys) => server.configure({ keys })).catch((error: unknown) => warn((error as Error).message));
-  process.on("SIGHUP", renew);
-  return () => void process.off("SIGHUP", renew);
+  return onHangup(() => void keysOf(file).then((keys) => server.configure({ keys })).catch((error: unknown) => warn((error as Error).message)));
 }
 
 function eventText(event: ServerEvent): string {
@@ -167,12 +163,7 @@ function eventText(event: ServerEvent): string {
   return event.kind === "thread-failed" ? `a server thread failed and will be started again in ${event.restartMs} ms: ${event.message}` : "a server thread was started again";
 }
 
-/** Only the members that have a value: an option not given must leave the default alone. */
-function defined<T extends object>(options: T): { [K in keyof T]?: NonNullable<T[K]> } {
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as { [K in keyof T]?: NonNullable<T[K]> };
-}
-
-function announce({ addresses, metrics, nts }: Server, json: boolean, stratum: string | undefined, rough: RunningRoughtime | undefined): void {
+function announce({ addresses, metrics, nts }: Server, rough: RunningRoughtime | undefined, { json, stratum }: { json: boolean; stratum: string | undefined }): void {
   if (json) return console.log(JSON.stringify({ addresses, ...(metrics && { metrics }), ...(nts && { nts: nts.addresses }), ...(rough ? { roughtime: rough.server.addresses } : {}) }));
   if (rough) console.log(`Answering Roughtime on ${whereText(rough.server)}.`);
   if (nts) console.log(`Establishing NTS keys on ${placesText(nts.addresses)}.`);
@@ -182,17 +173,4 @@ function announce({ addresses, metrics, nts }: Server, json: boolean, stratum: s
 
 function placesText(places: Server["addresses"]): string {
   return places.map(formatEndpoint).join(" and ");
-}
-
-/** What ends a command that runs in the foreground. */
-const SIGNALS = ["SIGINT", "SIGTERM"] as const;
-
-export function stopSignal(): Promise<void> {
-  return new Promise((resolve) => {
-    const stop = () => {
-      for (const signal of SIGNALS) process.off(signal, stop);
-      resolve();
-    };
-    for (const signal of SIGNALS) process.on(signal, stop);
-  });
 }

@@ -7,7 +7,7 @@
 
 import type { ServerCounters } from "../hosts/common/server/clients.ts";
 import type { ServerStats } from "../hosts/common/server/serve.ts";
-import { OBSERVE_HELP, runReport } from "./observe.ts";
+import { OBSERVE_HELP, reportCommand } from "./observe.ts";
 
 const HELP = `usage: escapement serverstats [OPTION...]
 
@@ -18,9 +18,7 @@ ${OBSERVE_HELP}`;
 /** Of the observation socket; null where nobody is served. */
 export type ServerstatsReport = { readonly stats: ServerStats; readonly counters: ServerCounters } | null;
 
-export function run(args: string[]): Promise<number> {
-  return runReport<ServerstatsReport>(args, { topic: "serverstats", help: HELP, show: serverstatsText });
-}
+export const run = reportCommand<ServerstatsReport>({ topic: "serverstats", help: HELP, show: serverstatsText });
 
 /** The report, a line each. */
 export function serverstatsText(report: ServerstatsReport): string {

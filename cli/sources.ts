@@ -6,7 +6,7 @@
  */
 
 import type { SourceReport } from "../daemon/report.ts";
-import { OBSERVE_HELP, age, brief, runReport } from "./observe.ts";
+import { OBSERVE_HELP, age, brief, reportCommand } from "./observe.ts";
 
 const HELP = `usage: escapement sources [OPTION...]
 
@@ -29,9 +29,7 @@ const LEGEND = `
 const HEAD = "MS Name/IP address         Stratum Poll Reach LastRx Last sample";
 const RULE = "=".repeat(79);
 
-export function run(args: string[]): Promise<number> {
-  return runReport<readonly SourceReport[]>(args, { topic: "sources", help: HELP, show: sourcesText });
-}
+export const run = reportCommand<readonly SourceReport[]>({ topic: "sources", help: HELP, show: sourcesText });
 
 /** The table, and below it why sources are not heard. */
 export function sourcesText(sources: readonly SourceReport[], { verbose }: { verbose: boolean }): string {

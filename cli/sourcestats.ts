@@ -6,7 +6,7 @@
  */
 
 import type { SourcestatsReport } from "../daemon/report.ts";
-import { OBSERVE_HELP, brief, runReport, signed } from "./observe.ts";
+import { OBSERVE_HELP, brief, reportCommand, signed } from "./observe.ts";
 
 const HELP = `usage: escapement sourcestats [OPTION...]
 
@@ -25,9 +25,7 @@ const LEGEND = `
 const HEAD = "Name/IP Address             NP  Frequency  Freq Skew  Offset  Std Dev   Delay  Jitter";
 const RULE = "=".repeat(HEAD.length);
 
-export function run(args: string[]): Promise<number> {
-  return runReport<readonly SourcestatsReport[]>(args, { topic: "sourcestats", help: HELP, show: sourcestatsText });
-}
+export const run = reportCommand<readonly SourcestatsReport[]>({ topic: "sourcestats", help: HELP, show: sourcestatsText });
 
 /** The table. */
 export function sourcestatsText(sources: readonly SourcestatsReport[], { verbose }: { verbose: boolean }): string {

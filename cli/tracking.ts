@@ -6,7 +6,7 @@
  */
 
 import type { TrackingReport } from "../daemon/report.ts";
-import { OBSERVE_HELP, runReport, signed } from "./observe.ts";
+import { OBSERVE_HELP, reportCommand, signed } from "./observe.ts";
 
 const HELP = `usage: escapement tracking [OPTION...]
 
@@ -16,9 +16,7 @@ ${OBSERVE_HELP}`;
 
 const LEAP = ["Normal", "Insert second", "Delete second", "Not synchronised"] as const;
 
-export function run(args: string[]): Promise<number> {
-  return runReport<TrackingReport>(args, { topic: "tracking", help: HELP, show: trackingText });
-}
+export const run = reportCommand<TrackingReport>({ topic: "tracking", help: HELP, show: trackingText });
 
 /** The report, a line each. */
 export function trackingText(report: TrackingReport): string {

@@ -14,6 +14,23 @@ export class UsageError extends Error {
 
 type Options = NonNullable<ParseArgsConfig["options"]>;
 
+/** A subcommand: its arguments in, its exit status out. */
+export type Command = (args: string[]) => Promise<number>;
+
+/** What arguments with these options come to. */
+export type Parsed<T extends Options> = ReturnType<typeof parse<T>>;
+export type Values<T extends Options> = Parsed<T>["values"];
+
+/** A subcommand that does `act`, or tells of itself when it is asked for `--help`. */
+export function command<T extends Options>(help: string, options: T, act: (parsed: Parsed<T>) => Promise<number>): Command {
+  return async (args) => {
+    const parsed = parse(args, options);
+    if (!(parsed.values as { help?: boolean }).help) return act(parsed);
+    console.log(help);
+    return 0;
+  };
+}
+
 /** Options and positionals. @throws {UsageError} */
 export function parse<T extends Options>(args: string[], options: T) {
   try {
@@ -21,6 +38,16 @@ export function parse<T extends Options>(args: string[], options: T) {
   } catch (error) {
     throw new UsageError((error as Error).message);
   }
+}
+
+/** For a command that takes nothing else. @throws {UsageError} */
+export function onlyOptions(name: string, [argument]: readonly string[]): void {
+  if (argument !== undefined) throw new UsageError(`${name}: expected only options, got "${argument}"`);
+}
+
+/** Only the members that have a value: an option not given must leave the default alone. */
+export function defined<T extends object>(options: T): { [K in keyof T]?: NonNullable<T[K]> } {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as { [K in keyof T]?: NonNullable<T[K]> };
 }
 
 /** A number in a range, or undefined when the option was not given. @throws {UsageError} */
@@ -37,6 +64,18 @@ export function listenOption(name: string, text: string): { address: string | un
   const port = Number(match?.[3] ?? NaN);
   if (!match || !(port <= 65535)) throw new UsageError(`--${name}: expected ADDRESS:PORT, [IPV6]:PORT or :PORT, got "${text}"`);
   return { address: (match[1] ?? match[2]) || undefined, port };
+}
+
+/** `ADDRESS:PORT` where the address may be left to the callee. @throws {UsageError} */
+export function metricsOption(text: string): { address?: string; port: number } {
+  const { address, port } = listenOption("metrics", text);
+  return { port, ...(address !== undefined && { address }) };
+}
+
+/** Without a stratum the answers say "not synchronised", and nobody heeds what else is said of the clock. @throws {UsageError} */
+export function needStratum(name: string, { stratum, ...values }: { stratum?: string | undefined } & Record<string, unknown>): void {
+  const useless = ["refid", "root-delay", "root-dispersion"].find((option) => values[option] !== undefined);
+  if (stratum === undefined && useless) throw new UsageError(`${name}: expected --stratum with --${useless}, which tells of a clock that is synchronised`);
 }
 
 /** Which family of addresses to ask over. */
