@@ -114,7 +114,8 @@ async function ntsOptions(values: FeatureValues): Promise<NtsServeOptions | unde
 
 /** The octets of a file that a fleet shares. */
 async function secretOf(file: string): Promise<Uint8Array> {
-  const content = await (await lendHost()).files!.read(file, SECRET_MOST);
+  const { files } = await lendHost();
+  const content = await fileOption("nts-secret", file, () => files!.read(file, SECRET_MOST));
   if (!content) throw new UsageError(`--nts-secret: expected a file at ${file}, there is none`);
   const { mode } = await stat(file);
   if (mode & 0o007) warn(`${file} can be read by everybody; who has it can open all cookies: chmod 600 it`);

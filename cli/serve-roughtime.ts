@@ -11,7 +11,7 @@ import { serveRoughtime, type RoughtimeServer } from "../hosts/common/roughtime/
 import { readServerKeys } from "../daemon/secrets.ts";
 import { onHangup } from "./foreground.ts";
 import { warn } from "./output.ts";
-import { UsageError, defined, listenOption, numberOption } from "./usage.ts";
+import { UsageError, defined, fileOption, listenOption, numberOption } from "./usage.ts";
 
 export interface RoughtimeOptions {
   readonly listen: { readonly address: string | undefined; readonly port: number };
@@ -56,7 +56,7 @@ export async function startRoughtime({ listen, keyFile, grease, error }: Roughti
   const keys = () => readServerKeys(keyFile, host, warn);
   const server = await serveRoughtime(host, {
     listen: address === undefined ? [{ address: "0.0.0.0", port }, { address: "::", port }] : [{ address, port }],
-    keys: await keys(),
+    keys: await fileOption("roughtime-key", keyFile, keys),
     radius: () => error,
     ...defined({ grease }),
   });
