@@ -12,8 +12,8 @@
  * @module
  */
 
-import type { CFunction, Ffi, Signature } from "./ffi.ts";
-import { bindLibc, type Libc } from "./libc.ts";
+import type { Ffi, Signature } from "./ffi.ts";
+import { bindLibcWith, type LibcWith } from "./libc.ts";
 import { Block } from "./memory.ts";
 
 const SYMBOLS = {
@@ -30,25 +30,10 @@ const SYMBOLS = {
 } as const satisfies Record<string, Signature>;
 
 /** libc with the calls for devices. */
-export type DeviceLibc = Libc & Readonly<Record<keyof typeof SYMBOLS, CFunction>>;
+export type DeviceLibc = LibcWith<keyof typeof SYMBOLS>;
 
-const bound = new WeakMap<Ffi, DeviceLibc | undefined>();
-
-/** The calls through `ffi`, or `undefined` where hosts/native's layouts do not hold. Never throws. */
-export function bindDevices(ffi: Ffi): DeviceLibc | undefined {
-  if (!bound.has(ffi)) bound.set(ffi, bind(ffi));
-  return bound.get(ffi);
-}
-
-function bind(ffi: Ffi): DeviceLibc | undefined {
-  const libc = bindLibc(ffi);
-  if (!libc) return undefined;
-  try {
-    return { ...libc, ...ffi.open(null, SYMBOLS) };
-  } catch {
-    return undefined;
-  }
-}
+/** The calls through an FFI, or `undefined` where hosts/native's layouts do not hold. Never throws. */
+export const bindDevices = bindLibcWith(SYMBOLS);
 
 export const O_RDONLY = 0;
 export const O_RDWR = 2;

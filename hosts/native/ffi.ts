@@ -25,3 +25,13 @@ export interface Ffi {
   /** The native address of a view's first octet. The caller keeps the view alive. */
   address(view: Uint8Array): number;
 }
+
+/** `bind`, once for each FFI: to bind a symbol again would cost time and memory for the same function. */
+export function oncePerFfi<T>(bind: (ffi: Ffi) => T): (ffi: Ffi) => T {
+  const bound = new WeakMap<Ffi, { readonly result: T }>();
+  return (ffi) => {
+    const known = bound.get(ffi) ?? { result: bind(ffi) };
+    bound.set(ffi, known);
+    return known.result;
+  };
+}

@@ -13,7 +13,7 @@
  */
 
 import { SystemError } from "./errno.ts";
-import type { CFunction, Ffi, Signature } from "./ffi.ts";
+import { oncePerFfi, type CFunction, type Ffi, type Signature } from "./ffi.ts";
 import { Block } from "./memory.ts";
 
 const SYMBOLS = {
@@ -53,15 +53,8 @@ export interface Libc extends Readonly<Record<keyof typeof SYMBOLS, CFunction>> 
 
 const ARCHITECTURES = ["x64", "arm64", "riscv64"];
 
-const bound = new WeakMap<Ffi, Libc | undefined>();
-
 /** libc through `ffi`, or `undefined` where this folder's layouts do not hold. Never throws. */
-export function bindLibc(ffi: Ffi): Libc | undefined {
-  if (!bound.has(ffi)) bound.set(ffi, bind(ffi));
-  return bound.get(ffi);
-}
-
-function bind(ffi: Ffi): Libc | undefined {
+export const bindLibc = oncePerFfi((ffi): Libc | undefined => {
   if (process.platform !== "linux" || !ARCHITECTURES.includes(process.arch)) return undefined;
   try {
     const functions = ffi.open(null, SYMBOLS);
@@ -69,6 +62,22 @@ function bind(ffi: Ffi): Libc | undefined {
   } catch {
     return undefined; // a C library without one of the symbols
   }
+});
+
+/** libc with further functions of its own: those that not everybody needs. */
+export type LibcWith<Name extends string> = Libc & Readonly<Record<Name, CFunction>>;
+
+/** As {@link bindLibc}, for {@link LibcWith}. */
+export function bindLibcWith<Name extends string>(symbols: Record<Name, Signature>): (ffi: Ffi) => LibcWith<Name> | undefined {
+  return oncePerFfi((ffi) => {
+    const libc = bindLibc(ffi);
+    if (!libc) return undefined;
+    try {
+      return { ...libc, ...ffi.open(null, symbols) };
+    } catch {
+      return undefined;
+    }
+  });
 }
 
 type Helpers = Pick<Libc, "ffi" | "scratch" | "errno" | "failure" | "interfaceIndex" | "interfaceName">;

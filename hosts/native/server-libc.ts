@@ -5,8 +5,8 @@
  * @module
  */
 
-import type { CFunction, Ffi, Signature } from "./ffi.ts";
-import { bindLibc, type Libc } from "./libc.ts";
+import type { Signature } from "./ffi.ts";
+import { bindLibcWith, type LibcWith } from "./libc.ts";
 
 const SYMBOLS = {
   recvmmsg: ["i32", "i32", "pointer", "u32", "i32", "pointer"],
@@ -15,15 +15,7 @@ const SYMBOLS = {
   poll: ["i32", "pointer", "usize", "i32"],
 } as const satisfies Record<string, Signature>;
 
-export interface ServerLibc extends Libc, Readonly<Record<keyof typeof SYMBOLS, CFunction>> {}
+export type ServerLibc = LibcWith<keyof typeof SYMBOLS>;
 
 /** As {@link bindLibc}: undefined where the layouts do not hold. Never throws. */
-export function bindServerLibc(ffi: Ffi): ServerLibc | undefined {
-  const libc = bindLibc(ffi);
-  if (!libc) return undefined;
-  try {
-    return { ...libc, ...ffi.open(null, SYMBOLS) };
-  } catch {
-    return undefined;
-  }
-}
+export const bindServerLibc = bindLibcWith(SYMBOLS);
