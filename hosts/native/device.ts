@@ -43,10 +43,7 @@ export const O_CLOEXEC = 0o2000000;
 
 /** A text as C wants it. */
 export function cString(ffi: Ffi, text: string): Block {
-  const octets = new TextEncoder().encode(text);
-  const block = new Block(ffi, octets.length + 1);
-  block.bytes.set(octets);
-  return block;
+  return blockOf(ffi, new TextEncoder().encode(`${text}\0`));
 }
 
 /** What devices are spoken to through. Failures throw a SystemError. */
@@ -79,35 +76,41 @@ export function kernelLayer(libc: DeviceLibc): DeviceLayer {
     },
     close: (fd) => void libc.close(fd),
     ioctl(fd, request, data) {
-      const block = new Block(ffi, data.length);
-      block.bytes.set(data);
+      const block = blockOf(ffi, data);
       const result = libc.ioctl(fd, request, block.address);
       if (result < 0) throw libc.failure("ioctl", `0x${request.toString(16)}`);
       data.set(block.bytes);
       return result;
     },
-    interfaceIoctl(request, name, data) {
-      const octets = new TextEncoder().encode(name);
-      const block = new Block(ffi, data.length);
-      block.bytes.set(data);
-      const wanted = new Block(ffi, IFREQ_OCTETS);
-      wanted.bytes.set(octets.subarray(0, NAME_OCTETS - 1));
-      wanted.view.setBigUint64(NAME_OCTETS, BigInt(block.address), true);
-      const fd = libc.socket(AF_INET, SOCK_DGRAM | O_CLOEXEC, 0);
-      if (fd < 0) throw libc.failure("socket");
-      try {
-        const result = libc.ioctl(fd, request, wanted.address);
-        if (result < 0) throw libc.failure("ioctl", `0x${request.toString(16)} of ${name}`);
-        data.set(block.bytes);
-        return result;
-      } finally {
-        libc.close(fd);
-      }
-    },
+    interfaceIoctl: (request, name, data) => interfaceIoctl(libc, request, name, data),
     clockNs(clockId) {
       const { scratch } = libc;
       if (libc.clock_gettime(clockId, scratch.address) !== 0) throw libc.failure("clock_gettime", String(clockId));
       return scratch.view.getBigInt64(0, true) * 1_000_000_000n + scratch.view.getBigInt64(8, true);
     },
   };
+}
+
+/** struct ifreq: ifr_name (16), ifr_data (a pointer). Any socket will do to ask by. */
+function interfaceIoctl(libc: DeviceLibc, request: number, name: string, data: Uint8Array): number {
+  const block = blockOf(libc.ffi, data);
+  const wanted = new Block(libc.ffi, IFREQ_OCTETS);
+  wanted.bytes.set(new TextEncoder().encode(name).subarray(0, NAME_OCTETS - 1));
+  wanted.view.setBigUint64(NAME_OCTETS, BigInt(block.address), true);
+  const fd = libc.socket(AF_INET, SOCK_DGRAM | O_CLOEXEC, 0);
+  if (fd < 0) throw libc.failure("socket");
+  try {
+    const result = libc.ioctl(fd, request, wanted.address);
+    if (result < 0) throw libc.failure("ioctl", `0x${request.toString(16)} of ${name}`);
+    data.set(block.bytes);
+    return result;
+  } finally {
+    libc.close(fd);
+  }
+}
+
+function blockOf(ffi: Ffi, data: Uint8Array): Block {
+  const block = new Block(ffi, data.length);
+  block.bytes.set(data);
+  return block;
 }
