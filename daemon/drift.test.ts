@@ -6,7 +6,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { formatDrift, parseDrift, readDrift, writeDrift, type DriftFiles } from "./drift.ts";
+import { formatDrift, parseDrift, readDrift, writeDrift } from "./drift.ts";
+import { filesOver, type FileSystem } from "../hosts/node/files.ts";
 import { DriftKeeper } from "./driftkeeper.ts";
 
 let directory: string;
@@ -18,7 +19,7 @@ beforeEach(async () => {
 afterEach(() => rm(directory, { recursive: true, force: true }));
 
 const DRIFT = { frequency: -12.345678e-6, skew: 0.25e-6 };
-const real: DriftFiles = { open, rename, unlink };
+const real: FileSystem = { open, rename, unlink, stat };
 
 describe("a drift file", () => {
   it("says again what was written, to the millionth of a ppm", async () => {
@@ -43,7 +44,7 @@ describe("a drift file", () => {
 
   it("is the old one when the machine dies before the new one is in place", async () => {
     await writeDrift(file, DRIFT);
-    const dies: DriftFiles = { ...real, rename: () => new Promise(() => {}) };
+    const dies = filesOver({ ...real, rename: () => new Promise(() => {}) });
     void writeDrift(file, { frequency: 99e-6, skew: 1e-6 }, dies);
     await expect.poll(async () => (await readdir(directory)).length).toBe(2);
     expect((await readDrift(file)).drift!.frequency).toBeCloseTo(DRIFT.frequency, 15);
@@ -54,7 +55,7 @@ describe("a drift file", () => {
 
   it("is the old one, and alone, when it cannot be replaced", async () => {
     await writeDrift(file, DRIFT);
-    const fails: DriftFiles = { ...real, rename: () => Promise.reject(new Error("EIO")) };
+    const fails = filesOver({ ...real, rename: () => Promise.reject(new Error("EIO")) });
     await expect(writeDrift(file, { frequency: 0, skew: 0 }, fails)).rejects.toThrow("EIO");
     expect(await readdir(directory)).toEqual(["drift"]);
     expect((await readDrift(file)).drift!.frequency).toBeCloseTo(DRIFT.frequency, 15);

@@ -4,14 +4,15 @@
  *
  *   frequencyPpm skewPpm          one line, decimal; for instance "-12.345678 0.004321"
  *
- * Written to a new file that takes the old one's place only when it is safely on the disk: a crash leaves the old one. A
- * file that is absent or makes no sense is as good as none. Tested in drift.test.ts.
+ * It is replaced as a whole: a crash leaves the old one. A file that is absent or makes no sense is as good as none. Tested in
+ * drift.test.ts.
  *
  * @module
  */
 
-import { open, readFile, rename, unlink } from "node:fs/promises";
-import process from "node:process";
+import { readFile } from "node:fs/promises";
+import type { HostFiles } from "../hosts/common/files.ts";
+import { files } from "../hosts/node/files.ts";
 
 /** A frequency correction and its standard deviation, relative. */
 export interface Drift {
@@ -23,13 +24,6 @@ export interface Drift {
 export interface DriftRead {
   readonly drift?: Drift;
   readonly trouble?: string;
-}
-
-/** What file systems are asked for; replaced in tests to crash half-way. */
-export interface DriftFiles {
-  open: typeof open;
-  rename: typeof rename;
-  unlink: typeof unlink;
 }
 
 const PPM = 1e-6;
@@ -69,21 +63,6 @@ export function formatDrift({ frequency, skew }: Drift): string {
 }
 
 /** Replace it. Rejects with the runtime's error, and leaves the old file then. */
-export async function writeDrift(file: string, drift: Drift, files: DriftFiles = { open, rename, unlink }): Promise<void> {
-  const temporary = `${file}.${process.pid}.tmp`;
-  const handle = await files.open(temporary, "w", MODE);
-  try {
-    try {
-      await handle.writeFile(formatDrift(drift));
-      // The mode given to open() is cut by the umask.
-      await handle.chmod(MODE);
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    await files.rename(temporary, file);
-  } catch (error) {
-    await files.unlink(temporary).catch(() => {});
-    throw error;
-  }
+export function writeDrift(file: string, drift: Drift, { replace }: Pick<HostFiles, "replace"> = files): Promise<void> {
+  return replace(file, new TextEncoder().encode(formatDrift(drift)), MODE);
 }

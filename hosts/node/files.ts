@@ -27,44 +27,44 @@ const PERMISSIONS = 0o777;
 /** The files capability over a file system. */
 export function filesOver(system: FileSystem): HostFiles {
   return {
-    async read(file, limit) {
-      const handle = await orAbsent(system.open(file, "r"));
-      if (!handle) return undefined;
-      try {
-        // What was opened is judged and read, whatever has its name by now.
-        const { mode, size } = await handle.stat();
-        if (size > limit) throw new Error(`expected at most ${limit} octets in ${file}, it has ${size}`);
-        return { data: await readUpTo(handle, file, limit), mode: hasModes ? mode & PERMISSIONS : undefined } satisfies FileContent;
-      } finally {
-        await handle.close();
-      }
-    },
-
-    async replace(file, data, mode) {
-      const temporary = `${file}.${randomBytes(6).toString("hex")}.tmp`;
-      // "wx": neither a link that somebody has put there is followed, nor a file of theirs written to.
-      const handle = await system.open(temporary, "wx", mode);
-      try {
-        try {
-          await handle.writeFile(data);
-          // The mode given to open() is cut by the umask.
-          await handle.chmod(mode);
-          await handle.sync();
-        } finally {
-          await handle.close();
-        }
-        await system.rename(temporary, file);
-      } catch (error) {
-        await system.unlink(temporary).catch(() => {});
-        throw error;
-      }
-      await syncDirectory(system, path.dirname(file));
-    },
-
-    async modified(file) {
-      return (await orAbsent(system.stat(file)))?.mtimeMs;
-    },
+    read: (file, limit) => readFile(system, file, limit),
+    replace: (file, data, mode) => replaceFile(system, file, data, mode),
+    modified: async (file) => (await orAbsent(system.stat(file)))?.mtimeMs,
   };
+}
+
+async function readFile(system: FileSystem, file: string, limit: number): Promise<FileContent | undefined> {
+  const handle = await orAbsent(system.open(file, "r"));
+  if (!handle) return undefined;
+  try {
+    // What was opened is judged and read, whatever has its name by now.
+    const { mode, size } = await handle.stat();
+    if (size > limit) throw new Error(`expected at most ${limit} octets in ${file}, it has ${size}`);
+    return { data: await readUpTo(handle, file, limit), mode: hasModes ? mode & PERMISSIONS : undefined };
+  } finally {
+    await handle.close();
+  }
+}
+
+async function replaceFile(system: FileSystem, file: string, data: Uint8Array, mode: number): Promise<void> {
+  const temporary = `${file}.${randomBytes(6).toString("hex")}.tmp`;
+  // "wx": neither a link that somebody has put there is followed, nor a file of theirs written to.
+  const handle = await system.open(temporary, "wx", mode);
+  try {
+    try {
+      await handle.writeFile(data);
+      // The mode given to open() is cut by the umask.
+      await handle.chmod(mode);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await system.rename(temporary, file);
+  } catch (error) {
+    await system.unlink(temporary).catch(() => {});
+    throw error;
+  }
+  await syncDirectory(system, path.dirname(file));
 }
 
 async function orAbsent<T>(result: Promise<T>): Promise<T | undefined> {
