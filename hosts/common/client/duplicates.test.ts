@@ -1,42 +1,20 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /** One server under several names has one vote, in surveys and in clocks; and who may speak for it. Time is virtual. @module */
 
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { errorOf, inVirtualTime, answers, FakeHost } from "../../../tests/support/fake-host.ts";
-import { World, letPass, promisesSettle } from "../../../tests/support/world-additions.ts";
-import { steeredVirtual } from "../clock/steered.ts";
+import { EngineStage, MINUTE, staged } from "../../../tests/support/following.ts";
+import { letPass } from "../../../tests/support/world-additions.ts";
 import { proofOf, sameEndpoint, speakerFor, type Claimant } from "./duplicates.ts";
-import { Engine, type EngineEvent, type EngineOptions } from "./engine.ts";
+import type { EngineOptions } from "./engine.ts";
 import { survey } from "./survey.ts";
 
-const MINUTE = 60;
 const KEY = { id: 7, type: "SHA1", secret: new Uint8Array(20).fill(7) } as const;
 
-let world: World;
-let engine: Engine | undefined;
-let events: EngineEvent[];
-
-beforeEach(() => {
-  vi.useFakeTimers();
-  world = new World();
-  events = [];
-  engine = undefined;
-});
-
-afterEach(async () => {
-  engine?.close();
-  await promisesSettle();
-  vi.useRealTimers();
-});
-
-async function follow(...sources: EngineOptions["sources"]): Promise<void> {
-  engine = new Engine(world, steeredVirtual(world.clock), { sources });
-  engine.listen((event) => events.push(event));
-  await engine.start();
-}
-
-const states = () => engine!.sources();
-const told = () => events.flatMap((event) => (event.kind === "source" ? [`${event.source}: ${event.message}`] : []));
+const stage = staged(new EngineStage());
+const { sourceStates: states, state } = stage;
+const follow = (...sources: EngineOptions["sources"]) => stage.start({ sources });
+const told = () => stage.events.flatMap((event) => (event.kind === "source" ? [`${event.source}: ${event.message}`] : []));
 
 describe("addresses are the same", () => {
   it.each([
@@ -97,39 +75,39 @@ describe("a clock follows one server by two names", () => {
     ["two names", { "a.example": ["192.0.2.1"], "b.example": ["192.0.2.1"] }, ["a.example", "b.example"]],
     ["an address and itself within IPv6", {}, ["192.0.2.1", "[::ffff:c000:201]:123"]],
   ])("%s: who asks second has no vote, is not asked, and that is told once", async (_, names: Record<string, string[]>, sources) => {
-    for (const [name, addresses] of Object.entries(names)) world.name(name, addresses);
-    world.server("192.0.2.1", { offset: 3 });
-    world.server("192.0.2.2");
-    world.at("::ffff:c000:201", answers({ offset: 3 }));
+    for (const [name, addresses] of Object.entries(names)) stage.world.name(name, addresses);
+    stage.world.server("192.0.2.1", { offset: 3 });
+    stage.world.server("192.0.2.2");
+    stage.world.at("::ffff:c000:201", answers({ offset: 3 }));
     await follow(...sources.map((source) => ({ source })), { source: "192.0.2.2" });
     await letPass(30 * MINUTE);
     // Two that agree would outvote the third; one against one is no majority.
-    expect(engine!.tracking().synchronised).toBe(false);
+    expect(state().synchronised).toBe(false);
     expect(states().map(({ duplicateOf }) => duplicateOf)).toEqual([undefined, sources[0], undefined]);
     expect(states()[1]).toMatchObject({ sent: 0, selection: "unreachable", lastError: `duplicate of ${sources[0]}: a server has one vote` });
     expect(told()).toEqual([`${sources[1]}: duplicate of ${sources[0]}: a server has one vote`]);
   });
 
   it("but on two ports it is two servers", async () => {
-    world.at("127.0.0.1 4001", answers()).at("127.0.0.1 4002", answers());
+    stage.world.at("127.0.0.1 4001", answers()).at("127.0.0.1 4002", answers());
     await follow({ source: "127.0.0.1:4001" }, { source: "127.0.0.1:4002" });
     await letPass(MINUTE);
-    expect(engine!.tracking().survivors).toBe(2);
+    expect(state().survivors).toBe(2);
     expect(told()).toEqual([]);
   });
 
   it("a name with other addresses is asked at one of them", async () => {
-    world.name("a.example", ["192.0.2.1", "192.0.2.2"]).name("b.example", ["192.0.2.1", "192.0.2.3"]);
-    for (const last of [1, 2, 3]) world.server(`192.0.2.${last}`);
+    stage.world.name("a.example", ["192.0.2.1", "192.0.2.2"]).name("b.example", ["192.0.2.1", "192.0.2.3"]);
+    for (const last of [1, 2, 3]) stage.world.server(`192.0.2.${last}`);
     await follow({ source: "a.example" }, { source: "b.example" });
     await letPass(MINUTE);
     expect(states().map(({ address }) => address)).toEqual(["192.0.2.1:123", "192.0.2.3:123"]);
-    expect(engine!.tracking().survivors).toBe(2);
+    expect(state().survivors).toBe(2);
   });
 
   it("takes over when the first one is refused", async () => {
-    world.name("time.example", ["192.0.2.1"]);
-    const server = world.server("192.0.2.1", { kiss: "DENY" });
+    stage.world.name("time.example", ["192.0.2.1"]);
+    const server = stage.world.server("192.0.2.1", { kiss: "DENY" });
     await follow({ source: "192.0.2.1" }, { source: "time.example" });
     await letPass(1);
     server.options = {};
@@ -140,12 +118,12 @@ describe("a clock follows one server by two names", () => {
   });
 
   it("takes over when the first one's name has moved away", async () => {
-    world.name("a.example", ["192.0.2.1"]).name("b.example", ["192.0.2.1"]);
-    const [old] = [world.server("192.0.2.1"), world.server("192.0.2.2")];
+    stage.world.name("a.example", ["192.0.2.1"]).name("b.example", ["192.0.2.1"]);
+    const [old] = [stage.world.server("192.0.2.1"), stage.world.server("192.0.2.2")];
     await follow({ source: "a.example", maxPoll: 6 }, { source: "b.example", maxPoll: 6 });
     await letPass(5 * MINUTE);
     expect(states()[1]!.used).toBe(0);
-    world.name("a.example", ["192.0.2.2"]);
+    stage.world.name("a.example", ["192.0.2.2"]);
     old!.away = true;
     await letPass(30 * MINUTE);
     old!.away = false;
@@ -154,20 +132,20 @@ describe("a clock follows one server by two names", () => {
   });
 
   it("and one that moves onto another's address loses what was believed of it", async () => {
-    world.name("b.example", ["192.0.2.2"]);
-    const [, second] = [world.server("192.0.2.1"), world.server("192.0.2.2")];
+    stage.world.name("b.example", ["192.0.2.2"]);
+    const [, second] = [stage.world.server("192.0.2.1"), stage.world.server("192.0.2.2")];
     await follow({ source: "192.0.2.1", maxPoll: 6 }, { source: "b.example", maxPoll: 6 });
     await letPass(5 * MINUTE);
-    expect(engine!.tracking().survivors).toBe(2);
-    world.name("b.example", ["192.0.2.1"]);
+    expect(state().survivors).toBe(2);
+    stage.world.name("b.example", ["192.0.2.1"]);
     second!.away = true;
     await letPass(30 * MINUTE);
     expect(states()[1]).toMatchObject({ duplicateOf: "192.0.2.1", samples: 0 });
-    expect(engine!.tracking()).toMatchObject({ survivors: 1, synchronised: true });
+    expect(state()).toMatchObject({ survivors: 1, synchronised: true });
   });
 
   it("a plain name bent to the address of one with a key does not silence it", async () => {
-    world.name("time.example", ["192.0.2.1"]).server("192.0.2.1");
+    stage.world.name("time.example", ["192.0.2.1"]).server("192.0.2.1");
     await follow({ source: "time.example" }, { source: "192.0.2.1", key: KEY });
     await letPass(10 * MINUTE);
     // Its answers have no MAC and are not believed; but it is asked, and nobody speaks for it.
@@ -179,36 +157,36 @@ describe("a clock follows one server by two names", () => {
 
 describe("pools", () => {
   it("that share addresses do not share members", async () => {
-    world.name("a.example", ["192.0.2.1", "192.0.2.2"]).name("b.example", ["192.0.2.2", "192.0.2.3", "192.0.2.4"]);
-    for (const last of [1, 2, 3, 4]) world.server(`192.0.2.${last}`);
+    stage.world.name("a.example", ["192.0.2.1", "192.0.2.2"]).name("b.example", ["192.0.2.2", "192.0.2.3", "192.0.2.4"]);
+    for (const last of [1, 2, 3, 4]) stage.world.server(`192.0.2.${last}`);
     await follow({ source: "a.example", pool: 2 }, { source: "b.example", pool: 2 });
     await letPass(MINUTE);
     expect(states().map(({ address }) => address)).toEqual(["192.0.2.1:123", "192.0.2.2:123", "192.0.2.3:123", "192.0.2.4:123"]);
-    expect(engine!.tracking().survivors).toBe(4);
+    expect(state().survivors).toBe(4);
   });
 
   it("replace a member that turns out to be another source", async () => {
-    world.name("late.example", errorOf("EAI_AGAIN")).name("pool.example", ["192.0.2.1", "192.0.2.2"]);
-    for (const last of [1, 2, 3]) world.server(`192.0.2.${last}`);
+    stage.world.name("late.example", errorOf("EAI_AGAIN")).name("pool.example", ["192.0.2.1", "192.0.2.2"]);
+    for (const last of [1, 2, 3]) stage.world.server(`192.0.2.${last}`);
     await follow({ source: "pool.example", pool: 2, maxPoll: 6 }, { source: "late.example" });
     await letPass(MINUTE);
-    world.name("late.example", ["192.0.2.1", "192.0.2.3"]);
+    stage.world.name("late.example", ["192.0.2.1", "192.0.2.3"]);
     await letPass(10 * MINUTE);
     expect(new Set(states().map(({ address }) => address)).size).toBe(3);
-    expect(engine!.tracking().survivors).toBe(3);
+    expect(state().survivors).toBe(3);
   });
 });
 
 describe("a name that does not resolve", () => {
   it("is told of once, and once more when it does", async () => {
-    world.name("time.example", errorOf("EAI_AGAIN")).server("192.0.2.1");
+    stage.world.name("time.example", errorOf("EAI_AGAIN")).server("192.0.2.1");
     await follow({ source: "time.example" });
     await letPass(20 * MINUTE);
     expect(told()).toEqual([expect.stringMatching(/^time\.example: could not look up "time\.example": .*EAI_AGAIN/)]);
-    world.name("time.example", ["192.0.2.1"]);
+    stage.world.name("time.example", ["192.0.2.1"]);
     await letPass(20 * MINUTE);
     expect(told().slice(1)).toEqual(["time.example: its name resolves: 192.0.2.1"]);
-    expect(engine!.tracking().synchronised).toBe(true);
+    expect(state().synchronised).toBe(true);
   });
 });
 
