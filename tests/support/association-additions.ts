@@ -8,6 +8,7 @@
  * @module
  */
 
+import { expect } from "vitest";
 import { DisciplineCore } from "../../hosts/common/client/discipline.ts";
 import type { Actions } from "../../hosts/common/client/events.ts";
 import type { SourceVersion } from "../../hosts/common/client/version.ts";
@@ -28,6 +29,19 @@ export interface Answer extends Partial<HeaderFields> {
   offset?: number;
   there?: number;
   back?: number;
+}
+
+export const RATE: Answer = { stratum: 0, refid: ascii("RATE") };
+export const DENY: Answer = { stratum: 0, refid: ascii("DENY") };
+export const RSTR: Answer = { stratum: 0, refid: ascii("RSTR") };
+
+/** Polls may be up to 1/32 earlier. */
+export const SPREAD = 1 / 32;
+
+/** A wait of 2^poll s, up to 1/32 earlier. */
+export function expectPoll(seconds: number, poll: number): void {
+  expect(seconds).toBeLessThanOrEqual(2 ** poll);
+  expect(seconds).toBeGreaterThanOrEqual(2 ** poll * (1 - SPREAD) - 1e-6);
 }
 
 export interface LabOptions {
