@@ -16,9 +16,10 @@ export default defineConfig({
   test: {
     setupFiles: [here("tests/support/seed.ts")],
     include: ["{assembly,hosts,cli,daemon,tests}/**/*.test.ts"],
-    // Peers, sockets and child processes: bounded, but not hurried on a shared machine.
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    // Peers, sockets and child processes: bounded, but not hurried on a shared machine. Only a failure takes so long.
+    testTimeout: 300_000,
+    hookTimeout: 300_000,
+    expect: { poll: { timeout: 60_000 } },
     maxWorkers: 2,
   },
 });

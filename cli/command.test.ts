@@ -20,7 +20,7 @@ interface Finished {
 }
 
 /** Far more than any run takes: a command that hangs is a failure, with what it said. */
-const PATIENCE = 20_000;
+const PATIENCE = 120_000;
 const ENVIRONMENT = { ...process.env, NO_COLOR: "1" };
 
 function escapement(...args: string[]): Promise<Finished> {

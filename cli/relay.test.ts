@@ -13,7 +13,7 @@ if (!built) console.warn(`SKIPPED: the command's tests need ${COMMAND}; run "nod
 
 function escapement(...args: string[]): Promise<{ status: number | null; stdout: string; stderr: string }> {
   return new Promise((resolve) => {
-    const child = execFile(process.execPath, [COMMAND, ...args], { timeout: 20_000, env: { ...process.env, NO_COLOR: "1" } }, (_, stdout, stderr) => resolve({ status: child.exitCode, stdout, stderr }));
+    const child = execFile(process.execPath, [COMMAND, ...args], { timeout: 120_000, env: { ...process.env, NO_COLOR: "1" } }, (_, stdout, stderr) => resolve({ status: child.exitCode, stdout, stderr }));
   });
 }
 

@@ -29,7 +29,7 @@ interface Finished {
 
 function escapement(...args: string[]): Promise<Finished> {
   return new Promise((resolve) => {
-    const child = execFile(process.execPath, [COMMAND, ...args], { timeout: 20_000, env: ENVIRONMENT }, (_, stdout, stderr) => resolve({ status: child.exitCode, stdout, stderr }));
+    const child = execFile(process.execPath, [COMMAND, ...args], { timeout: 120_000, env: ENVIRONMENT }, (_, stdout, stderr) => resolve({ status: child.exitCode, stdout, stderr }));
   });
 }
 

@@ -56,7 +56,7 @@ describe.skipIf(!built || skipped)(titled("a daemon whose names and servers come
     rmSync(directory, { recursive: true, force: true });
   });
 
-  it("says once that a name does not resolve, and shows it", { timeout: LIMIT }, async () => {
+  it("says once that a name does not resolve, and shows it", async () => {
     const states = await seen("three of them to be followed", (all) => all.filter(({ state }) => state === "*" || state === "+").length === 3);
     expect(states.find(({ source }) => source.startsWith("late"))).toMatchObject({ address: null, used: 0, lastError: expect.stringContaining('could not look up "late.test"') });
     expect(await shown()).toContain('could not look up "late.test"');
@@ -71,21 +71,21 @@ describe.skipIf(!built || skipped)(titled("a daemon whose names and servers come
     expect(await shown()).toContain(`duplicate of ${steady}:${port}`);
   });
 
-  it("follows a name from when it resolves, and says so once", { timeout: LIMIT }, async () => {
+  it("follows a name from when it resolves, and says so once", async () => {
     names({ "late.test": [late], "pool.test": [first, second], "twin.test": [steady] });
     await seen("late.test to be followed", (all) => all.some(({ source, state }) => source.startsWith("late") && "*+".includes(state)));
     expect(times(`info: late.test:${port}: its name resolves: ${late}`)).toBe(1);
     expect(times("could not look up")).toBe(1);
   });
 
-  it("replaces a member of a pool that has gone by one that the name has now", { timeout: LIMIT }, async () => {
+  it("replaces a member of a pool that has gone by one that the name has now", async () => {
     names({ "late.test": [late], "pool.test": [second, third], "twin.test": [steady] });
     await servers.get(first)!.close();
     const states = await seen("the third to be followed", (all) => all.some(({ address, state }) => address === `${third}:${port}` && "*+".includes(state)));
     expect(states.map(({ address }) => address)).not.toContain(`${first}:${port}`);
   });
 
-  it("shows a server that has vanished as unreachable, and follows it when it is back", { timeout: LIMIT }, async () => {
+  it("shows a server that has vanished as unreachable, and follows it when it is back", async () => {
     await servers.get(late)!.close();
     await seen("it to be lost", (all) => all.some(({ source, state, reach }) => source.startsWith("late") && state === "?" && reach === 0));
     await open(late);

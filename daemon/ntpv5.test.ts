@@ -74,7 +74,7 @@ class Node implements AsyncDisposable {
 const nodes = (...names: string[]) => Promise.all(names.map((name) => new Node(name).reserve()));
 
 describe.skipIf(skipped !== undefined)(titled("daemons in a ring", skipped), () => {
-  it("of two: the one that knows the time does not follow the other, and when it knows it no more neither goes on", { timeout: 120_000 }, async () => {
+  it("of two: the one that knows the time does not follow the other, and when it knows it no more neither goes on", async () => {
     await using server = await chronyServer({ lines: ["local stratum 1"] });
     const [first, second] = await nodes("two-first", "two-second");
     await using _first = first!;
@@ -96,7 +96,7 @@ describe.skipIf(skipped !== undefined)(titled("daemons in a ring", skipped), () 
     expect((await first!.tracking()).synchronised).toBe(false);
   });
 
-  it("of three: the loop is seen through a server between, and who only follows the ring sees none", { timeout: 120_000 }, async () => {
+  it("of three: the loop is seen through a server between, and who only follows the ring sees none", async () => {
     await using server = await chronyServer({ lines: ["local stratum 1"] });
     const [first, second, third, outside] = await nodes("three-first", "three-second", "three-third", "three-outside");
     await using _first = first!;

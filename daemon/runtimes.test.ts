@@ -36,7 +36,7 @@ describe.skipIf(!built || skipped)(titled("a daemon on", skipped), () => {
   });
   afterAll(() => rm(folder, { recursive: true, force: true }));
 
-  it.each(RUNTIMES)("%s follows and serves, in NTPv5, too, and tells of it", { timeout: 2 * LIMIT_MS }, async (name, readings) => {
+  it.each(RUNTIMES)("%s follows and serves, in NTPv5, too, and tells of it", async (name, readings) => {
     const one = RUNS.find((candidate) => candidate.name === name)!;
     const lacking = missing(one);
     if (lacking) return console.warn(`SKIPPED: ${name}: ${lacking}`);

@@ -34,7 +34,7 @@ function connect(listener: TlsListener, options: Partial<TlsClientOptions> = {})
   return connectTls({ endpoint: listener.local, serverName: NAME, alpn: ["ntske/1"], ca: ca.certificate, pq: "off", signal: new AbortController().signal, ...options });
 }
 
-const soon = <T>(check: () => T) => vi.waitFor(check, 5000);
+const soon = <T>(check: () => T) => vi.waitFor(check, 60_000);
 const context = Uint8Array.of(0, 0, 0, 15, 0);
 
 describe("two ends", () => {

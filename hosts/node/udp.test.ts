@@ -25,7 +25,7 @@ async function open(options: UdpOptions): Promise<{ socket: UdpSocket; datagrams
   return { socket, datagrams, errors };
 }
 
-const soon = (check: () => void) => vi.waitFor(check, 5000);
+const soon = (check: () => void) => vi.waitFor(check, 60_000);
 
 /** A port that nobody listens on: one that was just given back. */
 async function closedPort(): Promise<Endpoint> {

@@ -35,7 +35,7 @@ describe.skipIf(missing)("escapement/browser in Chromium", () => {
     for (const told of await page.run("withoutRelay", null)) expect(told).toMatch(/^UNSUPPORTED: expected a relay: a page has no UDP; run one/);
   });
 
-  test("a page that was frozen asks as soon as it is brought back, and is right meanwhile", { timeout: 60_000 }, async () => {
+  test("a page that was frozen asks as soon as it is brought back, and is right meanwhile", async () => {
     await using relay = await openTelling();
     await using stage = await openStage({ connect: [relay.url] });
     const page = await openPage(browser, stage);
@@ -52,7 +52,7 @@ describe.skipIf(missing)("escapement/browser in Chromium", () => {
     expect(page.complaints).toEqual([]);
   });
 
-  test("a clock that somebody set by an hour, as after sleep, says that it knows nothing, asks anew, and is right again", { timeout: 60_000 }, async () => {
+  test("a clock that somebody set by an hour, as after sleep, says that it knows nothing, asks anew, and is right again", async () => {
     await using relay = await openTelling();
     await using stage = await openStage({ connect: [relay.url] });
     const page = await openPage(browser, stage);

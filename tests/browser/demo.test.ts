@@ -30,19 +30,19 @@ describe.skipIf(missing)("the demo page", () => {
     page.on("console", (message) => ["error", "warning"].includes(message.type()) && complaints.push(message.text()));
     page.on("pageerror", (error) => complaints.push(error.message));
     await page.goto(url);
-  }, 120_000);
+  });
   afterAll(async () => {
     await browser?.close();
     await peer?.stop();
   });
 
-  test("tells how slow this computer is", { timeout: 60_000 }, async () => {
+  test("tells how slow this computer is", async () => {
     await page.locator("#verdict", { hasText: /your computer is \d+\sms slow ±\s\d/ }).waitFor({ timeout: 50_000 });
     const verdict = (await page.textContent("#verdict"))!;
     expect(Math.abs(Number(/(\d+)\sms slow/.exec(verdict)![1]) - 132)).toBeLessThan(40);
   });
 
-  test("tells who signed what: NTS and Roughtime are proven in the page, the relay's own word and an impostor's are not", { timeout: 60_000 }, async () => {
+  test("tells who signed what: NTS and Roughtime are proven in the page, the relay's own word and an impostor's are not", async () => {
     await page.locator("#signed tr.refused").waitFor({ timeout: 50_000 });
     await page.locator("#signed tr.proven").nth(2).waitFor({ timeout: 50_000 });
     const rows = await page.locator("#signed tr").evaluateAll((all) => all.map((row) => [row.className, row.firstElementChild!.textContent]));
@@ -51,7 +51,7 @@ describe.skipIf(missing)("the demo page", () => {
     expect(colors).toBe(3);
   });
 
-  test("is used by keyboard: the slider moves the answer by half of the delay, and the bound holds", { timeout: 60_000 }, async () => {
+  test("is used by keyboard: the slider moves the answer by half of the delay, and the bound holds", async () => {
     await page.keyboard.press("Tab");
     expect(await page.evaluate(() => [document.activeElement!.id, document.activeElement!.matches(":focus-visible"), getComputedStyle(document.activeElement!).outlineStyle])).toEqual(["hold", true, "solid"]);
     for (let i = 0; i < 20; i++) await page.keyboard.press("ArrowRight");
@@ -78,7 +78,7 @@ describe.skipIf(missing)("the demo page", () => {
     await page.emulateMedia({ reducedMotion: "no-preference" });
   });
 
-  test("fits a desktop and a phone, light and dark, and complains of nothing", { timeout: 60_000 }, async () => {
+  test("fits a desktop and a phone, light and dark, and complains of nothing", async () => {
     for (const [name, viewport] of [["desktop", DESKTOP], ["phone", PHONE]] as const) {
       await page.setViewportSize(viewport);
       for (const colorScheme of ["light", "dark"] as const) {

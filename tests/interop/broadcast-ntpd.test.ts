@@ -52,10 +52,10 @@ describe.skipIf(skipped)(titled("classic ntpd listens to escapement serve", skip
   const cables = new Map<string, Cable>();
   beforeAll(async () => {
     for (const [name, one] of Object.entries(CASES)) cables.set(name, await lay(one));
-  }, 60_000);
+  });
   afterAll(() => Promise.all([...cables.values()].map((cable) => cable[Symbol.asyncDispose]())));
 
-  it.each(["broadcasts", "an IPv4 group", "an IPv6 group"] as const)("%s: it follows us, and asked us for the delay first", { timeout: PATIENCE_MS }, async (name) => {
+  it.each(["broadcasts", "an IPv4 group", "an IPv6 group"] as const)("%s: it follows us, and asked us for the delay first", async (name) => {
     const { ask, ntpd } = cables.get(name)!;
     const told = await eventually("ntpd to select us", async () => {
       const now = variables(await ask("associations", "rv &1"));
@@ -69,7 +69,7 @@ describe.skipIf(skipped)(titled("classic ntpd listens to escapement serve", skip
     record("ntpd-classic", "client", `\`escapement serve --broadcast\`: ${name}`, "sys.peer, hmode 6, pmode 5, stratum 2, flash 00 ok");
   });
 
-  it("unsigned broadcasts tell nothing to one that wants a key", { timeout: PATIENCE_MS }, async () => {
+  it("unsigned broadcasts tell nothing to one that wants a key", async () => {
     const { ask, ntpd } = cables.get("broadcasts, and wants a key")!;
     await eventually("ntpd to have turned away two broadcasts", async () => (Number(/^restricted:\s+(\d+)/m.exec(await ask("sysstats"))?.[1]) >= 2 ? true : undefined), ntpd, PATIENCE_MS);
     // remote address, mode 5, version 4.
@@ -78,7 +78,7 @@ describe.skipIf(skipped)(titled("classic ntpd listens to escapement serve", skip
     expect(variables(await ask("rv 0 stratum"))["stratum"]).toBe("16");
   });
 
-  it.each(["broadcasts", "an IPv4 group", "an IPv6 group"] as const)("%s: they may pass as many networks as they were told to, and leave by the interface that was named", { timeout: 60_000 }, async (name) => {
+  it.each(["broadcasts", "an IPv4 group", "an IPv6 group"] as const)("%s: they may pass as many networks as they were told to, and leave by the interface that was named", async (name) => {
     const { wire } = cables.get(name)!;
     const { to, ttl, from } = CASES[name];
     const seen = await eventually("tshark to see two", () => {

@@ -69,7 +69,7 @@ describe.skipIf(skipped)(titled("chronyd broadcasts", skipped), () => {
   it.each([
     ["to everybody", EVERYBODY, { port: PORT }],
     ["to a group", GROUP, { port: PORT, group: GROUP, interface: HERE }],
-  ])("%s: one volley tells the delay, and from then on we only listen", { timeout: 90_000 }, async (_, to, where) => {
+  ])("%s: one volley tells the delay, and from then on we only listen", async (_, to, where) => {
     const chronyd = await startChronyd([`broadcast 1 ${to} ${PORT}`]);
     const clock = listen({ source, mode: "broadcast", listen: where });
     try {
@@ -90,7 +90,7 @@ describe.skipIf(skipped)(titled("chronyd broadcasts", skipped), () => {
     }
   });
 
-  it("of another server than the one configured are not heard, nor is it asked", { timeout: 60_000 }, async () => {
+  it("of another server than the one configured are not heard, nor is it asked", async () => {
     const chronyd = await startChronyd([`broadcast 1 ${EVERYBODY} ${PORT}`]);
     const clock = listen({ source: `10.98.0.77:${PORT}`, mode: "broadcast", listen: { port: PORT } });
     try {

@@ -69,7 +69,7 @@ describe.skipIf(skipped).each<ChronyProgram>(["chronyd", "chronyd-new"])(titled(
     expect(samples.filter((sample) => (sample["problems"] as unknown[]).length === 0)).toEqual([]);
   });
 
-  it.each([["the same", right, true], ["other", wrong, false]] as const)("a daemon of ours with %s keys", { timeout: 60_000 }, async (_, file, follows) => {
+  it.each([["the same", right, true], ["other", wrong, false]] as const)("a daemon of ours with %s keys", async (_, file, follows) => {
     const place = freshDirectory();
     const socket = `${place}/observe.sock`;
     const config = writeLines(place, "daemon.toml", [

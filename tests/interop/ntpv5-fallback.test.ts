@@ -46,7 +46,7 @@ function expectNts({ packets }: NtsServer): void {
 }
 
 describe("a source of nts: and version \"auto\"", () => {
-  it("falls back to keys of version 4 where the server is deaf to version 5, and never to NTP without NTS", { timeout: 60_000 }, async () => {
+  it("falls back to keys of version 4 where the server is deaf to version 5, and never to NTP without NTS", async () => {
     await using server = await ntsServer(pki, { protocols: [NTPV5, 0], drafts: drafts(), hears: (packet) => versionOf(packet) === 4 });
     const engine = await follow(server, "auto");
     await eventually("a sample", () => (engine.sources()[0]!.used > 2 ? true : undefined));
@@ -54,7 +54,7 @@ describe("a source of nts: and version \"auto\"", () => {
     expectNts(server);
   });
 
-  it("stays with version 5 where that is answered", { timeout: 60_000 }, async () => {
+  it("stays with version 5 where that is answered", async () => {
     await using server = await ntsServer(pki, { protocols: [NTPV5, 0], drafts: drafts() });
     const engine = await follow(server, "auto");
     await eventually("a sample", () => (engine.sources()[0]!.used > 2 ? true : undefined));
@@ -62,14 +62,14 @@ describe("a source of nts: and version \"auto\"", () => {
     expectNts(server);
   });
 
-  it("is told what a server knows beside the time, under NTS; a correction stands behind the authenticator", { timeout: 60_000 }, async () => {
+  it("is told what a server knows beside the time, under NTS; a correction stands behind the authenticator", async () => {
     await using server = await ntsServer(pki, { protocols: [NTPV5, 0], drafts: drafts() });
     const sample = await query(`nts:${server.source}`, { version: 5, nts: { ca } });
     expect(sample).toMatchObject({ version: 5, authenticated: true, ntpv5: { versions: [1, 2, 3, 4, 5], correction: { request: 0, reply: 0, used: false } } });
     expect(fieldTypes(server.packets[0]!).slice(-2)).toEqual([0x0404, 0xf506]);
   });
 
-  it("that is deaf to both is measured by nobody, and asked by NTS alone", { timeout: 60_000 }, async () => {
+  it("that is deaf to both is measured by nobody, and asked by NTS alone", async () => {
     await using server = await ntsServer(pki, { protocols: [NTPV5, 0], drafts: drafts(), hears: () => false });
     const engine = await follow(server, "auto");
     await eventually("requests of both versions", () => (server.versions.size === 2 ? true : undefined));
@@ -79,7 +79,7 @@ describe("a source of nts: and version \"auto\"", () => {
 });
 
 describe("a source of nts: and version 5", () => {
-  it("never asks in version 4, however long nobody answers", { timeout: 60_000 }, async () => {
+  it("never asks in version 4, however long nobody answers", async () => {
     await using server = await ntsServer(pki, { protocols: [NTPV5, 0], drafts: drafts(), hears: (packet) => versionOf(packet) === 4 });
     const engine = await follow(server, 5);
     // More than the cookies of one key establishment.
@@ -88,7 +88,7 @@ describe("a source of nts: and version 5", () => {
     expectNts(server);
   });
 
-  it("says why it has no keys where the server has none for version 5", { timeout: 60_000 }, async () => {
+  it("says why it has no keys where the server has none for version 5", async () => {
     await using server = await ntsServer(pki, { protocols: [0] });
     const engine = await follow(server, 5);
     const error = await eventually("an error", () => engine.sources()[0]!.lastError);

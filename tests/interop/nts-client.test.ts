@@ -76,7 +76,7 @@ describe.skipIf(chronySkipped).each<[ChronyProgram, readonly number[]]>([["chron
     expect(told.errors).toHaveLength(1);
   });
 
-  it("a daemon of ours follows it, and always has cookies", { timeout: 60_000 }, async () => {
+  it("a daemon of ours follows it, and always has cookies", async () => {
     const before = await authenticated();
     await using daemon = await startDaemon(server);
     const source = await daemon.after(6);
@@ -97,7 +97,7 @@ describe.skipIf(chronySkipped)(titled("there is no way back to plain NTP", chron
     expect(numberIn(await plain.report("serverstats"), "NTP packets received"), "it was not even asked").toBe(0);
   });
 
-  it("where the server forgets its keys and then establishes none: a daemon of ours measures no more", { timeout: 90_000 }, async () => {
+  it("where the server forgets its keys and then establishes none: a daemon of ours measures no more", async () => {
     await using bereft = await bereftDaemon();
     const { daemon, used, address, port } = bereft;
     await using plain = await chronyServer({ program: "chronyd-new", listen: [address], lines: ["local stratum 1", `port ${port}`] });
@@ -107,7 +107,7 @@ describe.skipIf(chronySkipped)(titled("there is no way back to plain NTP", chron
     expect(numberIn(await plain.report("serverstats"), "Authenticated NTP packets")).toBe(0);
   });
 
-  it("where the server forgets its keys and establishes new ones: a daemon of ours is back in step", { timeout: 90_000 }, async () => {
+  it("where the server forgets its keys and establishes new ones: a daemon of ours is back in step", async () => {
     await using bereft = await bereftDaemon();
     const { daemon, used, again } = bereft;
     await using second = await again();
@@ -130,7 +130,7 @@ describe.skipIf(rustSkipped)(titled("ntpd-rs is asked by NTS", rustSkipped), () 
     record("ntp-daemon", "server", `\`query nts:\` with AEAD ${aead}`, "NTS Accepted 1, NTS NAK 0");
   });
 
-  it("a daemon of ours follows it", { timeout: 60_000 }, async () => {
+  it("a daemon of ours follows it", async () => {
     await using server = await ntpdRsServer({ pki });
     await using daemon = await startDaemon(server);
     expect(await daemon.after(6)).toMatchObject({ authentication: "nts", nts: { aead: expect.toBeOneOf([15, 17]) } });
@@ -150,7 +150,7 @@ describe.skipIf(ntpsecSkipped)(titled("NTPsec is asked by NTS", ntpsecSkipped), 
   });
   afterAll(() => Promise.all([here, there].map((one) => one?.[Symbol.asyncDispose]())));
 
-  it.each<NtpsecProgram>(["ntpd", "ntpd-new"])("%s counts our request as good", { timeout: 60_000 }, async (program) => {
+  it.each<NtpsecProgram>(["ntpd", "ntpd-new"])("%s counts our request as good", async (program) => {
     await using server = await ntpsecNtsServer({ pki, program, namespace: there, address: THERE });
     await eventually("an authenticated answer that is of use", async () => ((await ask(server, [], { namespace: here })).status === 0 ? true : undefined), server.peer);
     expectProven(await ask(server, [], { namespace: here }), 15);

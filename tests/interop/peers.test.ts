@@ -79,7 +79,7 @@ describe.skipIf(ntpsecSkipped)(titled("NTPsec and chronyd by NTS", ntpsecSkipped
   });
   afterAll(() => Promise.all([here, there].map((one) => one?.[Symbol.asyncDispose]())));
 
-  it.each<NtpsecProgram>(["ntpd", "ntpd-new"])("%s follows chronyd", { timeout: 60_000 }, async (program) => {
+  it.each<NtpsecProgram>(["ntpd", "ntpd-new"])("%s follows chronyd", async (program) => {
     await using server = await chronyNtsServer({ pki, program: "chronyd-new", namespace: here, listen: [HERE] });
     await using client = await ntpsecNtsClient(server, { pki, program, namespace: there });
     await eventually("ntpd to take three replies", async () => ((await client.counts()).get("NTS client recvs good")! >= 3 ? true : undefined), client.peer);
@@ -88,7 +88,7 @@ describe.skipIf(ntpsecSkipped)(titled("NTPsec and chronyd by NTS", ntpsecSkipped
     expect(numberIn(await server.report("serverstats"), "Authenticated NTP packets")).toBeGreaterThanOrEqual(3);
   });
 
-  it.each<NtpsecProgram>(["ntpd", "ntpd-new"])("chronyd follows %s", { timeout: 60_000 }, async (program) => {
+  it.each<NtpsecProgram>(["ntpd", "ntpd-new"])("chronyd follows %s", async (program) => {
     await using server = await ntpsecNtsServer({ pki, program, namespace: there, address: THERE });
     await using client = await chronyNtsClient([server], { pki, program: "chronyd-new", namespace: here });
     const data = await inStep(client, server);

@@ -165,5 +165,5 @@ port = ${port}
     expect((await sources())[0]!.lastError).toContain("gps");
     await eventually("the log to tell of the line", () => (daemon.said.includes(`warning: GPS: ${line.path}: `) ? true : undefined), daemon);
     expect((await escapement(["sources", "--socket", socket])).stdout).toContain(`\n\nGPS: ${line.path}: `);
-  }, 60_000);
+  });
 });

@@ -89,7 +89,7 @@ async function countersOf(server: Peer): Promise<Record<string, number>> {
 }
 
 describe.skipIf(skipped !== undefined || lacking !== undefined)(titled("chronyd and escapement serve on the fast path", skipped), () => {
-  it.each([1, 2])("in interleaved mode: measured in it, with kernel time stamps at both ends (%i threads)", { timeout: 60_000 }, async (workers) => {
+  it.each([1, 2])("in interleaved mode: measured in it, with kernel time stamps at both ends (%i threads)", async (workers) => {
     const { server, address, port } = await command(workers, ["--interleaved", "--client-log"]);
     // One port for all requests, or they come to another thread now and then, which has not seen the one before.
     const own = workers > 1 ? [`acquisitionport ${await freePort("0.0.0.0")}`] : [];
@@ -108,7 +108,7 @@ describe.skipIf(skipped !== undefined || lacking !== undefined)(titled("chronyd 
     record("chronyd", "client", `\`escapement serve --interleaved\` in ${workers} threads`, "Interleaved Yes, NTP tests 111 111 1111, timestamping Kernel");
   });
 
-  it("in interleaved mode with a new port each time and two threads: every packet test passed, in whichever mode", { timeout: 60_000 }, async () => {
+  it("in interleaved mode with a new port each time and two threads: every packet test passed, in whichever mode", async () => {
     const { server, address, port } = await command(2, ["--interleaved"]);
     await using client = await chronyClient([`server ${address} port ${port} ${FAST} xleave`]);
     const report = await eventually("chronyd to have had 30 good replies", async () => {
@@ -121,7 +121,7 @@ describe.skipIf(skipped !== undefined || lacking !== undefined)(titled("chronyd 
     expect((await countersOf(server))["answered"]).toBeGreaterThanOrEqual(30);
   });
 
-  it.each([1, 2])("over the limit: told so by a kiss RATE, and asks less often (%i threads)", { timeout: 60_000 }, async (workers) => {
+  it.each([1, 2])("over the limit: told so by a kiss RATE, and asks less often (%i threads)", async (workers) => {
     const { server, address, port } = await command(workers, ["--rate-limit", "8,4,0"]);
     await using client = await chronyClient([`server ${address} port ${port} ${FAST}`]);
     const began = performance.now();

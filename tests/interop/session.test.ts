@@ -87,7 +87,7 @@ describe.skipIf(skipped)(titled("a recorded session", skipped), () => {
     return { told: told as Recorded, live };
   }
 
-  it("gives the samples again that it gave live", { timeout: 30_000 }, async () => {
+  it("gives the samples again that it gave live", async () => {
     const ca = readFileSync(pki.ca, "utf8");
     const { host: address, port } = rough.entry.addresses[0]!;
     const questions: [string, string?][] = [
@@ -103,7 +103,7 @@ describe.skipIf(skipped)(titled("a recorded session", skipped), () => {
     if (process.env["RECORD"]) writeFileSync(FILE, `${JSON.stringify(session, null, 1)}\n`);
   });
 
-  it("that is changed in one octet of the reply gives no sample, or another one", { timeout: 30_000 }, async () => {
+  it("that is changed in one octet of the reply gives no sample, or another one", async () => {
     const { told, live } = await recorded(`${server.address}:${server.port}`);
     const [exchange] = told.datagrams;
     const reply = exchange!.reply.slice(0, -1) + (parseInt(exchange!.reply.at(-1)!, 16) ^ 1).toString(16);

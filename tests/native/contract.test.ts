@@ -12,7 +12,7 @@ const libc = ffi && bindLibc(ffi);
 if (libc === undefined) console.warn("SKIPPED: the native contract needs koffi and 64-bit Linux");
 
 describe.skipIf(libc === undefined)("the native contract through koffi", () => {
-  it("holds", { timeout: 60_000 }, async () => {
+  it("holds", async () => {
     const failures = (await nativeContract(ffi!)).filter(({ ok }) => !ok);
     expect(failures).toEqual([]);
   });
@@ -22,7 +22,7 @@ describe.skipIf(libc === undefined)("the native contract through koffi", () => {
 const OTHERS = [["Deno with FFI", "Deno.dlopen"], ["Bun with FFI", "bun:ffi"]] as const;
 
 describe.skipIf(libc === undefined)("the native contract", () => {
-  it.each(OTHERS)("holds on %s, through %s", { timeout: 60_000 }, async (name, backend) => {
+  it.each(OTHERS)("holds on %s, through %s", async (name, backend) => {
     const run = RUNS.find((candidate) => candidate.name === name)!;
     const why = missing(run);
     if (why) return console.warn(`SKIPPED: ${why}`);

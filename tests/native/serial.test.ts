@@ -81,7 +81,7 @@ describe.skipIf(skipped)(titled("a receiver on a serial line", skipped), () => {
       running.child.kill("SIGKILL");
       await line.unplug();
     }
-  }, 90_000);
+  });
 
   it("that is no line is said to be none", async () => {
     const running = start(RUNS[0]!, "/dev/null", "-", "native");

@@ -80,7 +80,7 @@ export class Asker implements AsyncDisposable {
 }
 
 /** Look until it holds; only a failure takes the whole time. */
-export async function until(what: string, holds: () => boolean, limitMs = 8000): Promise<void> {
+export async function until(what: string, holds: () => boolean, limitMs = 60_000): Promise<void> {
   for (const end = performance.now() + limitMs; performance.now() < end; ) {
     if (holds()) return;
     await new Promise((resolve) => setTimeout(resolve, 5));

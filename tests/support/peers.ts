@@ -24,10 +24,10 @@ const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const UNPACKED = join(ROOT, ".cache/peers");
 
 /** Only a failure takes this long, on a machine that is busy with other things as well. */
-const DEADLINE_MS = 20_000;
+const DEADLINE_MS = 60_000;
 const LOOK_EVERY_MS = 20;
 /** What a program may take to end by itself. */
-const GRACE_MS = 5000;
+const GRACE_MS = 20_000;
 /** Output kept of a program that talks for ever. */
 const OUTPUT_LIMIT = 1 << 18;
 

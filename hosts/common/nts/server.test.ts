@@ -32,7 +32,7 @@ async function serve(options: Partial<KeServerOptions> = {}, host: Host = node):
 }
 
 const ask = (server: KeServer, options = {}) => establishKeys(node, { host: "127.0.0.1", kePort: server.addresses[0]!.port, ca: ca.certificate, pq: "off", ...options });
-const soon = <T>(check: () => T) => vi.waitFor(check, 5000);
+const soon = <T>(check: () => T) => vi.waitFor(check, 60_000);
 
 /** A host whose connections are in memory: `visit` gives the stranger's end. */
 function strangers() {

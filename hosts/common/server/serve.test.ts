@@ -10,6 +10,8 @@ import { query } from "../client/query.ts";
 import { serve, type ServeOptions, type Server } from "./serve.ts";
 
 const LOOPBACK = "127.0.0.1";
+/** Only a failure takes this long. */
+const PATIENCE_MS = 60_000;
 const clock = runtimeClock();
 
 /** Node's own sockets, counted. */
@@ -49,7 +51,7 @@ async function start(options: ServeOptions = {}, on = host): Promise<Server> {
 }
 
 const portOf = ({ addresses }: Server): number => addresses[0]?.port ?? 0;
-const ask = (server: Server) => query(host, `${LOOPBACK}:${portOf(server)}`, { timeout: 5 });
+const ask = (server: Server) => query(host, `${LOOPBACK}:${portOf(server)}`, { timeout: 20 });
 
 /** Send octets from a socket of one's own and gather what comes back. */
 async function exchange(to: Endpoint, packets: readonly Uint8Array[], until: () => boolean): Promise<Uint8Array[]> {
@@ -58,7 +60,7 @@ async function exchange(to: Endpoint, packets: readonly Uint8Array[], until: () 
   const socket = await openUdp(clock, { family: to.address.includes(":") ? 6 : 4 }, handlers);
   try {
     for (const packet of packets) await socket.send(packet, to);
-    await vi.waitFor(() => expect(until() || replies.length >= packets.length).toBe(true), 5000);
+    await vi.waitFor(() => expect(until() || replies.length >= packets.length).toBe(true), PATIENCE_MS);
     return replies;
   } finally {
     socket.close();
@@ -172,7 +174,7 @@ describe("what has no right to an answer is counted and gets none", () => {
     const [reply] = await exchange({ address: LOOPBACK, port: portOf(server) }, [request(version, mode)], () => false);
     expect([(reply?.[0] ?? 0) >> 3, (reply?.[0] ?? 0) & 7]).toEqual([version, answer]);
     expect(reply?.subarray(24, 32)).toEqual(new Uint8Array(8).fill(0x5a));
-    await vi.waitFor(() => expect(server.stats).toEqual({ received: 1, answered: 1, dropped: 0, failed: 0 }));
+    await vi.waitFor(() => expect(server.stats).toEqual({ received: 1, answered: 1, dropped: 0, failed: 0 }), PATIENCE_MS);
   });
 });
 
@@ -222,7 +224,7 @@ describe("answers on their way", () => {
     late.receive(request(), 666);
     late.receive(request(), 5);
     late.release();
-    await vi.waitFor(() => expect(server.stats).toEqual({ received: 2, answered: 1, dropped: 0, failed: 1 }));
+    await vi.waitFor(() => expect(server.stats).toEqual({ received: 2, answered: 1, dropped: 0, failed: 1 }), PATIENCE_MS);
   });
 });
 
