@@ -56,7 +56,8 @@ export interface Service {
   close(): Promise<void>;
 }
 
-const GRACE_MS = 500;
+/** Longer than its server takes to answer what it had accepted (hosts/common/server/crew.ts): a second. */
+const GRACE_MS = 2000;
 const RESTART_MS = 1000;
 /** Who has asked once is likely to ask again for so long. */
 const INTEREST_MS = 5000;
