@@ -14,6 +14,7 @@ import type { ServeOptions, Server, ServerEvent } from "../../hosts/common/serve
 import type { ServeThread, ThreadTask } from "../../hosts/common/server/threads.ts";
 import { load as loadKoffi } from "../../hosts/native/ffi-koffi.ts";
 import { ntsRequest, readAnswer } from "../support/nts.ts";
+import { eventually } from "../support/peers.ts";
 import { issue, makeCa } from "../support/pki.ts";
 import { Asker, built, lacking, request, tagOf, until } from "./built.ts";
 
@@ -116,8 +117,9 @@ describe.skipIf(lacking !== undefined)("a thread that dies by itself", () => {
     await until("two answers and a kiss", () => eager.replies.length === 3);
     expect(eager.replies.map(({ data }) => [data[1], data.toString("latin1", 12, 16)].join()).sort()).toEqual(["0,RATE", ...Array<string>(2).fill(`5,${Buffer.from([192, 0, 2, 7]).toString("latin1")}`)]);
     server.configure({ rateLimit: false });
-    await new Promise((resolve) => setTimeout(resolve, 250));
-    for (let i = 0; i < 4 * workers; i++) expect((await built.query(`${HERE}:${port}`, { key: secret(4) })).problems()).toEqual([]);
+    // It reaches all threads: from as many ports as it takes to come to each.
+    const answers = () => Promise.allSettled(Array.from({ length: 8 * workers }, () => built.query(`${HERE}:${port}`, { key: secret(4), timeout: 1 })));
+    await eventually("answers again", async () => (await answers()).every((one) => one.status === "fulfilled" && one.value.problems().length === 0) || undefined);
     await expect(built.query(`${HERE}:${port}`, { key: secret(3), timeout: 0.3 }), "the key of before the change").rejects.toThrow();
   });
 

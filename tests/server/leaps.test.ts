@@ -28,11 +28,12 @@ const text = (after: number, before = 37) => leapFileText({ entries: [[63_072_00
 /** What the server tells in version 5 to who asks for TAI: the scale, and how far that is from the system clock, s. */
 async function askTai(address: string, port: number): Promise<{ scale: number; ahead: number; leap: number }> {
   await using asker = await new Asker().ready();
+  const before = Date.now();
   await asker.send(request5({ scale: SCALE_TAI }), port, address);
   await until("an answer in version 5", () => asker.replies.length > 0);
   const { data } = asker.replies[0]!;
   const seconds = data.readUInt32BE(40) + data.readUInt32BE(44) / 2 ** 32;
-  return { scale: data[12]!, ahead: seconds - 2_208_988_800 - Date.now() / 1000, leap: data[0]! >> 6 };
+  return { scale: data[12]!, ahead: seconds - 2_208_988_800 - (before + Date.now()) / 2000, leap: data[0]! >> 6 };
 }
 
 const portOf = (peer: Peer) => (JSON.parse(peer.stdout.split("\n")[0]!) as { addresses: [{ port: number }] }).addresses[0].port;

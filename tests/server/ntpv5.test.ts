@@ -66,8 +66,10 @@ describe.skipIf(lacking !== undefined)("threads of one server", () => {
   it.each([0, 2])("tell TAI and UT1 where they were told of them (%d workers)", async (workers) => {
     const { server, port } = await start({ workers, taiOffset: 37, ut1Offset: 0.5 });
     const told = async (scale: number) => {
-      const [utc, scaled] = [(await ask(port, request5(), 1))[0]!, (await ask(port, request5({ scale }), 1))[0]!];
-      return [scaled[12], Math.round((Number(scaled.readBigUInt64BE(32) - utc.readBigUInt64BE(32)) / 2 ** 32) * 2) / 2];
+      const [before, scaled, after] = [(await ask(port, request5(), 1))[0]!, (await ask(port, request5({ scale }), 1))[0]!, (await ask(port, request5(), 1))[0]!];
+      // From the middle of the two: they come one after the other.
+      const [utc, told, later] = [before, scaled, after].map((reply) => reply.readBigUInt64BE(32)) as [bigint, bigint, bigint];
+      return [scaled[12], Math.round((Number(2n * told - utc - later) / 2 ** 33) * 2) / 2];
     };
     expect(await told(1)).toEqual([1, 37]);
     expect(await told(2)).toEqual([2, 0.5]);

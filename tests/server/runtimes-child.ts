@@ -9,6 +9,14 @@
 import process from "node:process";
 import { createApi, lendHost, type Host, type ServeThread } from "escapement";
 
+/** Only a failure takes so long, s. */
+const TIMEOUT_S = 30;
+
+/** Look until it holds, or until it is clear that it never will. */
+async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
+  for (const end = performance.now() + TIMEOUT_S * 1000; performance.now() < end && !(await holds()); ) await new Promise((resolve) => setTimeout(resolve, 10));
+}
+
 async function run(stamps: string): Promise<object> {
   const host: Host = await lendHost();
   const threads: ServeThread[] = [];
@@ -27,23 +35,26 @@ async function run(stamps: string): Promise<object> {
   const listen = stamps === "kernel" ? {} : { listen: ["127.0.0.1"] };
   const server = await serve({ ...listen, port: 0, stratum: 2, workers, metrics: { port: 0 }, onEvent: ({ kind }) => events.push(kind) });
   const { port } = server.addresses[0]!;
-  const ask = () => query(`127.0.0.1:${port}`, { timeout: 5 });
+  let asked = 0;
+  const ask = (address = "127.0.0.1") => (asked++, query(`${address}:${port}`, { timeout: TIMEOUT_S }));
   const first = await ask();
-  const other = stamps === "kernel" ? await query(`127.0.0.5:${port}`, { timeout: 5 }) : first;
+  const other = stamps === "kernel" ? await ask("127.0.0.5") : first;
   const text = await (await fetch(`http://127.0.0.1:${server.metrics!.port}/metrics`)).text();
   server.update({ stratum: 4 });
-  await new Promise((resolve) => setTimeout(resolve, 200));
-  const updated = await ask();
+  // Threads look up every 100 ms.
+  let updated = await ask();
+  await until(async () => updated.stratum === 4 || ((updated = await ask()), false));
   await threads[0]!.terminate();
-  for (let left = 400; left > 0 && !events.includes("thread-restarted"); left--) await new Promise((resolve) => setTimeout(resolve, 10));
+  await until(() => events.includes("thread-restarted"));
   const again = await ask();
-  await new Promise((resolve) => setTimeout(resolve, 100));
+  // An answer leaves before it is counted.
+  await until(() => server.stats.answered >= asked);
   const { received, answered } = server.stats;
   const begin = performance.now();
   await server.close();
   return {
     threads: threads.length, events, usable: [first, other, updated, again].map(({ usable }) => usable), strata: [first.stratum, updated.stratum, again.stratum],
-    precision: first.precision, received, answered, metrics: text.includes("escapement_server_received_total") && text.endsWith("# EOF\n"),
+    precision: first.precision, asked, received, answered, metrics: text.includes("escapement_server_received_total") && text.endsWith("# EOF\n"),
     closedInMs: performance.now() - begin,
   };
 }

@@ -12,7 +12,8 @@ import { RUNS, missing } from "../contract/runtimes.ts";
 import { DIST, lacking } from "./built.ts";
 
 const run = promisify(execFile);
-const LIMIT_MS = 40_000;
+/** Only a failure takes so long. */
+const LIMIT_MS = 120_000;
 let folder: string;
 
 beforeAll(async () => {
@@ -33,7 +34,7 @@ describe.skipIf(lacking !== undefined)("a server in threads", () => {
   for (const one of RUNS) {
     const reason = missing(one);
     const fast = one.args[0] === "kernel";
-    test.skipIf(reason !== undefined)(`${one.name}: ${fast ? "the fast path" : "the runtime's own sockets"}${reason ? ` [${reason}]` : ""}`, { timeout: LIMIT_MS + 5000 }, async () => {
+    test.skipIf(reason !== undefined)(`${one.name}: ${fast ? "the fast path" : "the runtime's own sockets"}${reason ? ` [${reason}]` : ""}`, async () => {
       const native = one.args.includes("native") || one.args.includes("portable");
       const cwd = path.join(folder, one.koffi === false ? "without-koffi" : "with-koffi");
       // Bun has its FFI always: the contract suite goes without it by an argument of its own.
@@ -43,10 +44,11 @@ describe.skipIf(lacking !== undefined)("a server in threads", () => {
       const seen = JSON.parse(stdout.trim().split("\n").at(-1)!) as Record<string, unknown>;
       expect(seen).toMatchObject({ events: ["thread-failed", "thread-restarted"], usable: [true, true, true, true], strata: [2, 4, 4], metrics: true, threads: fast ? 3 : 2 });
       expect(seen["received"]).toBe(seen["answered"]);
-      if (fast) expect(seen["received"]).toBe(4);
+      if (fast) expect(seen["received"]).toBe(seen["asked"]);
       if (fast) expect(seen["precision"]).toBeLessThan(-15);
       else expect(seen["precision"]).toBeGreaterThanOrEqual(-14);
-      expect(seen["closedInMs"]).toBeLessThan(300);
+      // By itself: a thread that does not is ended after a second.
+      expect(seen["closedInMs"]).toBeLessThan(1000);
     });
   }
 });
