@@ -22,7 +22,7 @@ const server = await serve({
 
 const source = `127.0.0.1:${server.addresses[0].port}`;
 for (let i = 1; i <= 5; i++) {
-  const told = await query(source, { timeout: 0.5 }).then(
+  const told = await query(source, { timeout: 2 }).then(
     ({ usable, kiss, poll }) => (usable ? "the time" : `a kiss ${kiss}: not more often than every ${2 ** poll} s`),
     (error) => error.code,
   );

@@ -85,7 +85,7 @@ describe.skipIf(!built).concurrent("examples", () => {
     const { address, port } = silent.local;
     const told = await output("timeout", `${address}:${port}`);
     expect(told).toMatch(/^timeout: TIMEOUT after (?:0\.[5-9]|[1-9]\.\d) s: no answer/);
-    expect(told).toMatch(/^signal: ABORTED after 0\.[3-9] s: /m);
+    expect(told).toMatch(/^signal: ABORTED after (?:0\.[3-9]|[1-9]\.\d) s: /m);
   });
 
   it("several-servers finds the majority and names the liar", async () => {
@@ -131,7 +131,10 @@ describe.skipIf(!built).concurrent("examples", () => {
 
   it("continuous agrees after some seconds, and ends with its signal", async () => {
     const agreed = new RegExp(`^synchronised: ${SECONDS} s to go, ± ${SECONDS} s, frequency ${SECONDS} ppm$`, "m");
-    expect(await output("continuous", good)).toMatch(agreed);
+    // It agrees after six seconds; a busy machine has some more before the signal.
+    const { status, stdout, stderr } = await run("examples/continuous.mjs", [good], undefined, { seconds: 20 });
+    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+    expect(stdout).toMatch(agreed);
   });
 
   it("clock tells the time, each reading later than the one before", async () => {
@@ -139,7 +142,7 @@ describe.skipIf(!built).concurrent("examples", () => {
     const readings = [...told.matchAll(/\((\d{19}) ns\)/g)].map(([, ns]) => BigInt(ns!));
     expect(readings).toHaveLength(3);
     expect(readings.every((reading, i) => i === 0 || reading > readings[i - 1]!)).toBe(true);
-    expect(told).toMatch(/behind it by -?\d ms\.\n$/);
+    expect(told).toMatch(/behind it by -?\d{1,3} ms\.\n$/);
   });
 
   it("server answers, and ends with its counters when told to", async () => {

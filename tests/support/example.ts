@@ -11,8 +11,10 @@ export const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 export const built = existsSync(path.join(ROOT, "dist/node/index.js"));
 if (!built) console.warn('SKIPPED: examples and snippets need a build; run "node build/build.mjs"');
 
-/** Starting a clock takes six seconds; the rest is a busy machine. */
-export const PATIENCE_MS = 40_000;
+/** Starting a clock takes six seconds; the rest is a busy machine. Only a failure takes so long. */
+export const PATIENCE_MS = 120_000;
+/** For programs that end by themselves after so many seconds, and are stopped once they have told what they should. */
+export const PLENTY_S = 100;
 
 export interface Finished {
   readonly status: number | null;
