@@ -69,7 +69,7 @@ describe.skipIf(lacking !== undefined)("threads of one server", () => {
       const [before, scaled, after] = [(await ask(port, request5(), 1))[0]!, (await ask(port, request5({ scale }), 1))[0]!, (await ask(port, request5(), 1))[0]!];
       // From the middle of the two: they come one after the other.
       const [utc, told, later] = [before, scaled, after].map((reply) => reply.readBigUInt64BE(32)) as [bigint, bigint, bigint];
-      return [scaled[12], Math.round((Number(2n * told - utc - later) / 2 ** 33) * 2) / 2];
+      return [scaled[12], Math.round((Number(2n * told - utc - later) / 2 ** 33) * 2) / 2 + 0];
     };
     expect(await told(1)).toEqual([1, 37]);
     expect(await told(2)).toEqual([2, 0.5]);
