@@ -14,7 +14,8 @@ import { lendHost } from "#host";
 import { formatEndpoint } from "../hosts/common/address.ts";
 import { byCards, type CardOptions } from "../hosts/common/client/cards.ts";
 import { Engine, type EngineEvent } from "../hosts/common/client/engine.ts";
-import type { SteeredClock } from "../hosts/common/clock/steered.ts";
+import { frequencyFound } from "../hosts/common/clock/steered.ts";
+import { StatusTeller } from "../hosts/common/clock/status.ts";
 import type { Host } from "../hosts/common/host.ts";
 import type { DaemonConfig } from "./config.ts";
 import { DriftKeeper } from "./driftkeeper.ts";
@@ -23,7 +24,6 @@ import { openLog, type Log } from "./log.ts";
 import { SourceModes, takeServed, takeSnapshot } from "./report.ts";
 import { withSecrets } from "./secrets.ts";
 import type { Service } from "./service.ts";
-import { StatusTeller } from "./status.ts";
 import { openClock, type OpenedClock } from "./systemclock.ts";
 
 const TICK_MS = 1000;
@@ -85,7 +85,7 @@ class Daemon {
     // The file is about the clock that was asked for; of another's frequency it knows nothing, and MUST NOT learn.
     const drift = driftFile === undefined || means.opened.refusal !== undefined ? undefined : new DriftKeeper(driftFile, means.log);
     // What was in force before is the best guess where nothing better is remembered.
-    const known = (await drift?.read()) ?? { frequency: rateFound(means.opened.clock), skew: 0 };
+    const known = (await drift?.read()) ?? { frequency: frequencyFound(means.opened.clock.actuator), skew: 0 };
     // Before the clock is touched: who finds another daemon running leaves everything alone.
     const service = config.observe.enabled || config.server ? await startService(config, means.log) : undefined;
     try {
@@ -184,11 +184,6 @@ async function startService(config: DaemonConfig, log: Log): Promise<Service> {
   const { startService: start } = await import("./service.ts");
   const { observe, server, clock: { mode, cards } } = config;
   return start({ observe, virtual: mode !== "system", ...(server ? { server } : {}), ...(cards === undefined ? {} : { cards }) }, log);
-}
-
-function rateFound({ actuator }: SteeredClock): number {
-  const limit = actuator.maximumFrequency;
-  return Math.max(-limit, Math.min(limit, actuator.rate()));
 }
 
 function cardOptions({ clock: { cards } }: DaemonConfig, log: Log): CardOptions {

@@ -7,8 +7,6 @@
 
 import { steeredSystem, steeredVirtual, type SteeredClock } from "../hosts/common/clock/steered.ts";
 import type { Host } from "../hosts/common/host.ts";
-import type { Ffi } from "../hosts/native/ffi.ts";
-import { isActuator, openSystemClock, restoreOnExit } from "../hosts/native/steer.ts";
 import type { ClockMode } from "./config.ts";
 
 export interface OpenedClock {
@@ -22,11 +20,14 @@ export interface OpenedClock {
 }
 
 export async function openClock(host: Host, mode: ClockMode): Promise<OpenedClock> {
-  if (mode !== "system") return { mode, clock: steeredVirtual(host.clock), close: () => {} };
-  const opened = openSystemClock(await loadFfi(host.runtime));
-  if (!isActuator(opened)) return { mode: "observe", clock: steeredVirtual(host.clock), refusal: opened.reason, close: () => {} };
+  const observing = { clock: steeredVirtual(host.clock), close: () => {} };
+  if (mode !== "system") return { mode, ...observing };
+  const system = await host.systemClock?.();
+  if (!system) return { mode: "observe", refusal: `${host.runtime} gives no way to it`, ...observing };
+  const opened = system.open();
+  if ("reason" in opened) return { mode: "observe", refusal: opened.reason, ...observing };
   // Also when something unforeseen ends the process: a slew outlives it.
-  const takeBack = restoreOnExit(opened);
+  const takeBack = system.restoreOnExit(opened);
   return {
     mode,
     clock: steeredSystem(host.clock, opened),
@@ -35,12 +36,4 @@ export async function openClock(host: Host, mode: ClockMode): Promise<OpenedCloc
       takeBack();
     },
   };
-}
-
-/** The runtime's way to call C; undefined where there is none. */
-async function loadFfi(runtime: Host["runtime"]): Promise<Ffi | undefined> {
-  if (runtime === "deno") return (await import("../hosts/native/ffi-deno.ts")).load();
-  if (runtime === "bun") return (await import("../hosts/native/ffi-bun.ts")).load();
-  const [koffi, nodeFfi] = await Promise.all([import("../hosts/native/ffi-koffi.ts"), import("../hosts/native/ffi-node.ts")]);
-  return (await koffi.load()) ?? (await nodeFfi.load());
 }

@@ -11,6 +11,7 @@
 import type { HostFiles } from "./files.ts";
 import type { ServeThreads } from "./server/threads.ts";
 import type { RefClockDevices } from "./refclock/devices.ts";
+import type { HostSystemClock } from "./steering.ts";
 import type { HostStreams } from "./stream.ts";
 import type { HostWebSockets } from "./websocket.ts";
 
@@ -127,6 +128,8 @@ export interface Host extends HostStreams, HostWebSockets {
    * for each reason. Absent where cards cannot be asked.
    */
   stampByCards?(cards: StampingCards, tell: (reason: string) => void): OpenUdp;
+  /** The system's clock, to be steered and to be asked what the system makes of it. Absent where there is no way to it at all. */
+  systemClock?(): Promise<HostSystemClock>;
   /** Files. Absent where there are none. */
   readonly files?: HostFiles;
   /** Threads for a server. Absent where there are none, or where the code of a thread is not at hand (not built, bundled). */

@@ -2,14 +2,20 @@
 /**
  * What can be steered: the system clock where the process may, or the virtual clock of clock/virtual.ts where it may not.
  *
- * The discipline in the core says rate and step; an actuator only obeys. hosts/native has one for each system.
+ * The discipline in the core says rate and step; an actuator only obeys. hosts/native has one for each system; clock/system.ts
+ * is the system's clock as programs have it.
  *
  * @module
  */
 
-/** Why a clock cannot be steered, for people; said once. */
+/** Why a clock cannot be steered. */
 export interface SteeringRefusal {
+  /** For people; said once. */
   readonly reason: string;
+  /** `CLOCK`: this process may not; `UNSUPPORTED`: it cannot be done here. */
+  readonly code: "CLOCK" | "UNSUPPORTED";
+  /** What the system says of its clock, where that can be read nonetheless. */
+  read?(): SystemClockStatus;
 }
 
 /** What the kernel or the virtual clock is told about its own quality. Seconds. */
@@ -47,4 +53,41 @@ export interface ClockActuator {
   setStatus(status: ClockStatus): void;
   /** Put everything back as it was when the actuator was opened (frequency, tick, status), but not the time. Idempotent. */
   restore(): void;
+}
+
+/** What the system says of its clock. What a system does not keep is absent: macOS knows no leap seconds, Windows only the rate. */
+export interface SystemClockStatus {
+  /** The rate in force on top of the oscillator's own, ppm: the frequency, and what a slew adds to it. */
+  readonly ratePpm: number;
+  /** Whether anybody may rely on it: Linux vouches for it (not TIME_ERROR). */
+  readonly synchronised?: boolean;
+  /** Expected error, s. */
+  readonly estimatedError?: number;
+  /** Bound of the error, s; it grows by 500 µs each second from what was told last, and 16 is "unknown". */
+  readonly maximumError?: number;
+  /** What the system's own loop (STA_PLL) has still to slew away, s. */
+  readonly remaining?: number;
+  /** Leap second that it makes at the end of the UTC day: 0 none, 1 insert, 2 delete. */
+  readonly leap?: 0 | 1 | 2;
+  /** TAI − UTC, s; 0: nobody told. */
+  readonly taiOffset?: number;
+  /** Its flags that are set, as C calls them: "STA_NANO". */
+  readonly flags?: readonly string[];
+}
+
+/** The system's clock: beside what any steered clock can, it says what the system makes of it. */
+export interface SystemActuator extends ClockActuator {
+  /** Whether the system keeps what {@link ClockActuator.setStatus} tells. */
+  readonly keepsStatus: boolean;
+  /** The system takes up a new rate at most this long after it was set, always at the same point of its seconds, s. 0: at once. */
+  readonly rateInterval: number;
+  read(): SystemClockStatus;
+}
+
+/** What a host lends of the system's clock. */
+export interface HostSystemClock {
+  /** The clock for steering, or why it cannot be steered. Changes nothing yet, never throws. */
+  open(): SystemActuator | SteeringRefusal;
+  /** Restore it when the process ends, however it does. Returns how to take that back, without restoring. */
+  restoreOnExit(clock: Pick<ClockActuator, "restore">): () => void;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
- * What FFI betters in a host: `clock_gettime`, and sockets with time stamps of the kernel, or of network cards, for who asks.
+ * What FFI betters in a host: `clock_gettime`, and sockets with time stamps of the kernel, or of network cards, for who asks;
+ * and what it alone gives, the system's clock for steering.
  *
  * @module
  */
@@ -20,7 +21,7 @@ type OpenRuntimeUdp = (clock: HostClock, ...args: Parameters<OpenUdp>) => Return
  * Clock and sockets of a host: native where `ffi` and the platform give them, the runtime's own elsewhere. All stamps of a
  * host come from one clock, whoever takes them.
  */
-export function clockAndSockets(ffi: Ffi | undefined, runtimeClock: () => HostClock, openUdp: OpenRuntimeUdp): Required<Pick<Host, "clock" | "openUdp">> & Pick<Host, "stampByCards"> {
+export function clockAndSockets(ffi: Ffi | undefined, runtimeClock: () => HostClock, openUdp: OpenRuntimeUdp): Required<Pick<Host, "clock" | "openUdp" | "systemClock">> & Pick<Host, "stampByCards"> {
   const native = ffi && nativeClock(ffi);
   const clock = native ?? runtimeClock();
   const opening = (cards?: Cards): OpenUdp => async (options, handlers, stamps = "user") => {
@@ -33,6 +34,8 @@ export function clockAndSockets(ffi: Ffi | undefined, runtimeClock: () => HostCl
   return {
     clock,
     openUdp: opening(),
+    // Few programs steer.
+    systemClock: async () => (await import("./steer.ts")).systemClockOf(ffi),
     ...(means && { stampByCards: (wanted, tell) => opening(new Cards(means, wanted, { open, tell })) }),
   };
 }

@@ -24,7 +24,7 @@
  * @module
  */
 
-import type { ClockActuator, ClockStatus, SteeringRefusal } from "../common/steering.ts";
+import type { ClockStatus, SteeringRefusal, SystemActuator, SystemClockStatus } from "../common/steering.ts";
 import type { Ffi } from "./ffi.ts";
 import { CLOCK_REALTIME } from "./linux.ts";
 import { EINVAL, EPERM, ERROR_GROWTH_US, FREQ_UNIT, UNKNOWN_ERROR_US } from "./steer-common.ts";
@@ -45,8 +45,14 @@ const LEAP_FLAGS = [0, T.STA_INS, T.STA_DEL] as const;
 const LEAP_MASK = T.STA_INS | T.STA_DEL;
 const SECONDS_PER_DAY = 86_400;
 
+/** The clock's state, TIME_*, is what the call returns. */
+type Answer = Timex & { readonly state: number };
+
 /** clock_adjtime: what was answered, or errno. */
-type Adjust = (request: Partial<Timex>) => Timex | number;
+type Adjust = (request: Partial<Timex>) => Answer | number;
+
+/** What a status can say, in the order of the bits. */
+const FLAGS = Object.entries(T).filter(([name]) => name.startsWith("STA_"));
 
 /** A rate as the kernel takes it; off by at most half a unit of `freq`, 2^-17 ppm. */
 export function splitRate(rate: number): { tick: number; freq: number } {
@@ -61,7 +67,7 @@ export function joinRate({ tick, freq }: Pick<Timex, "tick" | "freq">): number {
 }
 
 /** The clock for steering, or why it cannot be steered. Changes nothing, never throws. */
-export function openLinuxActuator(ffi: Ffi): ClockActuator | SteeringRefusal {
+export function openLinuxActuator(ffi: Ffi): SystemActuator | SteeringRefusal {
   try {
     const adjust = bindAdjust(ffi);
     const found = adjust({ modes: 0 });
@@ -69,19 +75,42 @@ export function openLinuxActuator(ffi: Ffi): ClockActuator | SteeringRefusal {
     // A tick of 0 is never obeyed: the kernel refuses it for want of permission first, for its value second. Unlike
     // writing back what was read, this cannot undo what somebody else sets in between.
     const answer = adjust({ modes: T.ADJ_TICK, tick: 0 });
-    if (answer !== EINVAL) return refusal(answer);
+    if (answer !== EINVAL) return { ...refusal(answer), read: () => statusOf(must(adjust({ modes: 0 }))) };
     return new LinuxActuator(`clock_adjtime (${ffi.name})`, adjust, found);
   } catch (error) {
-    return { reason: `clock_adjtime cannot be called: ${String(error)}` };
+    return { code: "UNSUPPORTED", reason: `clock_adjtime cannot be called: ${String(error)}` };
   }
 }
 
-function refusal(answer: Timex | number): SteeringRefusal {
+function refusal(answer: Answer | number): SteeringRefusal {
   if (answer === EPERM) {
-    return { reason: "clock_adjtime is not permitted: needs CAP_SYS_TIME (root, a capability of the unit or container)" };
+    return { code: "CLOCK", reason: "clock_adjtime is not permitted: needs CAP_SYS_TIME (root, a capability of the unit or container)" };
   }
-  if (typeof answer === "number") return { reason: `clock_adjtime failed with errno ${answer}: the kernel lends no clock` };
-  return { reason: "clock_adjtime accepts what no kernel accepts: something stands between this process and the kernel" };
+  if (typeof answer === "number") return { code: "UNSUPPORTED", reason: `clock_adjtime failed with errno ${answer}: the kernel lends no clock` };
+  return { code: "UNSUPPORTED", reason: "clock_adjtime accepts what no kernel accepts: something stands between this process and the kernel" };
+}
+
+/** @throws {NtpError} `CLOCK` */
+function must(answer: Answer | number): Answer {
+  if (typeof answer === "number") throw errnoError("clock_adjtime", answer);
+  return answer;
+}
+
+/** What the kernel says, in our words. */
+function statusOf(answer: Answer): SystemClockStatus {
+  const { tick, freq, state, status, maxerror, esterror, offset, tai } = answer;
+  return {
+    ratePpm: (tick - NOMINAL_TICK) * TICK_PPM + freq / 65536,
+    // Of PPS signals that were lost STA_UNSYNC says nothing, the state does.
+    synchronised: state !== T.TIME_ERROR,
+    estimatedError: esterror / 1e6,
+    maximumError: maxerror / 1e6,
+    remaining: offset / ((status & T.STA_NANO) !== 0 ? 1e9 : 1e6),
+    // Both at once insert (kernel/time/ntp.c asks for STA_INS first).
+    leap: (status & T.STA_INS) !== 0 ? 1 : (status & T.STA_DEL) !== 0 ? 2 : 0,
+    taiOffset: tai,
+    flags: FLAGS.filter(([, bit]) => (status & bit) !== 0).map(([name]) => name),
+  };
 }
 
 function bindAdjust(ffi: Ffi): Adjust {
@@ -90,15 +119,17 @@ function bindAdjust(ffi: Ffi): Adjust {
   const block = timexBlock(ffi);
   return (request) => {
     writeTimex(block, request);
-    // Not 0 but the clock's state comes back, and TIME_ERROR says no more than STA_UNSYNC.
-    return clock_adjtime(CLOCK_REALTIME, block.address) < 0 ? errno() : readTimex(block);
+    const state = clock_adjtime(CLOCK_REALTIME, block.address);
+    return state < 0 ? errno() : { ...readTimex(block), state };
   };
 }
 
-class LinuxActuator implements ClockActuator {
+class LinuxActuator implements SystemActuator {
   readonly maximumSlew = MAXIMUM_SLEW;
   readonly maximumFrequency = MAXIMUM_FREQUENCY_PPM * 1e-6;
   readonly insertsLeapSeconds = true;
+  readonly keepsStatus = true;
+  readonly rateInterval = 0;
   readonly description: string;
   readonly #tryAdjust: Adjust;
   readonly #found: Timex;
@@ -114,6 +145,10 @@ class LinuxActuator implements ClockActuator {
 
   rate(): number {
     return joinRate(this.#adjust({ modes: 0 }));
+  }
+
+  read(): SystemClockStatus {
+    return statusOf(this.#adjust({ modes: 0 }));
   }
 
   setRate(rate: number): void {
@@ -183,9 +218,7 @@ class LinuxActuator implements ClockActuator {
     this.#adjust({ modes: T.ADJ_STATUS, status });
   }
 
-  #adjust(request: Partial<Timex>): Timex {
-    const answer = this.#tryAdjust(request);
-    if (typeof answer === "number") throw errnoError("clock_adjtime", answer);
-    return answer;
+  #adjust(request: Partial<Timex>): Answer {
+    return must(this.#tryAdjust(request));
   }
 }

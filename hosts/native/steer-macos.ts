@@ -21,7 +21,7 @@
  * @module
  */
 
-import type { ClockActuator, ClockStatus, SteeringRefusal } from "../common/steering.ts";
+import type { ClockStatus, SteeringRefusal, SystemActuator, SystemClockStatus } from "../common/steering.ts";
 import type { Ffi } from "./ffi.ts";
 import { Block } from "./memory.ts";
 import { EPERM, ERROR_GROWTH_US, FREQ_UNIT, UNKNOWN_ERROR_US } from "./steer-common.ts";
@@ -46,6 +46,9 @@ export const DARWIN = {
   STA_FREQHOLD: 0x0080,
   STA_NANO: 0x2000,
 } as const;
+
+/** What a status can say. */
+const FLAGS = Object.entries(DARWIN).filter(([name]) => name.startsWith("STA_"));
 
 const FREQUENCY_PPM = 500;
 /** What adjtime adds. */
@@ -80,7 +83,7 @@ interface Kernel {
 }
 
 /** The clock for steering, or why it cannot be steered. Changes nothing, never throws. */
-export function openMacosActuator(ffi: Ffi): ClockActuator | SteeringRefusal {
+export function openMacosActuator(ffi: Ffi): SystemActuator | SteeringRefusal {
   try {
     const kernel = bindKernel(ffi);
     const found = kernel.adjust({ modes: 0 });
@@ -88,10 +91,10 @@ export function openMacosActuator(ffi: Ffi): ClockActuator | SteeringRefusal {
     if (typeof found !== "number" && typeof permitted !== "number") {
       return new MacosActuator(`ntp_adjtime (${ffi.name})`, kernel, found);
     }
-    if (permitted === EPERM) return { reason: "ntp_adjtime is not permitted: needs root" };
-    return { reason: `ntp_adjtime failed with errno ${String(permitted)}: the kernel lends no clock` };
+    if (permitted === EPERM) return { code: "CLOCK", reason: "ntp_adjtime is not permitted: needs root", read: () => statusOf(must(kernel.adjust({ modes: 0 }))) };
+    return { code: "UNSUPPORTED", reason: `ntp_adjtime failed with errno ${String(permitted)}: the kernel lends no clock` };
   } catch (error) {
-    return { reason: `ntp_adjtime cannot be called (macOS 10.13 and later have it): ${String(error)}` };
+    return { code: "UNSUPPORTED", reason: `ntp_adjtime cannot be called (macOS 10.13 and later have it): ${String(error)}` };
   }
 }
 
@@ -148,10 +151,30 @@ function writeTimex({ bytes, view }: Block, request: Partial<DarwinTimex>): void
   view.setInt32(40, request.status ?? 0, true);
 }
 
-class MacosActuator implements ClockActuator {
+/** @throws {NtpError} `CLOCK` */
+function must(answer: DarwinTimex | number): DarwinTimex {
+  if (typeof answer === "number") throw errnoError("ntp_adjtime", answer);
+  return answer;
+}
+
+/** What the kernel says, in our words. What adjtime adds cannot be read without being ended. */
+function statusOf({ freq, status, maxerror, esterror, offset }: DarwinTimex, slew = 0): SystemClockStatus {
+  return {
+    ratePpm: freq / 65536 + slew * 1e6,
+    synchronised: (status & DARWIN.STA_UNSYNC) === 0,
+    estimatedError: esterror / 1e6,
+    maximumError: maxerror / 1e6,
+    remaining: offset / ((status & DARWIN.STA_NANO) !== 0 ? 1e9 : 1e6),
+    flags: FLAGS.filter(([, bit]) => (status & bit) !== 0).map(([name]) => name),
+  };
+}
+
+class MacosActuator implements SystemActuator {
   readonly maximumSlew = (FREQUENCY_PPM + ADJTIME_PPM) * 1e-6;
   readonly maximumFrequency = FREQUENCY_PPM * 1e-6;
   readonly insertsLeapSeconds = false;
+  readonly keepsStatus = true;
+  readonly rateInterval = 1;
   readonly description: string;
   readonly #kernel: Kernel;
   readonly #found: DarwinTimex;
@@ -167,9 +190,17 @@ class MacosActuator implements ClockActuator {
   }
 
   rate(): number {
+    return this.#adjust({ modes: 0 }).freq * FREQ_UNIT + this.#slewing();
+  }
+
+  read(): SystemClockStatus {
+    return statusOf(this.#adjust({ modes: 0 }), this.#slewing());
+  }
+
+  /** What adjtime adds now. */
+  #slewing(): number {
     const { sign, endsAt } = this.#slew;
-    const slewing = performance.now() < endsAt ? sign * ADJTIME_PPM * 1e-6 : 0;
-    return this.#adjust({ modes: 0 }).freq * FREQ_UNIT + slewing;
+    return performance.now() < endsAt ? sign * ADJTIME_PPM * 1e-6 : 0;
   }
 
   setRate(rate: number): void {
@@ -231,8 +262,6 @@ class MacosActuator implements ClockActuator {
   }
 
   #adjust(request: Partial<DarwinTimex>): DarwinTimex {
-    const answer = this.#kernel.adjust(request);
-    if (typeof answer === "number") throw errnoError("ntp_adjtime", answer);
-    return answer;
+    return must(this.#kernel.adjust(request));
   }
 }

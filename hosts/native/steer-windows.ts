@@ -21,7 +21,7 @@
  */
 
 import { NtpError } from "../common/errors.ts";
-import type { ClockActuator, SteeringRefusal } from "../common/steering.ts";
+import type { SteeringRefusal, SystemActuator, SystemClockStatus } from "../common/steering.ts";
 import type { CFunction, Ffi, Signature } from "./ffi.ts";
 import { Block } from "./memory.ts";
 import { clampRate, steeringError } from "./steer-common.ts";
@@ -61,16 +61,16 @@ interface Adjustment {
 type Functions = Record<keyof typeof CLOCK | keyof typeof ADJUSTMENT, CFunction>;
 
 /** The clock for steering, or why it cannot be steered. Changes only a privilege of this process; never throws. */
-export function openWindowsActuator(ffi: Ffi): ClockActuator | SteeringRefusal {
+export function openWindowsActuator(ffi: Ffi): SystemActuator | SteeringRefusal {
   try {
-    if (!enablePrivilege(ffi, "SeSystemtimePrivilege")) {
-      return { reason: "SeSystemtimePrivilege is not held: run as administrator or as a service with this privilege" };
-    }
-    const functions = { ...ffi.open("kernel32.dll", CLOCK), ...openAdjustment(ffi) };
-    return new WindowsActuator(ffi, functions);
+    const permitted = enablePrivilege(ffi, "SeSystemtimePrivilege");
+    const clock = new WindowsActuator(ffi, { ...ffi.open("kernel32.dll", CLOCK), ...openAdjustment(ffi) });
+    if (permitted) return clock;
+    const reason = "SeSystemtimePrivilege is not held: run as administrator or as a service with this privilege";
+    return { code: "CLOCK", reason, read: () => clock.read() };
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
-    return { reason: `SetSystemTimeAdjustmentPrecise cannot be used (Windows 10 and later have it): ${message}` };
+    return { code: "UNSUPPORTED", reason: `SetSystemTimeAdjustmentPrecise cannot be used (Windows 10 and later have it): ${message}` };
   }
 }
 
@@ -86,10 +86,12 @@ function openAdjustment(ffi: Ffi): Record<keyof typeof ADJUSTMENT, CFunction> {
   throw failure;
 }
 
-class WindowsActuator implements ClockActuator {
+class WindowsActuator implements SystemActuator {
   readonly maximumSlew = MAXIMUM_RATE;
   readonly maximumFrequency = MAXIMUM_RATE;
   readonly insertsLeapSeconds = false;
+  readonly keepsStatus = false;
+  readonly rateInterval = 0;
   readonly description: string;
   readonly #c: Functions;
   /** Two 64-bit numbers and a BOOL; or a FILETIME or SYSTEMTIME. */
@@ -108,6 +110,10 @@ class WindowsActuator implements ClockActuator {
   rate(): number {
     const { adjustment, increment, disabled } = this.#read();
     return disabled ? 0 : Number(adjustment - increment) / Number(increment);
+  }
+
+  read(): SystemClockStatus {
+    return { ratePpm: this.rate() * 1e6 };
   }
 
   setRate(rate: number): void {

@@ -7,13 +7,13 @@
  * @module
  */
 
-import type { ClockActuator, SteeringRefusal } from "../common/steering.ts";
+import type { ClockActuator, HostSystemClock, SteeringRefusal, SystemActuator } from "../common/steering.ts";
 import type { Ffi } from "./ffi.ts";
 import { openLinuxActuator } from "./steer-linux.ts";
 import { openMacosActuator } from "./steer-macos.ts";
 import { openWindowsActuator } from "./steer-windows.ts";
 
-type Open = (ffi: Ffi) => ClockActuator | SteeringRefusal;
+type Open = (ffi: Ffi) => SystemActuator | SteeringRefusal;
 
 const PLATFORMS: Readonly<Record<string, Open>> = {
   linux: openLinuxActuator,
@@ -25,22 +25,29 @@ const PLATFORMS: Readonly<Record<string, Open>> = {
 const ARCHITECTURES = ["x64", "arm64", "riscv64"];
 
 /** Whether there is a clock to steer. */
-export function isActuator(opened: ClockActuator | SteeringRefusal): opened is ClockActuator {
+export function isActuator(opened: SystemActuator | SteeringRefusal): opened is SystemActuator {
   return !("reason" in opened);
+}
+
+/** What a host with this FFI, or with none, lends of the system's clock. */
+export function systemClockOf(ffi: Ffi | undefined): HostSystemClock {
+  return { open: () => openSystemClock(ffi), restoreOnExit };
 }
 
 /** The system clock for steering, or why it cannot be steered. Changes nothing yet, never throws. */
 export function openSystemClock(
   ffi: Ffi | undefined,
   { platform, arch }: { platform: string; arch: string } = process,
-): ClockActuator | SteeringRefusal {
+): SystemActuator | SteeringRefusal {
   const open = PLATFORMS[platform];
-  if (open === undefined) return { reason: `steering is not implemented for ${platform}` };
-  if (!ARCHITECTURES.includes(arch)) return { reason: `steering is not implemented for ${platform} on ${arch}` };
-  if (ffi === undefined) {
-    return { reason: "no FFI: on Node install koffi (or run with --experimental-ffi), on Deno run with --allow-ffi" };
-  }
+  if (open === undefined) return unsupported(`steering is not implemented for ${platform}`);
+  if (!ARCHITECTURES.includes(arch)) return unsupported(`steering is not implemented for ${platform} on ${arch}`);
+  if (ffi === undefined) return unsupported("no FFI: on Node install koffi (or run with --experimental-ffi), on Deno run with --allow-ffi");
   return open(ffi);
+}
+
+function unsupported(reason: string): SteeringRefusal {
+  return { code: "UNSUPPORTED", reason };
 }
 
 /** What ends a process unless somebody listens. Not SIGQUIT: who sends it wants a core, now. */

@@ -12,7 +12,7 @@
 import type { CFunction, Ffi } from "../../hosts/native/ffi.ts";
 import { fakeErrno, fakeFfi, FakeMemory } from "./steering-fake.ts";
 
-const PLL = 0x01, INS = 0x10, DEL = 0x20, UNSYNC = 0x40, FREQHOLD = 0x80, NANO = 0x2000;
+const PLL = 0x01, PPSFREQ = 0x02, PPSTIME = 0x04, PPSSIGNAL = 0x0100, INS = 0x10, DEL = 0x20, UNSYNC = 0x40, FREQHOLD = 0x80, NANO = 0x2000;
 const READ_ONLY = 0xff00;
 const EPERM = 1, EINVAL = 22;
 const LIMIT_US = 16_000_000;
@@ -24,6 +24,8 @@ export class FakeLinux {
   privileged = true;
   /** Wall clock, ns; the oscillator is perfect. */
   nowNs = 1_800_000_000n * NS;
+  /** CLOCK_MONOTONIC, ns: slewed along, never stepped. */
+  monotonicNs = 1_000n * NS;
   status = UNSYNC;
   /** 2^-16 ppm. */
   freq = 0;
@@ -35,12 +37,16 @@ export class FakeLinux {
   offsetNs = 0;
   /** adjtime's rest, µs. */
   adjtimeUs = 0;
+  /** TAI − UTC, s. */
+  tai = 0;
   state: "OK" | "INS" | "DEL" | "OOP" | "WAIT" = "OK";
   nextLeap: bigint | undefined;
   leaps = 0;
   /** Every call's modes. */
   readonly calls: number[] = [];
   readonly ffi: Ffi;
+  /** Of the second in progress. */
+  #part = 0;
   readonly #memory = new FakeMemory();
   readonly #errno = fakeErrno(this.#memory, "__errno_location");
 
@@ -49,17 +55,34 @@ export class FakeLinux {
     this.ffi = fakeFfi(this.#memory, { "": { ...this.#errno.functions, clock_adjtime } });
   }
 
-  /** Let seconds of true time pass. */
+  /** Let seconds of true time pass. What happens once a second happens at the end of each. */
   pass(seconds: number): void {
-    for (let i = 0; i < seconds; i++) {
-      const chunk = Math.trunc(this.offsetNs / 2 ** (2 + this.constant));
-      const adjust = Math.sign(this.adjtimeUs) * Math.min(500, Math.abs(this.adjtimeUs));
-      this.offsetNs -= chunk;
-      this.adjtimeUs -= adjust;
-      const rateNs = (this.tick - 10_000) * 100_000 + (this.freq / 65536) * 1000;
-      this.nowNs += NS + BigInt(Math.round(rateNs + chunk + adjust * 1000));
-      this.#secondOverflow(this.nowNs / NS);
-    }
+    for (let left = seconds; left > 0; left -= 1) this.#passPart(Math.min(1, left));
+  }
+
+  #passPart(part: number): void {
+    const rateNs = (this.tick - 10_000) * 100_000 + (this.freq / 65536) * 1000;
+    this.#part += part;
+    const over = this.#part >= 1;
+    this.#gain(part * (1e9 + rateNs) + (over ? this.#slewed() : 0));
+    if (!over) return;
+    this.#part -= 1;
+    this.#secondOverflow(this.nowNs / NS);
+  }
+
+  #gain(ns: number): void {
+    const whole = BigInt(Math.round(ns));
+    this.nowNs += whole;
+    this.monotonicNs += whole;
+  }
+
+  /** What the kernel's loop and adjtime add in a second, ns. */
+  #slewed(): number {
+    const chunk = Math.trunc(this.offsetNs / 2 ** (2 + this.constant));
+    const adjust = Math.sign(this.adjtimeUs) * Math.min(500, Math.abs(this.adjtimeUs));
+    this.offsetNs -= chunk;
+    this.adjtimeUs -= adjust;
+    return chunk + adjust * 1000;
   }
 
   #secondOverflow(second: bigint): void {
@@ -114,7 +137,12 @@ export class FakeLinux {
     if ((modes & 0x0001) !== 0) this.#setOffset(long(8));
     if ((modes & 0x4000) !== 0) this.tick = long(88);
     this.#answer(timex, (this.status & NANO) !== 0 ? this.offsetNs : Math.trunc(this.offsetNs / 1000));
-    return (this.status & UNSYNC) !== 0 ? 5 : ["OK", "INS", "DEL", "OOP", "WAIT"].indexOf(this.state);
+    return this.#isError() ? 5 : ["OK", "INS", "DEL", "OOP", "WAIT"].indexOf(this.state);
+  }
+
+  /** is_error_status(), the part of it that a test needs: pulses that are to be followed and do not come. */
+  #isError(): boolean {
+    return (this.status & UNSYNC) !== 0 || ((this.status & (PPSFREQ | PPSTIME)) !== 0 && (this.status & PPSSIGNAL) === 0);
   }
 
   /** ADJ_SETOFFSET, and ntp_clear() that comes with it. */
@@ -163,5 +191,6 @@ export class FakeLinux {
     long(72, this.nowNs / NS);
     long(80, (this.status & NANO) !== 0 ? fraction : fraction / 1000n);
     long(88, this.tick);
+    timex.setInt32(160, this.tai, true);
   }
 }

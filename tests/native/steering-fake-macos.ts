@@ -93,7 +93,7 @@ export class FakeMacos {
       this.offsetNs = long(8) * ((this.status & NANO) !== 0 ? 1 : 1000);
       if ((this.status & FREQHOLD) === 0) this.freq += Math.sign(long(8));
     }
-    timex.setBigInt64(8, BigInt(this.offsetNs), true);
+    timex.setBigInt64(8, BigInt(Math.trunc(this.offsetNs / ((this.status & NANO) !== 0 ? 1 : 1000))), true);
     timex.setBigInt64(16, BigInt(this.freq), true);
     timex.setBigInt64(24, BigInt(this.maxerror), true);
     timex.setBigInt64(32, BigInt(this.esterror), true);

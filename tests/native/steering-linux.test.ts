@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { NtpError } from "../../hosts/common/errors.ts";
-import type { ClockActuator } from "../../hosts/common/steering.ts";
+import type { SystemActuator } from "../../hosts/common/steering.ts";
 import { isActuator } from "../../hosts/native/steer.ts";
 import { joinRate, openLinuxActuator, splitRate } from "../../hosts/native/steer-linux.ts";
 import { FakeLinux } from "./steering-fake-linux.ts";
@@ -10,7 +10,7 @@ import { FakeLinux } from "./steering-fake-linux.ts";
 const PLL = 0x01, PPSFREQ = 0x02, FLL = 0x08, INS = 0x10, DEL = 0x20, UNSYNC = 0x40, NANO = 0x2000;
 const GOOD = { synchronised: true, estimatedError: 1e-4, maximumError: 0.01, leap: 0 } as const;
 
-function open(kernel: FakeLinux): ClockActuator {
+function open(kernel: FakeLinux): SystemActuator {
   const opened = openLinuxActuator(kernel.ffi);
   if (!isActuator(opened)) throw new Error(opened.reason);
   return opened;
@@ -64,13 +64,15 @@ describe("opening the Linux clock", () => {
     const kernel = new FakeLinux();
     kernel.privileged = false;
     const before = visible(kernel);
-    expect(openLinuxActuator(kernel.ffi)).toEqual({ reason: expect.stringContaining("CAP_SYS_TIME") });
+    const opened = openLinuxActuator(kernel.ffi);
+    expect(opened).toMatchObject({ code: "CLOCK", reason: expect.stringContaining("CAP_SYS_TIME") });
+    expect(opened.read?.()).toMatchObject({ ratePpm: 0, synchronised: false });
     expect(visible(kernel)).toEqual(before);
   });
 
   it("is refused, not thrown, where the C library lacks the call", () => {
     const ffi = { ...new FakeLinux().ffi, open: () => { throw new Error("undefined symbol: clock_adjtime"); } };
-    expect(openLinuxActuator(ffi)).toEqual({ reason: expect.stringContaining("undefined symbol") });
+    expect(openLinuxActuator(ffi)).toMatchObject({ code: "UNSUPPORTED", reason: expect.stringContaining("undefined symbol") });
   });
 });
 
@@ -176,6 +178,25 @@ describe("the status told to Linux", () => {
     clock.setStatus({ ...GOOD, leap: 1 });
     kernel.pass(86_400);
     expect(kernel.leaps).toBe(1);
+  });
+});
+
+describe("what Linux says of its clock", () => {
+  it("is read in our units, and reading changes nothing", () => {
+    const kernel = new FakeLinux();
+    Object.assign(kernel, { status: PLL | INS | NANO, freq: -12.5 * 65536, tick: 10_001, offsetNs: -1500, maxerror: 2500, esterror: 40, tai: 37 });
+    const before = visible(kernel);
+    const told = { ratePpm: 87.5, synchronised: true, estimatedError: 40e-6, maximumError: 0.0025, remaining: -1.5e-6, leap: 1, taiOffset: 37 };
+    expect(open(kernel).read()).toEqual({ ...told, flags: ["STA_PLL", "STA_INS", "STA_NANO"] });
+    expect(visible(kernel)).toEqual(before);
+    kernel.status = PLL | DEL;
+    expect(open(kernel).read()).toMatchObject({ leap: 2, remaining: -1e-6, flags: ["STA_PLL", "STA_DEL"] });
+  });
+
+  it("is not synchronised while pulses that it is to follow do not come, though STA_UNSYNC is not set", () => {
+    const kernel = new FakeLinux();
+    kernel.status = PPSFREQ;
+    expect(open(kernel).read()).toMatchObject({ synchronised: false, flags: ["STA_PPSFREQ"] });
   });
 });
 

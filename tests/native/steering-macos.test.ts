@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { NtpError } from "../../hosts/common/errors.ts";
-import type { ClockActuator } from "../../hosts/common/steering.ts";
+import type { SystemActuator } from "../../hosts/common/steering.ts";
 import { isActuator } from "../../hosts/native/steer.ts";
 import { openMacosActuator } from "../../hosts/native/steer-macos.ts";
 import { FakeMacos } from "./steering-fake-macos.ts";
 
 const PLL = 0x01, FLL = 0x08, UNSYNC = 0x40;
 
-function open(kernel: FakeMacos): ClockActuator {
+function open(kernel: FakeMacos): SystemActuator {
   const opened = openMacosActuator(kernel.ffi);
   if (!isActuator(opened)) throw new Error(opened.reason);
   return opened;
@@ -34,12 +34,21 @@ describe("opening the clock of macOS", () => {
   it("is refused to who is not root", () => {
     const kernel = new FakeMacos();
     kernel.root = false;
-    expect(openMacosActuator(kernel.ffi)).toEqual({ reason: expect.stringContaining("root") });
+    const opened = openMacosActuator(kernel.ffi);
+    expect(opened).toMatchObject({ code: "CLOCK", reason: expect.stringContaining("root") });
+    expect(opened.read?.()).toMatchObject({ ratePpm: 0, synchronised: false, flags: ["STA_UNSYNC"] });
   });
 
   it("is refused, not thrown, before macOS 10.13", () => {
     const ffi = { ...new FakeMacos().ffi, open: () => { throw new Error("no symbol ntp_adjtime"); } };
-    expect(openMacosActuator(ffi)).toEqual({ reason: expect.stringContaining("10.13") });
+    expect(openMacosActuator(ffi)).toMatchObject({ code: "UNSUPPORTED", reason: expect.stringContaining("10.13") });
+  });
+
+  it("reads what the system says, in our units; of leap seconds and TAI it says nothing", () => {
+    const kernel = new FakeMacos();
+    Object.assign(kernel, { status: PLL, freq: 20.25 * 65536, offsetNs: 3000, maxerror: 2500, esterror: 40 });
+    const told = { ratePpm: 20.25, synchronised: true, estimatedError: 40e-6, maximumError: 0.0025, remaining: 3e-6, flags: ["STA_PLL"] };
+    expect(open(kernel).read()).toEqual(told);
   });
 });
 

@@ -23,7 +23,11 @@ describe("opening the clock of Windows", () => {
   it("is refused without the privilege, although AdjustTokenPrivileges succeeds", () => {
     const kernel = new FakeWindows();
     kernel.held = false;
-    expect(openWindowsActuator(kernel.ffi)).toEqual({ reason: expect.stringContaining("administrator") });
+    kernel.disabled = false;
+    kernel.adjustment += 321n;
+    const opened = openWindowsActuator(kernel.ffi);
+    expect(opened).toMatchObject({ code: "CLOCK", reason: expect.stringContaining("administrator") });
+    expect(opened.read?.()).toEqual({ ratePpm: expect.closeTo(32.1, 9) });
     expect(kernel.openHandles).toBe(0);
   });
 
@@ -32,10 +36,10 @@ describe("opening the clock of Windows", () => {
   });
 
   it("is refused, not thrown, before Windows 10, and with a clock of no frequency", () => {
-    expect(openWindowsActuator(new FakeWindows("other.dll").ffi)).toEqual({ reason: expect.stringContaining("Windows 10") });
+    expect(openWindowsActuator(new FakeWindows("other.dll").ffi)).toMatchObject({ code: "UNSUPPORTED", reason: expect.stringContaining("Windows 10") });
     const kernel = new FakeWindows();
     kernel.increment = 0n;
-    expect(openWindowsActuator(kernel.ffi)).toEqual({ reason: expect.stringContaining("frequency is 0") });
+    expect(openWindowsActuator(kernel.ffi)).toMatchObject({ reason: expect.stringContaining("frequency is 0") });
   });
 });
 

@@ -47,3 +47,9 @@ export function steeredSystem(host: HostClock, actuator: ClockActuator): Steered
     },
   };
 }
+
+/** The frequency of a clock that somebody else has steered before: its rate, but for a slew that nobody has ended. */
+export function frequencyFound(actuator: ClockActuator): number {
+  const limit = actuator.maximumFrequency;
+  return Math.max(-limit, Math.min(limit, actuator.rate()));
+}

@@ -7,9 +7,9 @@
  * @module
  */
 
-import type { TrackingState } from "../hosts/common/client/engine.ts";
-import type { ClockActuator } from "../hosts/common/steering.ts";
-import { leapToArm } from "../hosts/common/clock/leap.ts";
+import type { TrackingState } from "../client/engine-types.ts";
+import type { ClockActuator } from "../steering.ts";
+import { leapToArm } from "./leap.ts";
 
 /** The kernel lets the error it was told grow by 500 ppm: 8 ms in this time. */
 const RENEW_S = 16;
