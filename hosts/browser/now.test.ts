@@ -1,17 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /** now() and measure() against a relay that may be late, wrong or worse; with the WebSocket of ws, on Node. */
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import { WebSocket } from "ws";
-import { openTelling, type Telling } from "../../tests/browser/telling.ts";
+import { Quiet, openTelling, type Telling } from "../../tests/browser/telling.ts";
 import { measure, now } from "./now.ts";
 
-/** A browser's tells of errors by events alone. */
-class Quiet extends WebSocket {
-  constructor(url: string, protocols: string[]) {
-    super(url, protocols);
-    this.on("error", () => {});
-  }
-}
 beforeAll(() => void vi.stubGlobal("WebSocket", Quiet));
 afterAll(() => void vi.unstubAllGlobals());
 

@@ -3,7 +3,7 @@
 /**
  * `startClock()` over plain sources: the clock that a page reads. Its readings keep hosts/common/client/start.ts's promise:
  * never backwards, never standing still; a correction back is shown as a slew and counts as uncertainty until it is done.
- * Tested in engine.test.ts.
+ * Tested in pageclock.test.ts and engine.test.ts.
  *
  * @module
  */
@@ -94,12 +94,10 @@ export class PageClock extends EventTarget implements AsyncDisposable {
 
 /** @throws {NtpError} `NO_AGREEMENT`, `ABORTED`, `UNSUPPORTED`, `INVALID_ARGUMENT` */
 export async function startPageClock(sources: readonly string[], options: PageClockOptions): Promise<PageClock> {
-  const { timeout = 30, signal } = options;
   if (sources.length === 0) throw withoutRelay();
   const clock = new PageClock(new PageCore(await loadPageCore()), sources, options);
   try {
-    if (timeout !== 0) await agreement(clock, timeout, signal);
-    signal?.addEventListener("abort", () => clock.close(), { once: true });
+    await agreement(clock, options);
     return clock;
   } catch (error) {
     clock.close();
@@ -107,26 +105,24 @@ export async function startPageClock(sources: readonly string[], options: PageCl
   }
 }
 
-function agreement(clock: PageClock, timeout: number, signal?: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const over = new AbortController();
-    const end = (error?: NtpError) => {
-      clearTimeout(timer);
-      over.abort();
-      if (error) reject(error);
-      else resolve();
+/** Also closes the clock when the caller's signal fires, then or later. */
+async function agreement(clock: PageClock, { timeout = 30, signal }: PageClockOptions): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  await new Promise<void>((resolve, reject) => {
+    const stop = () => {
+      clock.close();
+      reject(new NtpError("ABORTED", "startClock was aborted by its caller", { cause: signal?.reason }));
     };
-    const listen = (target: EventTarget | undefined, event: string, act: () => void) => target?.addEventListener(event, act, { signal: over.signal });
-    const stop = () => end(new NtpError("ABORTED", "startClock was aborted by its caller", { cause: signal?.reason }));
+    signal?.addEventListener("abort", stop, { once: true });
+    if (signal?.aborted) stop();
+    if (timeout === 0) return resolve();
+    clock.addEventListener("change", () => {
+      if (clock.synchronised) resolve();
+    });
     const late = () => {
       const told = clock.state.sources.map(({ source, used, lastError }) => `${source}: ${used} answers${lastError ? `, ${lastError}` : ""}`).join("; ");
-      end(new NtpError("NO_AGREEMENT", `expected sources that agree within ${timeout} s, got ${told}`));
+      reject(new NtpError("NO_AGREEMENT", `expected sources that agree within ${timeout} s, got ${told}`));
     };
-    const timer = setTimeout(late, Math.min(timeout * 1000, 2 ** 31 - 1));
-    listen(clock, "change", () => {
-      if (clock.synchronised) end();
-    });
-    listen(signal, "abort", stop);
-    if (signal?.aborted) stop();
-  });
+    timer = setTimeout(late, Math.min(timeout * 1000, 2 ** 31 - 1));
+  }).finally(() => clearTimeout(timer));
 }

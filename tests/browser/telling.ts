@@ -6,7 +6,7 @@
  */
 
 import type { AddressInfo } from "node:net";
-import { WebSocketServer, type WebSocket } from "ws";
+import { WebSocket, WebSocketServer } from "ws";
 
 export interface Telling extends AsyncDisposable {
   readonly url: string;
@@ -21,6 +21,14 @@ export interface Telling extends AsyncDisposable {
   change: (frame: Buffer) => Buffer | undefined;
   /** Cuts all connections. */
   cut(): void;
+}
+
+/** A client for Node: a browser's WebSocket tells of errors by events alone. */
+export class Quiet extends WebSocket {
+  constructor(url: string, protocols: string[]) {
+    super(url, protocols);
+    this.on("error", () => {});
+  }
 }
 
 const UNIX_EPOCH = 2_208_988_800;
