@@ -67,15 +67,16 @@ const inGroups = {
 
 /** The error class, which must be one, is in index.js, that every page loads first: it needs no file of its own. */
 const ERRORS = /\/errors\.ts$/;
+const INDEX = { path: "./index.js", external: true, sideEffects: false };
 
 const errorsInIndex = {
   name: "errors in index",
-  setup: (own) => void own.onResolve({ filter: ERRORS }, ({ importer }) => (/\/browser\/index\.ts$/.test(importer) ? undefined : { path: "./index.js", external: true, sideEffects: false })),
+  setup: (own) => void own.onResolve({ filter: ERRORS, namespace: "file" }, ({ importer }) => (/\/browser\/index\.ts$/.test(importer) ? undefined : INDEX)),
 };
 
 /**
  * Files that have copies of all that they need: what a page loads for one thing is then one file, and what two of these have in
- * common is no third. Each is small.
+ * common is no third. Each is small, and names index.js, where the error class is, but once.
  */
 const APART = ["pageclock", "now"];
 
@@ -87,7 +88,11 @@ const apart = {
       const resolved = ({ path: imported, resolveDir }) => path.resolve(resolveDir, imported);
       own.onResolve({ filter: new RegExp(`/${name}\\.ts$`) }, (one) => (one.kind === "dynamic-import" ? { path: resolved(one), namespace } : undefined));
       // What it loads only when needed is everybody's.
-      own.onResolve({ filter: /^\./, namespace }, (one) => (one.kind === "dynamic-import" ? { path: resolved(one) } : { path: resolved(one), namespace }));
+      own.onResolve({ filter: /^\./, namespace }, (one) => {
+        if (one.path === INDEX.path) return INDEX;
+        return one.kind === "dynamic-import" ? { path: resolved(one) } : { path: resolved(one), namespace };
+      });
+      own.onLoad({ filter: ERRORS, namespace }, () => ({ contents: `export { NtpError } from "${INDEX.path}";` }));
       own.onLoad({ filter: /./, namespace }, async ({ path: file }) => ({ contents: await readFile(file), loader: "ts", resolveDir: path.dirname(file) }));
     }
   },

@@ -139,7 +139,7 @@ export function associationOpen(index: i32, version: i32, minPoll: i32, maxPoll:
   // The build for pages opens each but once.
   if (!isDefined(PLAIN)) memory.fill(changetype<usize>(association), 0, offsetof<Association>());
   association.active = 1;
-  association.place = index & (SOURCES - 1);
+  if (!isDefined(PAGE)) association.place = index & (SOURCES - 1);
   association.version = <u8>version;
   association.mode = <u8>MODE_CLIENT;
   association.minPoll = <i8>max(0, min(minPoll, POLL_LIMIT));
@@ -375,9 +375,12 @@ function useSample(association: Association, index: i32, now: u64): i32 {
   const followed = fresh && (isDefined(PAGE) || isFollowed5(association));
   if (followed) {
     association.used += 1;
-    association.interleaved += late ? 1 : 0;
-    if (late) tellDiscipline(index, lastSample.offset, when, now);
-    else tellNow(association, index, now);
+    if (late) {
+      association.interleaved += 1;
+      tellDiscipline(index, lastSample.offset, when, now);
+    } else {
+      tellNow(association, index, now);
+    }
   }
   schedule(association);
   return (followed ? ACTION_STEER : 0) | ACTION_TIMER | ACTION_HEARD;
@@ -395,7 +398,7 @@ function tellNow(association: Association, index: i32, now: u64): void {
 export function tellDiscipline(index: i32, offset: Interval, when: u64, told: u64): void {
   const measurement = changetype<Measurement>(measurementAt);
   measurement.when = when;
-  measurement.told = told;
+  if (!isDefined(PAGE)) measurement.told = told;
   measurement.offset = offset;
   measurement.delay = lastSample.delay;
   measurement.dispersion = lastSample.dispersion;

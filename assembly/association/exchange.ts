@@ -79,7 +79,7 @@ const trailer = changetype<Trailer>(memory.data(offsetof<Trailer>(), 8));
 
 /** Write the request at `packet`. Returns its length; 0 when it cannot be authenticated, or this build has not its version. */
 export function requestWrite(packet: usize, exchange: Exchange): i32 {
-  if (<i32>exchange.version == VERSION_5) return isDefined(PAGE) ? 0 : requestWrite5(packet, exchange);
+  if (!isDefined(PLAIN) && <i32>exchange.version == VERSION_5) return isDefined(PAGE) ? 0 : requestWrite5(packet, exchange);
   memory.fill(packet, 0, HEADER_LENGTH);
   store<u8>(packet, flagsOf(0, exchange.version, exchange.mode));
   store<i8>(packet + AT_POLL, exchange.poll);
@@ -111,7 +111,7 @@ export function replyRead(packet: usize, length: i32, exchange: Exchange, sample
     sample.markReturned = 0;
   }
   if (length < HEADER_LENGTH) return VERDICT_IGNORE;
-  if (<i32>exchange.version == VERSION_5) return isDefined(PAGE) ? VERDICT_IGNORE : replyRead5(packet, length, exchange, sample, trailer);
+  if (!isDefined(PLAIN) && <i32>exchange.version == VERSION_5) return isDefined(PAGE) ? VERDICT_IGNORE : replyRead5(packet, length, exchange, sample, trailer);
   readHeader(packet, sample);
   sample.problems = readTrailerOf(packet, length, sample);
   sample.problems |= checkMode(sample, exchange.mode, exchange.version);
@@ -119,8 +119,10 @@ export function replyRead(packet: usize, length: i32, exchange: Exchange, sample
   if ((sample.problems & NOT_AN_ANSWER) != 0) return VERDICT_IGNORE;
   // Last, as it costs most: who does not know our origin gets no work out of us.
   if (!authenticTo(packet, exchange, sample)) return VERDICT_IGNORE;
-  sample.problems |= readFieldsOf(packet);
-  if ((sample.problems & NOT_AN_ANSWER) != 0) return VERDICT_IGNORE;
+  if (!isDefined(PLAIN)) {
+    sample.problems |= readFieldsOf(packet);
+    if ((sample.problems & NOT_AN_ANSWER) != 0) return VERDICT_IGNORE;
+  }
   sample.problems |= checkKiss(sample);
   takeMark(exchange, sample);
   // An interleaved reply's transmit timestamp is that of the reply before: the server may have learned more since.
@@ -161,7 +163,7 @@ export function authenticTo(packet: usize, by: Authentication, sample: Sample): 
 
 /** The fields that were vouched for, or all of a packet that nobody vouches for: testD when one is malformed. */
 export function readFieldsOf(packet: usize): u32 {
-  return isDefined(PLAIN) || readFields(packet, trailer) ? 0 : TESTD_MALFORMED;
+  return readFields(packet, trailer) ? 0 : TESTD_MALFORMED;
 }
 
 /**

@@ -146,9 +146,10 @@ export function distanceBound(now: u64): f64 {
   let agreeing = 0;
   let preferred = 0;
   for (let index = 0; index < SOURCES; index++) {
-    if (!isHeard(sourceAt(index), now)) continue;
+    const source = sourceAt(index);
+    if (!isHeard(source, now)) continue;
     heard++;
-    if (sourceAt(index).selection == SURVIVOR && isPreferred(sourceAt(index))) preferred++;
+    if (isPreferred(source) && source.selection == SURVIVOR) preferred++;
   }
   for (let index = 0; index < SOURCES; index++) {
     const source = sourceAt(index);
@@ -227,6 +228,7 @@ function isPreferred(source: Source): bool {
 
 /** Is there a truechimer that is preferred (RFC 5905 §11.2.3's prefer peer)? */
 function anyPreferred(count: i32): bool {
+  if (isDefined(PAGE)) return false;
   for (let place = 0; place < count; place++) {
     if (candidateAt(place).truechimer && isPreferred(sourceOf(place))) return true;
   }
@@ -245,8 +247,9 @@ function average(count: i32, now: u64): void {
   for (let place = 0; place < count; place++) {
     if (!candidateAt(place).truechimer) continue;
     const source = sourceOf(place);
-    source.selection = preferring && !isPreferred(source) ? CAST_OFF : SURVIVOR;
-    if (source.selection != SURVIVOR) continue;
+    const steers = !preferring || isPreferred(source);
+    source.selection = steers ? SURVIVOR : CAST_OFF;
+    if (!steers) continue;
     const elapsed = max(secondsBetween(source.when, now), 0);
     const variance = varianceAfter(source, elapsed) + 1e-18;
     const weight = 1 / (variance + asymmetrySquare(source));

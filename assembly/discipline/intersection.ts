@@ -137,9 +137,12 @@ export function intersect(count: i32): i32 {
   }
   low = firstPoint(most, count);
   high = lastPoint(most, count);
-  const majority = count / 2 + 1;
-  boundLow = firstPoint(majority, count);
-  boundHigh = lastPoint(majority, count);
+  // A clock has a bound of its own (combine.ts).
+  if (!isDefined(PLAIN)) {
+    const majority = count / 2 + 1;
+    boundLow = firstPoint(majority, count);
+    boundHigh = lastPoint(majority, count);
+  }
   return markTruechimers(0, count);
 }
 

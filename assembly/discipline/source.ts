@@ -140,7 +140,7 @@ export function forget(source: Source): void {
   source.samples = 0;
   source.floorSamples = 0;
   source.surprises = 0;
-  source.peerWhen = 0;
+  if (!isDefined(PAGE)) source.peerWhen = 0;
 }
 
 /** Nothing absurd is left to be read: the next sample begins with what was known of the frequency before. */

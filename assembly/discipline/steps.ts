@@ -70,28 +70,39 @@ export function believable(offset: f64): bool {
   const first = corrected == 0 && stepped == 0;
   const limit = first ? startupLimit : singleLimit;
   if (abs(offset) <= limit) {
-    stepFlags &= ~STEP_REFUSED;
+    lower(STEP_REFUSED);
     tellNear(abs(offset), limit, first ? STARTUP_NEAR : SINGLE_NEAR);
     return true;
   }
-  stepFlags |= STEP_REFUSED;
+  raise(STEP_REFUSED);
   return false;
 }
 
 function tellNear(size: f64, limit: f64, flag: i32): void {
-  if (size > limit / 2) stepFlags |= flag;
-  else if (size < limit * NEAR_NO_MORE) stepFlags &= ~flag;
+  if (size > limit / 2) raise(flag);
+  else if (size < limit * NEAR_NO_MORE) lower(flag);
+}
+
+/** Nobody reads the flags of a page's clock. */
+function raise(flag: i32): void {
+  if (!isDefined(PLAIN)) stepFlags |= flag;
+}
+
+function lower(flag: i32): void {
+  if (!isDefined(PLAIN)) stepFlags &= ~flag;
 }
 
 /** Takes a step into account; false when the sum of steps has reached its limit. */
 export function allowStep(offset: f64): bool {
+  // Nobody limits the sum of a page's clock.
+  if (isDefined(PLAIN)) return true;
   const next = sum + abs(offset);
   if (!(next <= sumLimit)) {
-    stepFlags |= STEP_REFUSED;
+    raise(STEP_REFUSED);
     return false;
   }
   sum = next;
   stepped++;
-  if (sum > sumLimit / 2) stepFlags |= STEPS_MOUNTING;
+  if (sum > sumLimit / 2) raise(STEPS_MOUNTING);
   return true;
 }

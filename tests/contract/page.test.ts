@@ -20,7 +20,7 @@ describe("the core for pages", () => {
   test("imports nothing, exports its calls alone, and fits a page", () => {
     expect(WebAssembly.Module.imports(module)).toEqual([]);
     expect(WebAssembly.Module.exports(module).map(({ name }) => name).sort()).toEqual(["PACKET", "TOLD", "begin", "look", "memory", "reply", "slewed", "timer", "watch"]);
-    expect(readFileSync("dist/browser/page.wasm").length).toBeLessThan(15_600);
+    expect(readFileSync("dist/browser/page.wasm").length).toBeLessThan(15_000);
   });
 
   test("the same packets give the same bits", async () => {
