@@ -37,6 +37,17 @@ async function expectWrongBy(expected: number, line: string): Promise<void> {
   }
 }
 
+/**
+ * What chronyd says of our server once `enough` says so, `count` of its replies were good, and the last passes all tests: its
+ * test C is about the delay's jitter, which a busy machine fails now and then.
+ */
+function afterGood(client: Chronyd, server: Server, count: number, enough: (report: Report) => boolean = () => true): Promise<Report> {
+  return eventually(`chronyd to have had ${count} good replies`, async () => {
+    const report = await client.report("ntpdata", String(server.addresses[0]?.address));
+    return numberIn(report, "Total good RX") >= count && report.get("NTP tests") === "111 111 1111" && enough(report) ? report : undefined;
+  }, client.peer);
+}
+
 /** Wait until chronyd has had `count` replies from our server. */
 function afterReplies(client: Chronyd, server: Server, count: number): Promise<Report> {
   return eventually(`chronyd to have had ${count} replies`, async () => {
@@ -76,7 +87,7 @@ describe.skipIf(skipped)(titled("chronyd -Q asks our server", skipped), async ()
 
   it("refuses it while it is not synchronised", async () => {
     await using server = await ours();
-    const { wrongBy, status, said } = await chronyOnce([`${lineFor(server)} maxsamples 4`], { seconds: 2 });
+    const { wrongBy, status, said } = await chronyOnce([`${lineFor(server)} maxsamples 4`], { seconds: 6 });
     expect({ wrongBy, status }, said).toEqual({ wrongBy: undefined, status: 1 });
     expect(server.stats.answered, "it was asked and it answered").toBeGreaterThan(0);
   });
@@ -94,7 +105,7 @@ describe.skipIf(skipped)(titled("chronyd follows our server", skipped), () => {
     await using client = await chronyClient([lineFor(server)]);
     const address = String(server.addresses[0]?.address);
     await eventually("chronyd to select our server", async () => (new RegExp(`\\^\\* ${address}\\s+2 `).test(await client.ask("sources")) ? true : undefined), client.peer);
-    const data = await client.report("ntpdata");
+    const data = await afterGood(client, server, 3, (report) => Math.abs(numberIn(report, "Offset")) < NEAR_ZERO);
     expect(Object.fromEntries(data)).toMatchObject({
       "Leap status": "Normal",
       "Version": "4",
@@ -110,8 +121,6 @@ describe.skipIf(skipped)(titled("chronyd follows our server", skipped), () => {
       "Authenticated": "No",
     });
     expect(numberIn(data, "Precision")).toBeLessThanOrEqual(-14);
-    await eventually("an offset near zero", async () => (Math.abs(numberIn(await client.report("ntpdata"), "Offset")) < NEAR_ZERO ? true : undefined), client.peer);
-    expect(numberIn(data, "Total good RX")).toBeGreaterThanOrEqual(3);
     expect((await client.report("tracking")).get("Reference ID")).toContain(address);
     record("chronyd", "client", "follow `serve`", `selected (^*), NTP tests ${data.get("NTP tests")}`);
   });
@@ -119,11 +128,10 @@ describe.skipIf(skipped)(titled("chronyd follows our server", skipped), () => {
   it("announces the leap second that our server announces", async () => {
     await using server = await ours({ stratum: 1, refid: "PPS", leap: 1 });
     await using client = await chronyClient([lineFor(server)]);
-    const data = await afterReplies(client, server, 4);
+    const data = await afterGood(client, server, 4);
     expect(data.get("Leap status")).toBe("Insert second");
     expect(data.get("Reference ID")).toContain("50505300 (PPS)");
     record("chronyd", "client", "leap second announced by `serve`", `Leap status ${data.get("Leap status")}, Reference ID ${data.get("Reference ID")}`);
-    expect(data.get("NTP tests")).toBe("111 111 1111");
   });
 
   it("reads our root delay and dispersion as finely as field 0xF323 has them", async () => {
@@ -131,12 +139,11 @@ describe.skipIf(skipped)(titled("chronyd follows our server", skipped), () => {
     await using server = await ours({ stratum: 1, ...exact });
     await using fine = await chronyClient([lineFor(server, "extfield F323")]);
     await using coarse = await chronyClient([lineFor(server)]);
-    const [finely, coarsely] = await Promise.all([fine, coarse].map((client) => afterReplies(client, server, 4)));
+    const [finely, coarsely] = await Promise.all([fine, coarse].map((client) => afterGood(client, server, 4)));
     // chronyc prints microseconds; the header's steps are 15 µs.
     expect(numberIn(finely!, "Root delay")).toBeCloseTo(exact.rootDelay, 6);
     expect(numberIn(finely!, "Root dispersion")).toBeCloseTo(exact.rootDispersion, 6);
     record("chronyd", "client", "extension field 0xF323 of `serve`", `Root delay ${finely!.get("Root delay")}, without the field ${coarsely!.get("Root delay")}`);
-    expect(finely!.get("NTP tests")).toBe("111 111 1111");
     expect(Math.abs(numberIn(coarsely!, "Root delay") - exact.rootDelay)).toBeLessThan(2 ** -16);
     expect(numberIn(coarsely!, "Root delay")).not.toBeCloseTo(exact.rootDelay, 6);
   });

@@ -107,7 +107,7 @@ export interface Verdict {
 }
 
 /** `chronyd -Q`: ask the sources of `lines`, print what the clock is wrong by, set nothing. */
-export async function chronyOnce(lines: readonly string[], { seconds = 15 } = {}): Promise<Verdict> {
+export async function chronyOnce(lines: readonly string[], { seconds = 45 } = {}): Promise<Verdict> {
   const { status, stdout, stderr } = await run("chronyd", [...AS_WE_ARE, "-Q", "-t", String(seconds), ...lines]);
   const said = stdout + stderr;
   const match = /System clock wrong by (-?[\d.]+) seconds \(ignored\)/.exec(said);

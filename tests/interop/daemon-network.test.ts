@@ -78,18 +78,18 @@ describe.skipIf(skipped)(titled("a daemon between two namespaces", skipped), () 
   });
 
   it("is seen by the chronyd as a server of stratum 4 that tells the same time", async () => {
+    const number = (report: string, name: string) => Number(new RegExp(`^${name}\\s*: ([+-]?[\\d.]+) seconds`, "m").exec(report)?.[1]);
+    const selected = new RegExp(`\\^\\* ${OURS.replaceAll(".", "\\.")} `);
+    // What it measures at one moment may be what a busy machine made of it.
     const seen = await eventually("chronyd to have measured us", async () => {
       const report = await chronyc("ntpdata", OURS);
-      return /Stratum\s*: 4\n/.test(report) && /NTP tests\s*: 111 111 1111/.test(report) ? report : undefined;
+      const near = Math.abs(number(report, "Offset")) < SEEN && number(report, "Root dispersion") < SEEN;
+      return near && /Stratum\s*: 4\n/.test(report) && /NTP tests\s*: 111 111 1111/.test(report) && selected.test(await chronyc("sources")) ? report : undefined;
     }, watcher);
-    expect(await chronyc("sources")).toMatch(new RegExp(`\\^\\* ${OURS.replaceAll(".", "\\.")} `));
     expect(seen).toMatch(/Reference ID\s*: 0A4E0001/);
     expect(seen).toMatch(/Leap status\s*: Normal/);
     record("chronyd", "client", "`escapement daemon` that follows another chronyd", "selected (^*), Stratum 4, NTP tests 111 111 1111");
-    const number = (name: string) => Number(new RegExp(`^${name}\\s*: ([+-]?[\\d.]+) seconds`, "m").exec(seen)?.[1]);
-    expect(Math.abs(number("Offset"))).toBeLessThan(SEEN);
     // Both clocks being one, what chronyd finds is the unequal waiting on the way there and back, and our own error.
-    expect(Math.abs(number("Offset"))).toBeLessThan(number("Peer delay") / 2 + SETTLED);
-    expect(number("Root dispersion")).toBeLessThan(SEEN);
+    expect(Math.abs(number(seen, "Offset"))).toBeLessThan(number(seen, "Peer delay") / 2 + SETTLED);
   });
 });

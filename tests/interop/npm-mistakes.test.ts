@@ -78,13 +78,13 @@ describe("now()", () => {
   it("is not the server's transmit time, which is old by the way back", async () => {
     const hour = 3_600_000_000_000n;
     await using server = await serverAhead(hour);
-    await using path = await openRelay({ server: endpointOf(server), holdRequestMs: 300, onReply: ({ reply }) => [{ data: reply, holdMs: 300 }] });
+    await using path = await openRelay({ server: endpointOf(server), holdRequestMs: 1000, onReply: ({ reply }) => [{ data: reply, holdMs: 1000 }] });
     const told = await now({ sources: [path.source] });
     const age = Number((clock.now() + hour) / 1_000_000n) - told.getTime();
-    // The mistake would be 300 ms late. What is left is how unequal the two ways were, and how long ago now() returned.
+    // The mistake would be a second late. What is left is how unequal the two ways were, and how long ago now() returned.
     const [held] = path.held;
     const unequal = Number(magnitude((held?.requestNs ?? 0n) - (held?.replyNs ?? 0n))) / 2e6;
-    expect(Math.abs(age)).toBeLessThan(100 + unequal);
+    expect(Math.abs(age)).toBeLessThan(500 + unequal);
   });
 
   it("is not told when the only source is a kiss, a liar without a majority, or silent", async () => {
@@ -104,7 +104,7 @@ describe("the wait", () => {
     const began = performance.now();
     const { code, message } = await failure(query(`127.0.0.1:${port}`, { timeout: 0.5 }));
     expect(code, message).toBe("TIMEOUT");
-    expect(performance.now() - began).toBeLessThan(5000);
+    expect(performance.now() - began).toBeLessThan(20_000);
   });
 
   it("ends when the caller says so", async () => {

@@ -30,7 +30,7 @@ interface Told {
 
 /** What `escapement query nts:… --json` tells; it trusts our authority alone. */
 async function ask({ address, kePort }: NtsPlace, args: readonly string[] = [], { ca = pki.ca, ...options }: StartOptions & { ca?: string } = {}): Promise<Told> {
-  const { status, stdout, stderr } = await escapement(["query", `nts:${address}:${kePort}`, "--ca", ca, "--json", "--timeout", "3", ...args], options);
+  const { status, stdout, stderr } = await escapement(["query", `nts:${address}:${kePort}`, "--ca", ca, "--json", "--timeout", "30", ...args], options);
   if (!stdout) throw new Error(stderr);
   return { status, ...(JSON.parse(stdout) as Omit<Told, "status">) };
 }

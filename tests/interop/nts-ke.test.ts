@@ -35,7 +35,7 @@ function certified(address: string, name = address): { pair: { certificate: stri
 function ask(address: string, port: number, request: Uint8Array): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
     const socket = createSocket("udp4");
-    const timer = setTimeout(() => { socket.close(); reject(new Error("no reply in 5 s")); }, 5000);
+    const timer = setTimeout(() => { socket.close(); reject(new Error("no reply in 30 s")); }, 30_000);
     socket.on("message", (reply) => { clearTimeout(timer); socket.close(); resolve(Uint8Array.from(reply)); });
     socket.send(request, port, address);
   });

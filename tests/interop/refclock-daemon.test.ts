@@ -97,23 +97,26 @@ port = ${port}
   it("is stratum 1 by its pulses, to within 0.2 ms", async () => {
     const state = await eventually("the daemon to follow the pulses", async () => {
       const latest = await tracking();
-      return latest.synchronised && latest.rootDispersion < 0.01 ? latest : undefined;
+      return latest.synchronised && latest.rootDispersion < 0.01 && Math.abs(latest.offset!) < 2e-4 ? latest : undefined;
     }, daemon);
     expect(state).toMatchObject({ stratum: 1, refid: "50505300", leap: 0, address: null, source: `refclock:sock:${pulses}` });
-    expect(Math.abs(state.offset!)).toBeLessThan(2e-4);
-    const [sentences, seconds] = await sources();
-    expect(sentences).toMatchObject({ name: "GPS", mode: "refclock", state: "?", lastError: null, stratum: 0 });
+    // A pulse or a sentence that found no processor is late: both are near soon again.
+    const [sentences, seconds] = await eventually("both to be near", async () => {
+      const latest = await sources();
+      return Math.abs(latest[0]!.offset!) < 0.05 && Math.abs(latest[1]!.offset!) < 2e-4 && latest[1]!.state === "*" ? latest : undefined;
+    }, daemon);
     // It has no say, and is shown all the same.
-    expect(Math.abs(sentences!.offset!)).toBeLessThan(0.05);
+    expect(sentences).toMatchObject({ name: "GPS", mode: "refclock", state: "?", lastError: null, stratum: 0 });
     expect(sentences!.rootDistance).toBeGreaterThan(0.05);
-    expect(Math.abs(seconds!.offset!)).toBeLessThan(2e-4);
     expect(seconds).toMatchObject({ name: "PPS", mode: "refclock", state: "*", selection: "survivor", lastError: null, stratum: 0 });
   });
 
   it("is shown in text as chrony would", async () => {
-    const { stdout } = await escapement(["sources", "--socket", socket]);
-    expect(stdout).toMatch(/^#\? GPS +0 +1 +[0-7]+ +\d+ +[+-]\d+[nmu]s \+\/- +\d+ms$/m);
-    expect(stdout).toMatch(/^#\* PPS +0 +1 +[0-7]+ +\d+ +[+-]\d+[nu]s \+\/- +\d+[nu]s$/m);
+    await eventually("both, the pulses selected", async () => {
+      const { stdout } = await escapement(["sources", "--socket", socket]);
+      const gps = /^#\? GPS +0 +1 +[0-7]+ +\d+ +[+-]\d+[nmu]s \+\/- +\d+ms$/m;
+      return gps.test(stdout) && /^#\* PPS +0 +1 +[0-7]+ +\d+ +[+-]\d+[nu]s \+\/- +\d+[nu]s$/m.test(stdout) || undefined;
+    }, daemon);
     expect((await escapement(["tracking", "--socket", socket])).stdout).toMatch(/^Reference ID {4}: 50505300 \(PPS\)$/m);
   });
 
@@ -122,11 +125,10 @@ port = ${port}
     // Until the daemon had its first four measurements it told the stratum of its own clock.
     const ntpdata = await eventually("chronyd to hear of stratum 1", async () => {
       const latest = await client.report("ntpdata");
-      return latest.get("Stratum") === "1" ? latest : undefined;
+      return latest.get("Stratum") === "1" && Math.abs(parseFloat(latest.get("Offset")!)) < 2e-3 ? latest : undefined;
     }, client.peer);
     expect(ntpdata.get("Reference ID")).toContain("50505300");
     expect(ntpdata.get("Leap status")).toBe("Normal");
-    expect(Math.abs(parseFloat(ntpdata.get("Offset")!))).toBeLessThan(2e-3);
   });
 
   it("is not moved by a receiver that loses count by a second, and says why it holds over", async () => {

@@ -13,7 +13,7 @@ import type { Host } from "../../hosts/common/host.ts";
 import { readFrame, writeFrame, type Frame } from "../../hosts/common/relay/protocol.ts";
 import { relayHost, startRelay, type Relay } from "../../hosts/common/relay/index.ts";
 import type { WebSocketConstructor } from "../../hosts/common/websocket.ts";
-import { lendHost } from "../../hosts/node/index.ts";
+import { lendHost, type Clock } from "../../hosts/node/index.ts";
 import { titled, whySkipped } from "../support/peers.ts";
 import { PkiFiles } from "../support/files-of-pki.ts";
 import { ownServer, type OwnServer } from "../support/roughtime.ts";
@@ -94,7 +94,7 @@ describe.skipIf(skipped)(titled("a malicious relay", skipped), () => {
     api.query(source, { relay: by(evil), timeout, nts: { ca: ca(), pq } });
 
   it("that does nothing brings authenticated time (so that the others fail for what they do)", async () => {
-    const sample = await ask({}, { timeout: 8 });
+    const sample = await ask({}, { timeout: 30 });
     expect(sample).toMatchObject({ authenticated: true, usable: true });
     expect(Math.abs(sample.offset)).toBeLessThan(sample.rootDistance);
   });
@@ -116,7 +116,7 @@ describe.skipIf(skipped)(titled("a malicious relay", skipped), () => {
       }],
     ];
     beforeAll(async () => {
-      await ask({ down: (frame) => (frame.type === "reply" && (reply.last ??= frame.payload.slice()), [frame]) }, { timeout: 8 });
+      await ask({ down: (frame) => (frame.type === "reply" && (reply.last ??= frame.payload.slice()), [frame]) }, { timeout: 30 });
       expect(reply.last).toBeDefined();
     });
     it.each(cases)("%s", async (_, { up = (frame) => [frame], down }) => {
@@ -136,7 +136,7 @@ describe.skipIf(skipped)(titled("a malicious relay", skipped), () => {
   describe("cannot make less of the handshake than was asked:", () => {
     it("another server's key establishment is for another name", async () => {
       const up: Meddling = (frame) => (frame.type === "open" ? [{ ...frame, host: other.address, port: other.kePort }] : [frame]);
-      await expect(ask({ up })).rejects.toMatchObject({ code: "TLS" });
+      await expect(ask({ up }, { timeout: 30 })).rejects.toMatchObject({ code: "TLS" });
     });
     it("the application protocol is not changed unseen", async () => {
       await expect(ask({ up: replaced(ascii("ntske/1"), ascii("ntske/2")) })).rejects.toMatchObject({ name: "NtpError" });
@@ -166,7 +166,7 @@ describe.skipIf(skipped)(titled("a malicious relay", skipped), () => {
       let heldNs = 0n;
       const down: Meddling = (frame) => (frame.type === "reply" ? [{ ...frame, times }] : [frame]);
       const sample = await api.query(`nts:${server.address}:${server.kePort}`, {
-        relay: { ...by({ down }), onReply: ({ roundTripNs }) => (heldNs = roundTripNs) }, timeout: 8, nts: { ca: ca(), pq: "off" },
+        relay: { ...by({ down }), onReply: ({ roundTripNs }) => (heldNs = roundTripNs) }, timeout: 30, nts: { ca: ca(), pq: "off" },
       });
       expect(sample.authenticated).toBe(true);
       // Not one nanosecond of what it says is taken off.
@@ -178,17 +178,24 @@ describe.skipIf(skipped)(titled("a malicious relay", skipped), () => {
       ["requests", { up: (frame) => [frame.type === "datagram" ? { ...frame, holdMs: 300 } : frame] }],
       ["replies", { down: (frame) => [frame.type === "reply" ? { ...frame, holdMs: 300 } : frame] }],
     ])("by holding %s back: the bound grows as the offset does", async (_, evil) => {
-      const sample = await ask(evil, { timeout: 8 });
+      const sample = await ask(evil, { timeout: 30 });
       expect(Math.abs(sample.offset)).toBeGreaterThan(0.1);
       expect(Math.abs(sample.offset)).toBeLessThan(sample.rootDistance);
       expect(sample.rootDistance).toBeGreaterThan(0.149);
     });
 
+    /** How far a clock is off at least, s: it was read at some moment between two readings of this machine's. */
+    const offOf = (clock: Clock): number => {
+      const before = host.clock.now();
+      const told = clock.nowNs();
+      const after = host.clock.now();
+      return Number(told < before ? before - told : told > after ? told - after : 0n) / 1e9;
+    };
+
     it("not a disciplined one either, by holding every request back", async () => {
       const up: Meddling = (frame) => [frame.type === "datagram" ? { ...frame, holdMs: 100 } : frame];
-      await using clock = await api.startClock({ sources: [{ source: `nts:${server.address}:${server.kePort}`, nts: { ca: ca(), pq: "off" } }], relay: by({ up }), timeout: 20 });
-      const off = Number(clock.nowNs() - host.clock.now()) / 1e9;
-      expect(Math.abs(off)).toBeLessThan(clock.uncertainty);
+      await using clock = await api.startClock({ sources: [{ source: `nts:${server.address}:${server.kePort}`, nts: { ca: ca(), pq: "off" } }], relay: by({ up }), timeout: 60 });
+      expect(offOf(clock)).toBeLessThan(clock.uncertainty);
       expect(clock.uncertainty).toBeGreaterThan(0.049);
     });
 
@@ -205,10 +212,9 @@ describe.skipIf(skipped)(titled("a malicious relay", skipped), () => {
         return [[], [again, { ...frame, times: lie, holdMs: 60 }], [{ ...frame, times: lie }, again]][count % 3] as (Frame & { holdMs?: number })[];
       };
       const up: Meddling = (frame) => [frame.type === "datagram" && count % 2 === 0 ? { ...frame, holdMs: 40 } : frame];
-      await using clock = await api.startClock({ sources: [{ source: `nts:${server.address}:${server.kePort}`, nts: { ca: ca(), pq: "off" } }], relay: by({ up, down }), minPoll: 0, maxPoll: 0, timeout: 30 });
+      await using clock = await api.startClock({ sources: [{ source: `nts:${server.address}:${server.kePort}`, nts: { ca: ca(), pq: "off" } }], relay: by({ up, down }), minPoll: 0, maxPoll: 0, timeout: 60 });
       for (let reads = 0; reads < 20; reads++) {
-        const off = Number(clock.nowNs() - host.clock.now()) / 1e9;
-        expect(Math.abs(off)).toBeLessThan(clock.uncertainty);
+        expect(offOf(clock)).toBeLessThan(clock.uncertainty);
         await new Promise((resolve) => setTimeout(resolve, 100));
       }
       expect(count).toBeGreaterThan(5);
@@ -233,7 +239,7 @@ describe.skipIf(skipped)(titled("a malicious relay", skipped), () => {
       const lent = relayHost(host, by({ down }));
       const { survey } = createApi(() => Promise.resolve(lent));
       const nts = { ca: ca(), pq: "off" as const };
-      const { entries } = await survey([server, other].map(({ address, kePort }) => `nts:${address}:${kePort}`), { timeout: 8, nts });
+      const { entries } = await survey([server, other].map(({ address, kePort }) => `nts:${address}:${kePort}`), { timeout: 30, nts });
       lent.close();
       expect(told.length).toBeGreaterThan(0);
       expect(entries.map(({ sample }) => sample)).toEqual([undefined, undefined]);
@@ -241,7 +247,7 @@ describe.skipIf(skipped)(titled("a malicious relay", skipped), () => {
 
     it("by telling replies twice and to the wrong requests", async () => {
       const down: Meddling = (frame) => (frame.type === "reply" ? [{ ...frame, id: frame.id + 1 }, { ...frame, id: 0 }, frame, frame] : [frame]);
-      const sample = await ask({ down }, { timeout: 8 });
+      const sample = await ask({ down }, { timeout: 30 });
       expect(sample.authenticated).toBe(true);
       expect(Math.abs(sample.offset)).toBeLessThan(sample.rootDistance);
     });

@@ -15,7 +15,7 @@ const TEACHER = "10.98.0.3";
 const AT_ONCE = "tos maxdist 16";
 const FAST = "minpoll 3 maxpoll 3";
 /** Both speak every 8 s, up to half a second later each time: two proven answers take 25 s, and more where one is lost. */
-const PATIENCE_MS = 45_000;
+const PATIENCE_MS = 100_000;
 const BUILT = fileURLToPath(new URL("../../dist/node/index.js", import.meta.url));
 
 interface SourceState {
@@ -88,20 +88,18 @@ describe.skipIf(skipped)(titled("classic ntpd is our peer", skipped), () => {
     return new Map([["condition", condition], ...[...stdout.matchAll(/(\w+)=("[^"]*"|[^,\n]*)/g)].map(([, name = "", value = ""]) => [name, value.trim()] as const)]);
   }
 
-  /** What it says of us, once `enough` says so. */
+  /** What it says of us, once `enough` says so and it found our clock where it is, which is its own: ntpq counts in ms. */
   function eventuallyOfUs(what: string, ntpd: Peer, enough: (told: ReadonlyMap<string, string>) => boolean): Promise<ReadonlyMap<string, string>> {
     return eventually(what, async () => {
       const told = await variables(1);
-      return told.get("srcadr") === HERE && enough(told) ? told : undefined;
+      return told.get("srcadr") === HERE && Math.abs(Number(told.get("offset"))) < 5 && Number(told.get("delay")) < 50 && enough(told) ? told : undefined;
     }, ntpd, PATIENCE_MS);
   }
 
-  /** Both are active, its packets are answered, and its clock, which is ours, is found where it is: ntpq counts in ms. */
+  /** Both are active, and its packets are answered. */
   function expectFaultless(told: ReadonlyMap<string, string>): void {
     expect(Object.fromEntries(told)).toMatchObject({ hmode: "1", pmode: "1", srcport: "123", stratum: "2", leap: "00", hpoll: "3", ppoll: "3", refid: TEACHER });
     expect(parseInt(told.get("reach") ?? "", 8)).toBeGreaterThan(0);
-    expect(Math.abs(Number(told.get("offset")))).toBeLessThan(5);
-    expect(Number(told.get("delay"))).toBeLessThan(50);
   }
 
   it("it selects us as its system peer, and we see the loop", async () => {
