@@ -9,12 +9,13 @@ import { byCards, type CardOptions } from "./client/cards.ts";
 import { query, type QueryOptions } from "./client/query.ts";
 import type { Sample } from "./client/sample.ts";
 import { now, survey, type Survey, type SurveyOptions } from "./client/survey.ts";
+import type { SystemClock, SystemClockOptions } from "./clock/system.ts";
 import type { Host } from "./host.ts";
 import { startClock, watch, type Clock, type ClockOptions, type ClockState } from "./client/start.ts";
 import { byRelay, hostByRelay } from "./relay/by.ts";
 import { serve, type ServeOptions, type Server } from "./server/serve.ts";
 
-/** The ladder: the time; one server's word; what several agree on; a server of one's own. */
+/** The ladder: the time; one server's word; what several agree on; a clock and a server of one's own; the system's clock. */
 export interface Escapement {
   /**
    * The time, from several sources that agree. Milliseconds; use {@link survey} for more and for its bound.
@@ -74,6 +75,18 @@ export interface Escapement {
    * await using server = await serve({ port: 12300, stratum: 10 });
    */
   serve(options?: ServeOptions): Promise<Server>;
+
+  /**
+   * The system's clock: read what the system says of it, step it, slew it, set its frequency. Needs FFI, and to change anything
+   * root or CAP_SYS_TIME (Windows: the right to set the time). Only one program may steer a clock: stop chronyd, ntpd,
+   * systemd-timesyncd or W32Time first. Opening it changes nothing.
+   *
+   * @throws {NtpError} `CLOCK` when this process may not, `UNSUPPORTED` where there is no way to it.
+   * @example
+   * await using clock = await openSystemClock();
+   * await clock.slew(0.01);
+   */
+  openSystemClock(options?: SystemClockOptions): Promise<SystemClock>;
 }
 
 /**
@@ -98,5 +111,6 @@ export function createApi(lend: () => Promise<Host>): Escapement {
       yield* watch(await hostByRelay(await stamped(options), options?.relay), options);
     },
     serve: async (options) => serve(await host(), options),
+    openSystemClock: async (options) => (await import("./clock/system.ts")).openSystemClock(await host(), options),
   };
 }

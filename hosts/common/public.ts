@@ -33,5 +33,7 @@ export type { EngineEvent, ManycastSource, ReferenceSource, SourceOptions, Sourc
 export type { RefClock, RefClockHealth, RefClockSample, RefClockTuning } from "./refclock/refclock.ts";
 export { Clock } from "./client/start.ts";
 export type { ClockOptions, ClockState } from "./client/start.ts";
+export type { SlewOptions, SystemClock, SystemClockOptions } from "./clock/system.ts";
+export type { ClockStatus, SystemClockStatus } from "./steering.ts";
 export type { RelayChoice } from "./relay/by.ts";
 export type { RelayOptions, RelayReport } from "./relay/client.ts";

@@ -81,6 +81,8 @@ export interface SystemActuator extends ClockActuator {
   readonly keepsStatus: boolean;
   /** The system takes up a new rate at most this long after it was set, always at the same point of its seconds, s. 0: at once. */
   readonly rateInterval: number;
+  /** Whether the runtime's monotonic clock runs at its rate, and timers with it (Linux's CLOCK_MONOTONIC). */
+  readonly slewsMonotonic: boolean;
   read(): SystemClockStatus;
 }
 

@@ -130,6 +130,7 @@ class LinuxActuator implements SystemActuator {
   readonly insertsLeapSeconds = true;
   readonly keepsStatus = true;
   readonly rateInterval = 0;
+  readonly slewsMonotonic = true;
   readonly description: string;
   readonly #tryAdjust: Adjust;
   readonly #found: Timex;

@@ -175,6 +175,7 @@ class MacosActuator implements SystemActuator {
   readonly insertsLeapSeconds = false;
   readonly keepsStatus = true;
   readonly rateInterval = 1;
+  readonly slewsMonotonic = false;
   readonly description: string;
   readonly #kernel: Kernel;
   readonly #found: DarwinTimex;

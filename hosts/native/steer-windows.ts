@@ -92,6 +92,7 @@ class WindowsActuator implements SystemActuator {
   readonly insertsLeapSeconds = false;
   readonly keepsStatus = false;
   readonly rateInterval = 0;
+  readonly slewsMonotonic = false;
   readonly description: string;
   readonly #c: Functions;
   /** Two 64-bit numbers and a BOOL; or a FILETIME or SYSTEMTIME. */

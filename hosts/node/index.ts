@@ -59,4 +59,4 @@ export async function lendHost({ native = true }: { native?: boolean } = {}): Pr
 }
 
 /** The public functions; {@link Escapement} documents each. */
-export const { now, query, survey, startClock, watch, serve }: Escapement = createApi(lendHost);
+export const { now, query, survey, startClock, watch, serve, openSystemClock }: Escapement = createApi(lendHost);

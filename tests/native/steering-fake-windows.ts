@@ -30,6 +30,8 @@ export class FakeWindows {
   openHandles = 0;
   lastError = 0;
   readonly ffi: Ffi;
+  /** What is too little to be told, in 100 ns. */
+  #rest = 0;
   readonly #memory = new FakeMemory();
 
   constructor(apiSet = "api-ms-win-core-sysinfo-l1-2-4.dll") {
@@ -43,7 +45,9 @@ export class FakeWindows {
   /** Let seconds of true time pass. */
   pass(seconds: number): void {
     const rate = this.disabled ? 1 : Number(this.adjustment) / Number(this.increment);
-    this.now += BigInt(Math.round(seconds * 1e7 * rate));
+    const units = seconds * 1e7 * rate + this.#rest;
+    this.#rest = units - Math.round(units);
+    this.now += BigInt(Math.round(units));
   }
 
   #fail(error: number): 0 {

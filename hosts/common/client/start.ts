@@ -3,7 +3,7 @@
 /**
  * `startClock()` and `watch()`: a disciplined clock for any process, without privileges.
  *
- * The clock is a virtual one over the monotonic timer. Before `startClock()` resolves it is set as the sources say, forward or
+ * The clock is a virtual one over the monotonic timer, unless the system's is given to be steered. Before `startClock()` resolves it is set as the sources say, forward or
  * back. Who then reads it never sees it go backwards nor stand still: a correction forward may be a step, one back is always
  * shown as a slew, at nine tenths of the speed however large it is, and counts as uncertainty until it is done. (The policy
  * `makeStep` is about the clock underneath: by default it is only stepped in its first three corrections, and after the
@@ -17,6 +17,7 @@ import { NtpError } from "../errors.ts";
 import type { Host } from "../host.ts";
 import type { ClockReading } from "../server/reading.ts";
 import { steeredVirtual, type SteeredClock } from "../clock/steered.ts";
+import type { LentClock, SystemClock } from "../clock/system.ts";
 import type { CardOptions } from "./cards.ts";
 import { Engine, type EngineEvent, type EngineOptions, type Followed, type SourceState, type TrackingState } from "./engine.ts";
 import { DEFAULT_SOURCES } from "./survey.ts";
@@ -28,6 +29,11 @@ export interface ClockOptions extends Omit<EngineOptions, "sources">, CardOption
   readonly signal?: AbortSignal;
   /** How long startClock waits for the first agreement, s; 0: not at all; Infinity: for ever. Default 30. */
   readonly timeout?: number;
+  /**
+   * Steer this clock instead of a virtual one: the system's, as {@link Escapement.openSystemClock} opens it. It is told how good it
+   * is, and arms its leap seconds, as the daemon does; it stays open when this clock is closed. Default: a virtual one.
+   */
+  readonly steer?: SystemClock;
   /** Ask by this relay: its `ws:` or `wss:` URL. It need not be trusted with authenticated sources: docs/relay.md. Default none. */
   readonly relay?: RelayChoice;
 }
@@ -51,10 +57,13 @@ export class Clock extends EventTarget implements AsyncDisposable {
   readonly #onAbort = () => this.close();
 
   readonly #wall: () => bigint;
+  /** What else is to be done at the end. */
+  readonly #release: (() => void) | undefined;
 
-  constructor(clock: SteeredClock, engine: Engine, { wall, signal }: { wall: () => bigint; signal?: AbortSignal | undefined }) {
+  constructor(clock: SteeredClock, engine: Engine, { wall, signal, lent }: { wall: () => bigint; signal?: AbortSignal | undefined; lent?: LentClock | undefined }) {
     super();
     this.#wall = wall;
+    this.#release = lent?.follow(engine, () => this.close());
     this.#clock = clock;
     this.#engine = engine;
     this.#signal = signal;
@@ -117,6 +126,7 @@ export class Clock extends EventTarget implements AsyncDisposable {
   close(): void {
     this.#signal?.removeEventListener("abort", this.#onAbort);
     this.#engine.close();
+    this.#release?.();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -133,11 +143,12 @@ const SLOWEST_TENTHS = 9n;
 const WAITING_LIMIT = 256;
 
 function launch(host: Host, options: ClockOptions): { clock: Clock; engine: Engine } {
-  const { sources = DEFAULT_SOURCES, ...rest } = options;
+  const { sources = DEFAULT_SOURCES, steer, signal, ...rest } = options;
   const followed = sources.map((source) => (typeof source === "string" || source instanceof URL ? { source } : source));
-  const steered = steeredVirtual(host.clock);
-  const engine = new Engine(host, steered, { ...rest, sources: followed });
-  return { clock: new Clock(steered, engine, { wall: () => host.clock.now(), signal: options.signal }), engine };
+  const lent = steer?.lend();
+  const steered = lent?.clock ?? steeredVirtual(host.clock);
+  const engine = new Engine(host, steered, { ...(lent && { frequency: lent.frequency }), ...rest, sources: followed });
+  return { clock: new Clock(steered, engine, { wall: () => host.clock.now(), signal, lent }), engine };
 }
 
 /** See {@link Escapement.startClock}. */
