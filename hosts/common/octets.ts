@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-/** Strings of octets, compared and told. Tested in octets.test.ts. @module */
+/** Strings of octets, compared, told and wiped. Tested in octets.test.ts. @module */
 
 export const hex = (data: Uint8Array) => Array.from(data, (octet) => octet.toString(16).padStart(2, "0")).join("");
 
@@ -9,4 +9,9 @@ export function same(a: Uint8Array, b: Uint8Array): boolean {
   let difference = 0;
   for (let i = 0; i < a.length; i++) difference |= (a[i] ?? 0) ^ (b[i] ?? 0);
   return difference === 0;
+}
+
+/** What was secret is zeros. Of copies that an engine or a collector made nobody knows. */
+export function wipe(...secrets: readonly Uint8Array[]): void {
+  for (const secret of secrets) secret.fill(0);
 }

@@ -195,7 +195,8 @@ export class TestServer {
   }
 
   #protect(keys: TrafficSecrets): void {
-    this.#keys.push(keys);
+    // Copies: who protects with secrets wipes them.
+    this.#keys.push({ client: keys.client.slice(), server: keys.server.slice() });
     this.records.readWith(new Protection(this.suite, keys.client));
     this.#sealing = new Protection(this.suite, keys.server);
     this.records.writeWith(this.#sealing);

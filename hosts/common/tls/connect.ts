@@ -54,7 +54,7 @@ export async function connectTls(tcp: ByteStream, options: TlsOptions, random: R
     return new EstablishedStream(records, agreed);
   } catch (error) {
     if (!signal.aborted) await tell(records, error);
-    tcp.close();
+    records.close();
     throw signal.aborted ? stopped(signal, options.serverName) : endedBy(error);
   } finally {
     signal.removeEventListener("abort", stop);

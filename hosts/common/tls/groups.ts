@@ -12,6 +12,7 @@
  * @module
  */
 
+import { wipe } from "../octets.ts";
 import type { PostQuantum } from "../stream.ts";
 import { webCrypto } from "../x509/algorithms.ts";
 import { fail } from "./alert.ts";
@@ -31,6 +32,8 @@ export interface KeyShare {
   readonly share: Uint8Array;
   /** The shared secret with the server's half. */
   agree(theirs: Uint8Array): Promise<Uint8Array>;
+  /** Wipe our secret half. {@link agree} MUST NOT be called any more. */
+  forget(): void;
 }
 
 /** The groups that are offered, the preferred first. */
@@ -67,6 +70,7 @@ export async function x25519Share(random: Random): Promise<KeyShare> {
       if (!secret?.some((octet) => octet !== 0)) return fail("illegal_parameter", "an X25519 share that leads to a secret of zeros");
       return secret;
     },
+    forget: () => wipe(secret),
   };
 }
 
@@ -85,8 +89,9 @@ const BASE_POINT = Uint8Array.of(9, ...new Uint8Array(31));
 async function webX25519(secret: Uint8Array): Promise<X25519Pair | undefined> {
   const subtle = webCrypto();
   const name = "X25519";
+  const key = concat(PKCS8, secret);
   try {
-    const own = await subtle.importKey("pkcs8", concat(PKCS8, secret) as BufferSource, { name }, false, ["deriveBits"]);
+    const own = await subtle.importKey("pkcs8", key as BufferSource, { name }, false, ["deriveBits"]);
     const agree = async (theirs: Uint8Array) => {
       const peer = await subtle.importKey("raw", theirs as BufferSource, { name }, false, []);
       return new Uint8Array(await subtle.deriveBits({ name, public: peer }, own, 256));
@@ -94,6 +99,8 @@ async function webX25519(secret: Uint8Array): Promise<X25519Pair | undefined> {
     return { share: await agree(BASE_POINT), agree };
   } catch {
     return undefined;
+  } finally {
+    wipe(key);
   }
 }
 
@@ -104,8 +111,15 @@ function hybridShare(classical: KeyShare, seed: Uint8Array): KeyShare {
     agree: async (theirs) => {
       const expected = CIPHERTEXT_LENGTH + 32;
       if (theirs.length !== expected) fail("illegal_parameter", `expected an X25519MLKEM768 share of ${expected} octets, got ${theirs.length}`);
-      const shared = await classical.agree(theirs.subarray(CIPHERTEXT_LENGTH));
-      return concat(decapsulate(seed, theirs.subarray(0, CIPHERTEXT_LENGTH)), shared);
+      const classicalSecret = await classical.agree(theirs.subarray(CIPHERTEXT_LENGTH));
+      const quantumSecret = decapsulate(seed, theirs.subarray(0, CIPHERTEXT_LENGTH));
+      const shared = concat(quantumSecret, classicalSecret);
+      wipe(quantumSecret, classicalSecret);
+      return shared;
+    },
+    forget() {
+      wipe(seed);
+      classical.forget();
     },
   };
 }
@@ -122,6 +136,8 @@ async function p256Share(): Promise<KeyShare> {
       const peer = await subtle.importKey("raw", theirs as BufferSource, how, false, []);
       return new Uint8Array(await subtle.deriveBits({ name: "ECDH", public: peer }, privateKey, 256));
     },
+    // WebCrypto made it, and nobody else has it.
+    forget: () => {},
   };
 }
 

@@ -57,6 +57,7 @@ class ClientHandshake {
   readonly #options: HandshakeOptions;
   readonly #transcript = new Transcript();
   #offer: Offer;
+  #schedule: KeySchedule | undefined;
   #compatible = false;
 
   constructor(records: RecordStream, options: HandshakeOptions, shares: readonly KeyShare[]) {
@@ -75,10 +76,21 @@ class ClientHandshake {
   }
 
   async run(): Promise<Agreed> {
+    try {
+      return await this.#shake();
+    } catch (error) {
+      this.#schedule?.forget();
+      throw error;
+    } finally {
+      this.#forgetShares();
+    }
+  }
+
+  async #shake(): Promise<Agreed> {
     await this.#sendHello();
     const { suite, share } = await this.#hello();
     const ours = this.#offer.shares.find(({ group }) => group === share.group) as KeyShare;
-    const schedule = new KeySchedule(suite.hash);
+    const schedule = (this.#schedule = new KeySchedule(suite.hash));
     const [shared, hashed] = await Promise.all([ours.agree(share.data), this.#transcript.digest()]);
     const keys = await schedule.handshake(shared, hashed);
     this.#protect(suite, keys, "HANDSHAKE_TRAFFIC_SECRET");
@@ -112,10 +124,15 @@ class ClientHandshake {
   }
 
   async #helloAgain({ group, cookie }: RetryRequest): Promise<void> {
+    if (group !== undefined) this.#forgetShares();
     const shares = group === undefined ? this.#offer.shares : [await retryShare(group, this.#options.random)];
     this.#offer = { ...this.#offer, shares, cookie };
     await this.#changeCipherSpec();
     await this.#sendHello();
+  }
+
+  #forgetShares(): void {
+    for (const share of this.#offer.shares) share.forget();
   }
 
   async #sendHello(): Promise<void> {

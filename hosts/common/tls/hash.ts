@@ -7,6 +7,7 @@
  * @module
  */
 
+import { wipe } from "../octets.ts";
 import { webCrypto } from "../x509/algorithms.ts";
 import { concat } from "./codec.ts";
 
@@ -31,11 +32,15 @@ export async function hmac({ name }: SuiteHash, key: Uint8Array, data: Uint8Arra
 
 /** WebCrypto's own HKDF cannot expand without extracting. */
 export async function expand(hash: SuiteHash, secret: Uint8Array, info: Uint8Array, length: number): Promise<Uint8Array> {
-  let out: Uint8Array = new Uint8Array(0);
-  let block = out;
-  for (let count = 1; out.length < length; count++) {
-    block = await hmac(hash, secret, concat(block, info, Uint8Array.of(count)));
-    out = concat(out, block);
+  const out = new Uint8Array(length);
+  let input = concat(info, Uint8Array.of(1));
+  for (let at = 0; at < length; at += hash.length) {
+    const block = await hmac(hash, secret, input);
+    out.set(block.subarray(0, length - at), at);
+    wipe(input);
+    input = concat(block, info, Uint8Array.of(at / hash.length + 2));
+    wipe(block);
   }
-  return out.subarray(0, length);
+  wipe(input);
+  return out;
 }

@@ -11,6 +11,7 @@
  * @module
  */
 
+import { wipe } from "../octets.ts";
 import type { ByteStream } from "../stream.ts";
 import { fail, TlsFailure } from "./alert.ts";
 import { concat, number } from "./codec.ts";
@@ -31,12 +32,20 @@ export interface TlsRecord {
   readonly data: Uint8Array;
 }
 
-/** One direction's keys under one traffic secret. */
+/** A key and what is made of it. */
+interface Keys {
+  readonly key: Uint8Array;
+  readonly iv: Uint8Array;
+  readonly aead: Aead;
+}
+
+/** One direction's keys under one traffic secret, which it owns and wipes. */
 export class Protection {
   readonly #suite: Suite;
   readonly #secret: Promise<Uint8Array>;
-  readonly #keys: Promise<{ readonly aead: Aead; readonly iv: Uint8Array }>;
+  readonly #keys: Promise<Keys>;
   #sequence: number;
+  #forgotten = false;
 
   constructor(suite: Suite, secret: Uint8Array | Promise<Uint8Array>, sequence = 0) {
     this.#suite = suite;
@@ -47,11 +56,11 @@ export class Protection {
     this.#sequence = sequence;
   }
 
-  async #derive(): Promise<{ aead: Aead; iv: Uint8Array }> {
+  async #derive(): Promise<Keys> {
     const { hash, keyLength, aead } = this.#suite;
     const secret = await this.#secret;
     const [key, iv] = await Promise.all([expandLabel(hash, secret, "key", NOTHING, keyLength), expandLabel(hash, secret, "iv", NOTHING, NONCE_LENGTH)]);
-    return { aead: aead(key), iv };
+    return { key, iv, aead: aead(key) };
   }
 
   /** Whether it is time for new keys. */
@@ -59,9 +68,17 @@ export class Protection {
     return this.#sequence >= this.#suite.limit / 2;
   }
 
-  /** What a KeyUpdate leads to (§7.2). */
+  /** What a KeyUpdate leads to (§7.2); the present keys are forgotten. */
   next(): Protection {
-    return new Protection(this.#suite, this.#secret.then((secret) => nextSecret(this.#suite.hash, secret)));
+    const secret = this.#secret.then((secret) => nextSecret(this.#suite.hash, secret));
+    void secret.then(() => this.forget(), () => {});
+    return new Protection(this.#suite, secret);
+  }
+
+  /** Wipe secret and keys: no record is sealed or opened any more. */
+  forget(): void {
+    this.#forgotten = true;
+    void Promise.all([this.#secret, this.#keys]).then(([secret, { key, iv }]) => wipe(secret, key, iv), () => {});
   }
 
   /** The whole record. */
@@ -88,6 +105,8 @@ export class Protection {
     const sequence = this.#sequence++;
     if (sequence >= this.#suite.limit) fail("internal_error", `expected new keys before record ${sequence}, got none`);
     const { aead, iv } = await this.#keys;
+    // A key of zeros would tell the world what is sealed with it.
+    if (this.#forgotten) fail("internal_error", `expected keys for record ${sequence}, but the connection has forgotten them`);
     const count = number(8, sequence);
     return { aead, nonce: iv.map((octet, i) => octet ^ (i < 4 ? 0 : (count[i - 4] ?? 0))) };
   }
@@ -127,12 +146,14 @@ export class RecordStream {
 
   /** Protect, or protect anew, what is read from now on. */
   readWith(protection: Protection): void {
+    this.#reading?.forget();
     this.#reading = protection;
   }
 
   /** The same for what is written after all that was written before. */
   writeWith(protection: Protection): void {
     void this.#enqueue(async () => {
+      this.#writing?.forget();
       this.#writing = protection;
     });
   }
@@ -191,6 +212,9 @@ export class RecordStream {
 
   close(): void {
     this.#tcp.close();
+    this.#reading?.forget();
+    // Not before what is being sealed.
+    void this.#enqueue(async () => this.#writing?.forget());
   }
 
   #checkHeader(type: number, length: number): void {

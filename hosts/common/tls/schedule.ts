@@ -12,6 +12,7 @@
  * @module
  */
 
+import { wipe } from "../octets.ts";
 import { ascii, concat, number, vector } from "./codec.ts";
 import { MESSAGE } from "./constants.ts";
 import { digest, expand, hmac, type SuiteHash } from "./hash.ts";
@@ -89,14 +90,15 @@ export class KeySchedule {
     this.#begun.catch(() => beginnings.delete(hash.name));
   }
 
-  /** With the result of the key exchange and the transcript through ServerHello. */
+  /** With the result of the key exchange, which is wiped, and the transcript through ServerHello. */
   async handshake(shared: Uint8Array, transcript: Uint8Array): Promise<TrafficSecrets> {
     const { salt } = await this.#begun;
-    const secret = await hmac(this.#hash, salt, shared);
+    const secret = await hmac(this.#hash, salt, shared).finally(() => wipe(shared));
     this.#master = this.#next(secret);
-    // Who gives up before it is needed need not hear of it.
-    this.#master.catch(() => {});
-    return this.#traffic(secret, "hs", transcript);
+    const traffic = this.#traffic(secret, "hs", transcript);
+    // Who gives up before the master secret is needed need not hear of a failure.
+    void Promise.allSettled([this.#master, traffic]).then(() => wipe(secret));
+    return traffic;
   }
 
   /** With the transcript through the server's Finished. Afterwards keys can be exported. */
@@ -105,13 +107,20 @@ export class KeySchedule {
     const secret = await this.#master;
     const [exporter, secrets] = await Promise.all([this.#derive(secret, "exp master", transcript), this.#traffic(secret, "ap", transcript)]);
     this.#exporter = exporter;
-    secret.fill(0);
+    wipe(secret);
     return secrets;
+  }
+
+  /** Wipe what is left. Nothing can be exported any more. */
+  forget(): void {
+    void this.#master?.then(wipe, () => {});
+    if (this.#exporter) wipe(this.#exporter);
+    this.#exporter = undefined;
   }
 
   /** exporter_master_secret, for the key log. */
   get exporterSecret(): Uint8Array {
-    if (!this.#exporter) throw new TypeError("there is no exporter before the handshake ends");
+    if (!this.#exporter) throw new TypeError("there is no exporter before the handshake ends, nor after the connection");
     return this.#exporter;
   }
 
@@ -119,13 +128,14 @@ export class KeySchedule {
   async exportKey(label: string, context: Uint8Array, length: number): Promise<Uint8Array> {
     const { empty } = await this.#begun;
     const [secret, hashed] = await Promise.all([this.#derive(this.exporterSecret, label, empty), digest(this.#hash, context)]);
-    return expandLabel(this.#hash, secret, "exporter", hashed, length);
+    return expandLabel(this.#hash, secret, "exporter", hashed, length).finally(() => wipe(secret));
   }
 
   /** Master Secret out of Handshake Secret. */
   async #next(secret: Uint8Array): Promise<Uint8Array> {
     const { empty } = await this.#begun;
-    return hmac(this.#hash, await this.#derive(secret, "derived", empty), new Uint8Array(this.#hash.length));
+    const salt = await this.#derive(secret, "derived", empty);
+    return hmac(this.#hash, salt, new Uint8Array(this.#hash.length)).finally(() => wipe(salt));
   }
 
   async #traffic(secret: Uint8Array, stage: string, transcript: Uint8Array): Promise<TrafficSecrets> {
@@ -140,7 +150,8 @@ export class KeySchedule {
 
 /** verify_data of Finished (§4.4.4). */
 export async function finishedMac(hash: SuiteHash, secret: Uint8Array, transcript: Uint8Array): Promise<Uint8Array> {
-  return hmac(hash, await expandLabel(hash, secret, "finished", NOTHING, hash.length), transcript);
+  const key = await expandLabel(hash, secret, "finished", NOTHING, hash.length);
+  return hmac(hash, key, transcript).finally(() => wipe(key));
 }
 
 /** The secret after a KeyUpdate (§7.2). */

@@ -51,6 +51,7 @@ export class EstablishedStream implements TlsStream {
       throw new NtpError("INVALID_ARGUMENT", `exportKey: expected a length of 1 to ${LONGEST_EXPORT} octets, got ${length}`);
     }
     if (!/^[\x20-\x7e]{1,249}$/.test(label)) throw new NtpError("INVALID_ARGUMENT", "exportKey: expected a label of 1 to 249 ASCII characters");
+    if (this.#closed) throw new NtpError("TLS", "TLS: expected an open connection to export keys from, but it was closed");
     return this.#schedule.exportKey(label, context, length);
   }
 
@@ -82,6 +83,7 @@ export class EstablishedStream implements TlsStream {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#schedule.forget();
     if (!this.#failure) void this.#goodbye("close_notify");
   }
 
