@@ -18,16 +18,13 @@ import { openRequests } from "./ntsopen";
 import { sealReplies } from "./ntsreply";
 import { requestCount, requestsForget } from "./ntsrequest";
 import { LATER, Server } from "./respond";
-import { SLOT_COUNT, SLOT_SIZE, SLOT_STRIDE, slotPackets } from "./slots";
+import { SLOT_COUNT, SLOT_SIZE, packetAt } from "./slots";
 import { Timestamp } from "../proto/timestamp";
 
 export const slotTable: usize = memory.data(SLOT_COUNT * offsetof<Incoming>(), 8);
 
-function packetAt(index: i32): usize {
-  return slotPackets + <usize>(index * SLOT_STRIDE);
-}
-
-function slotAt(index: i32): Incoming {
+/** What is known of the packet in a slot, 0..63. */
+export function slotAt(index: i32): Incoming {
   return changetype<Incoming>(slotTable + <usize>index * offsetof<Incoming>());
 }
 

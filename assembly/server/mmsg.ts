@@ -26,8 +26,8 @@ import { finishAnswer } from "./answer";
 import { sealReplies } from "./ntsreply";
 import { requestCount } from "./ntsrequest";
 import { Server } from "./respond";
-import { beginBatch, slotTable } from "./batch";
-import { SLOT_SIZE, SLOT_STRIDE, slotPackets } from "./slots";
+import { beginBatch, slotAt } from "./batch";
+import { SLOT_SIZE, packetAt } from "./slots";
 import { HEADER_LENGTH, read32, read64 } from "../proto/header";
 import { Interval, Timestamp } from "../proto/timestamp";
 import { resetLooped, stampAwaited } from "./looped";
@@ -109,14 +109,6 @@ let sendCount: i32 = 0;
 let standingSince: Timestamp = 0;
 let overdue: bool = false;
 let wasFull: bool = false;
-
-function slotAt(index: i32): Incoming {
-  return changetype<Incoming>(slotTable + <usize>index * offsetof<Incoming>());
-}
-
-function packetAt(index: i32): usize {
-  return slotPackets + <usize>(index * SLOT_STRIDE);
-}
 
 function native(address: usize): u64 {
   return base + <u64>address;

@@ -10,7 +10,7 @@
  * answer. An odd node is paired with itself, so that INDX is the leaf's place. Tested in roughtime.test.ts.
  */
 
-import { SLOT_COUNT, SLOT_SIZE, SLOT_STRIDE, slotPackets } from "./slots";
+import { SLOT_COUNT, SLOT_SIZE, packetAt } from "./slots";
 import { leafHash, nodeHash } from "../proto/roughtime-merkle";
 import { OFFERS_1, OFFERS_DRAFT, RoughtimeRequest, readRequest } from "../proto/roughtime-request";
 import {
@@ -86,7 +86,7 @@ export function roughtimeTake(slot: i32, length: i32, least: i32): u32 {
   const entry = slotTaken(slot);
   entry.version = 0;
   if (length < 0 || length > SLOT_SIZE || length - FRAME_LENGTH < least) return 0;
-  if (!readRequest(slotPackets + <usize>slot * SLOT_STRIDE, length, request)) return 0;
+  if (!readRequest(packetAt(slot), length, request)) return 0;
   if (request.server != 0 && memory.compare(request.server, identity, HASH_LENGTH) != 0) return 0;
   entry.version = request.offers & OFFERS_1 ? VERSION_1 : request.offers & OFFERS_DRAFT ? VERSION_DRAFT : 0;
   entry.typed = request.typed;
@@ -106,7 +106,7 @@ export function roughtimeSeal(version: u32, midpoint: u64, radius: u32): i32 {
   for (let slot: i32 = 0; slot < SLOT_COUNT; slot++) {
     const entry = slotTaken(slot);
     if (entry.version != version) continue;
-    leafHash(slotPackets + <usize>slot * SLOT_STRIDE, entry.length, tree + <usize>(leaves * HASH_LENGTH));
+    leafHash(packetAt(slot), entry.length, tree + <usize>(leaves * HASH_LENGTH));
     entry.leaf = leaves;
     leaves += 1;
   }
@@ -172,7 +172,7 @@ export function roughtimeAnswer(slot: i32, version: u32): i32 {
   const length = (tags << 3) + SIGNATURE_LENGTH + HASH_LENGTH + (entry.typed ? 4 : 0) + path + SREP_LENGTH + CERTIFICATE_LENGTH + 4;
   // MUST NOT answer with more than was asked with (§9.7).
   if (FRAME_LENGTH + length > entry.length) return 0;
-  startMessage(startPacket(slotPackets + <usize>slot * SLOT_STRIDE, length), tags);
+  startMessage(startPacket(packetAt(slot), length), tags);
   memory.copy(putTag(TAG_SIG, SIGNATURE_LENGTH), signature, SIGNATURE_LENGTH);
   memory.copy(putTag(TAG_NONC, HASH_LENGTH), changetype<usize>(entry), HASH_LENGTH);
   if (entry.typed) store<u32>(putTag(TAG_TYPE, 4), 1);

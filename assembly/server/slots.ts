@@ -14,3 +14,8 @@ export const SLOT_SIZE: i32 = 2048;
 export const SLOT_STRIDE: i32 = SLOT_SIZE + 64;
 
 export const slotPackets: usize = memory.data(SLOT_COUNT * SLOT_STRIDE, 64);
+
+/** The packet of a slot, 0..63. */
+export function packetAt(index: i32): usize {
+  return slotPackets + <usize>(index * SLOT_STRIDE);
+}
