@@ -18,7 +18,7 @@
  *   testH  another time scale, or another era, than was asked for (NTPv5)
  *   testF  from another address or port than the one asked (the host sets it)
  *
- * This file judges; it does not decide what follows. Tested in reply.test.ts.
+ * This file judges; it does not decide what follows. Tested in check.test.ts.
  */
 
 import { Header, LEAP_UNSYNCHRONISED, MODE_CLIENT, MODE_SERVER, MODE_SYMMETRIC_PASSIVE } from "../proto/header";

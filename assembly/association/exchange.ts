@@ -6,7 +6,7 @@
  * not see the request cannot forge its answer and who sees it learns nothing (draft-ietf-ntp-data-minimization). The
  * true t1 stays in the {@link Exchange}.
  *
- * Nothing here waits, retries or gives up: hosts/common/client/inquiry.ts does, and association.ts for a continuous client. Tested in reply.test.ts.
+ * Nothing here waits, retries or gives up: hosts/common/client/inquiry.ts does, and association.ts for a continuous client. Tested in exchange.test.ts.
  */
 
 import { Authentication, authenticate, isAuthentic, AUTH_NONE } from "./authentic";

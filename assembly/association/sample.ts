@@ -6,7 +6,7 @@
  *           ╱              ╲
  *   t1 ────╱                ╲──── t4   client
  *
- * All results are intervals, signed 32.32 seconds. Tested in reply.test.ts against BigInt arithmetic.
+ * All results are intervals, signed 32.32 seconds. Tested in sample.test.ts against BigInt arithmetic.
  */
 
 import { Header } from "../proto/header";
