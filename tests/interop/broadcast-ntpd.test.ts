@@ -7,7 +7,8 @@
  */
 
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { Namespace, Peer, eventually, freshDirectory, run, titled, whySkipped, writeLines } from "../support/peers.ts";
+import { Cable } from "../support/cable.ts";
+import { Peer, eventually, freshDirectory, run, titled, whySkipped, writeLines } from "../support/peers.ts";
 import { withoutClockCalls } from "../support/no-clock.ts";
 import { startServe } from "./ask.ts";
 import { record } from "./record.ts";
@@ -42,14 +43,14 @@ const CASES = {
   "broadcasts, and wants a key": { to: EVERYBODY, ttl: 1, client: ["broadcastclient"], from: HERE },
 } as const satisfies Record<string, Case>;
 
-interface Cable extends AsyncDisposable {
+interface Listening extends AsyncDisposable {
   readonly ntpd: Peer;
   readonly wire: Peer;
   ask(...commands: string[]): Promise<string>;
 }
 
 describe.skipIf(skipped)(titled("classic ntpd listens to escapement serve", skipped), () => {
-  const cables = new Map<string, Cable>();
+  const cables = new Map<string, Listening>();
   beforeAll(async () => {
     for (const [name, one] of Object.entries(CASES)) cables.set(name, await lay(one));
   });
@@ -92,33 +93,20 @@ describe.skipIf(skipped)(titled("classic ntpd listens to escapement serve", skip
 });
 
 /** A cable, our server at one end, ntpd and tshark at the other. */
-async function lay({ to, ttl, client }: Case): Promise<Cable> {
-  const [here, there] = [await Namespace.open(), await Namespace.open()];
-  await Namespace.connect(here, there, [HERE, THERE]);
-  for (const [namespace, four, six] of [[here, HERE, HERE6], [there, THERE, THERE6]] as const) {
-    // ntpd listens at the broadcast address that its own has; one that is there already keeps what it has.
-    await ip(namespace, "address", "delete", `${four}/24`, "dev", "cable");
-    await ip(namespace, "address", "add", `${four}/24`, "broadcast", EVERYBODY, "dev", "cable");
-    await ip(namespace, "address", "add", `${six}/64`, "dev", "cable", "nodad");
-  }
+async function lay({ to, ttl, client }: Case): Promise<Listening> {
   // Ours has no route to groups: it is told the interface.
-  await ip(there, "route", "add", "224.0.0.0/4", "dev", "cable");
+  const cable = await Cable.lay([HERE, THERE], { everybody: EVERYBODY, six: [HERE6, THERE6], groups: ["there"] });
   const directory = freshDirectory();
   const file = writeLines(directory, "ntp.conf", ["restrict default", "tos maxdist 16", ...client]);
-  const ntpd = new Peer("ntpd-classic", ["-n", "-c", file], { namespace: there, owns: [directory], env: await withoutClockCalls() });
+  const ntpd = new Peer("ntpd-classic", ["-n", "-c", file], { namespace: cable.there, owns: [directory], env: await withoutClockCalls() });
   const fields = to.includes(":") ? ["ipv6.src", "ipv6.dst", "ipv6.hlim"] : ["ip.src", "ip.dst", "ip.ttl"];
-  const wire = new Peer("tshark", ["-l", "-n", "-i", "cable", "-f", "udp port 123", "-T", "fields", "-E", "separator=;", ...[...fields, "udp.dstport", "ntp.flags"].flatMap((field) => ["-e", field])], { namespace: there });
-  const ask = async (...commands: string[]) => (await run("ntpq-classic", ["-n", ...commands.flatMap((command) => ["-c", command]), "127.0.0.1"], { namespace: there })).stdout;
+  const wire = new Peer("tshark", ["-l", "-n", "-i", "cable", "-f", "udp port 123", "-T", "fields", "-E", "separator=;", ...[...fields, "udp.dstport", "ntp.flags"].flatMap((field) => ["-e", field])], { namespace: cable.there });
+  const ask = async (...commands: string[]) => (await run("ntpq-classic", ["-n", ...commands.flatMap((command) => ["-c", command]), "127.0.0.1"], { namespace: cable.there })).stdout;
   await eventually("ntpd to answer ntpq", async () => ((await ask("rv 0 stratum")).includes("stratum=") ? true : undefined), ntpd);
   const server = await startServe([
     "--listen", `${HERE}:123`, "--listen", `[${HERE6}]:123`, "--stratum", "2", "--refid", "192.0.2.9", "--broadcast", `${to},interval=${INTERVAL},ttl=${ttl},interface=cable`,
-  ], { namespace: here });
-  return { ntpd, wire, ask, [Symbol.asyncDispose]: async () => void (await Promise.all([server.stop(), wire.stop(), ntpd.stop(), here[Symbol.asyncDispose](), there[Symbol.asyncDispose]()])) };
-}
-
-async function ip(namespace: Namespace, ...args: string[]): Promise<void> {
-  const { status, stderr } = await run("ip", args, { namespace });
-  if (status !== 0) throw new Error(`expected "ip ${args.join(" ")}" to succeed: ${stderr}`);
+  ], { namespace: cable.here });
+  return { ntpd, wire, ask, [Symbol.asyncDispose]: async () => void (await Promise.all([server.stop(), wire.stop(), ntpd.stop(), cable[Symbol.asyncDispose]()])) };
 }
 
 /** What ntpq tells, by name; of the first association its condition, too. */

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /** chronyd broadcasts, and sends to a group, in a network of its own; our clock listens at the other end of the cable. */
 
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { Namespace, Peer, eventually, freshDirectory, run, titled, whySkipped, writeLines } from "../support/peers.ts";
+import { cableOfTests } from "../support/cable.ts";
+import { Peer, eventually, freshDirectory, run, titled, whySkipped, writeLines } from "../support/peers.ts";
 import { record } from "./record.ts";
 
 const skipped = whySkipped(["chronyd", "chronyc", "ip", "nsenter", "unshare"], { root: true });
@@ -23,19 +24,7 @@ interface State {
 }
 
 describe.skipIf(skipped)(titled("chronyd broadcasts", skipped), () => {
-  let here: Namespace;
-  let there: Namespace;
-  beforeAll(async () => {
-    here = await Namespace.open();
-    there = await Namespace.open();
-    await Namespace.connect(here, there, [HERE, THERE]);
-    for (const [namespace, address] of [[here, HERE], [there, THERE]] as const) {
-      // Addresses of the cable have no broadcast address until they are told.
-      await run("ip", ["address", "replace", `${address}/24`, "broadcast", EVERYBODY, "dev", "cable"], { namespace });
-      await run("ip", ["route", "add", "224.0.0.0/4", "dev", "cable"], { namespace });
-    }
-  });
-  afterAll(() => Promise.all([here, there].map((one) => one?.[Symbol.asyncDispose]())));
+  const cable = cableOfTests([HERE, THERE], { everybody: EVERYBODY, groups: ["here", "there"] });
 
   async function startChronyd(lines: readonly string[]): Promise<{ peer: Peer; ask(command: string): Promise<string> }> {
     const directory = freshDirectory();
@@ -43,7 +32,7 @@ describe.skipIf(skipped)(titled("chronyd broadcasts", skipped), () => {
     const file = writeLines(directory, "chrony.conf", [
       `port ${PORT}`, `bindaddress ${THERE}`, "cmdport 0", `bindcmdaddress ${socket}`, `pidfile ${directory}/c.pid`, "allow", "local stratum 1", ...lines,
     ]);
-    const peer = new Peer("chronyd", ["-x", "-d", "-U", "-u", "root", "-f", file], { namespace: there, owns: [directory] });
+    const peer = new Peer("chronyd", ["-x", "-d", "-U", "-u", "root", "-f", file], { namespace: cable.there, owns: [directory] });
     const ask = async (command: string) => (await run("chronyc", ["-h", socket, "-n", command])).stdout;
     await eventually("chronyd to answer chronyc", async () => ((await ask("activity")).includes("sources") ? true : undefined), peer);
     return { peer, ask };
@@ -56,7 +45,7 @@ describe.skipIf(skipped)(titled("chronyd broadcasts", skipped), () => {
       const clock = await startClock({ timeout: 0, sources: [${JSON.stringify(options)}] });
       setInterval(() => { const { synchronised, offset, uncertainty, sources } = clock.state; console.log(JSON.stringify({ synchronised, offset, uncertainty, sources }, (_, value) => typeof value === "bigint" ? String(value) : value)); }, 250);
     `;
-    const peer = new Peer(process.execPath, ["--input-type=module", "-e", script], { namespace: here });
+    const peer = new Peer(process.execPath, ["--input-type=module", "-e", script], { namespace: cable.here });
     const state = () => {
       const line = peer.stdout.trim().split("\n").at(-1);
       return line?.startsWith("{") ? (JSON.parse(line) as State) : undefined;

@@ -6,7 +6,8 @@
 
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { COMMAND, Namespace, Peer, escapement, eventually, freshDirectory, run, titled, whySkipped, writeLines } from "../support/peers.ts";
+import { cableOfTests } from "../support/cable.ts";
+import { COMMAND, Peer, escapement, eventually, freshDirectory, run, titled, whySkipped, writeLines } from "../support/peers.ts";
 import { record } from "./record.ts";
 
 const skipped = whySkipped(["ip", "nsenter", "unshare", "chronyd", "chronyc"], { root: true });
@@ -19,8 +20,7 @@ const SEEN = 2e-3;
 const LOOKS = 20;
 
 describe.skipIf(skipped)(titled("a daemon between two namespaces", skipped), () => {
-  let there: Namespace;
-  let here: Namespace;
+  const cable = cableOfTests([OURS, THEIRS]);
   let chronyd: Peer;
   let daemon: Peer;
   let watcher: Peer;
@@ -28,21 +28,18 @@ describe.skipIf(skipped)(titled("a daemon between two namespaces", skipped), () 
   let socket: string;
 
   beforeAll(async () => {
-    there = await Namespace.open();
-    here = await Namespace.open();
-    await Namespace.connect(there, here, [THEIRS, OURS]);
     const directory = freshDirectory();
     const chrony = writeLines(directory, "chrony.conf", [
       "local stratum 3", "allow", "cmdport 0", "bindcmdaddress /", `pidfile ${directory}/chronyd.pid`,
     ]);
-    chronyd = new Peer("chronyd", ["-x", "-d", "-U", "-u", "root", "-f", chrony], { namespace: there, owns: [directory] });
+    chronyd = new Peer("chronyd", ["-x", "-d", "-U", "-u", "root", "-f", chrony], { namespace: cable.there, owns: [directory] });
     const own = freshDirectory();
     socket = join(own, "observe.sock");
     const config = writeLines(own, "daemon.toml", [
       "[[source]]", `address = "${THEIRS}"`, "min-poll = 0", "max-poll = 1",
       "[clock]", 'mode = "observe"', "[observe]", `socket = "${socket}"`, "[server]", `listen = ["${OURS}"]`,
     ]);
-    daemon = new Peer(process.execPath, [COMMAND, "daemon", "--config", config], { namespace: here, owns: [own] });
+    daemon = new Peer(process.execPath, [COMMAND, "daemon", "--config", config], { namespace: cable.here, owns: [own] });
     await eventually("the daemon to be synchronised", async () => ((await tracking()).synchronised ? true : undefined), daemon);
     // Not the chronyd that we follow: it would see its own address as our reference and suspect a loop.
     const eyes = freshDirectory();
@@ -50,9 +47,9 @@ describe.skipIf(skipped)(titled("a daemon between two namespaces", skipped), () 
     const watching = writeLines(eyes, "chrony.conf", [
       `server ${OURS} minpoll 0 maxpoll 0 iburst`, "port 0", "cmdport 0", `bindcmdaddress ${chronySocket}`, `pidfile ${eyes}/chronyd.pid`,
     ]);
-    watcher = new Peer("chronyd", ["-x", "-d", "-U", "-u", "root", "-f", watching], { namespace: here, owns: [eyes] });
+    watcher = new Peer("chronyd", ["-x", "-d", "-U", "-u", "root", "-f", watching], { namespace: cable.here, owns: [eyes] });
   });
-  afterAll(() => Promise.all([watcher, daemon, chronyd, here, there].map((one) => one?.[Symbol.asyncDispose]())));
+  afterAll(() => Promise.all([watcher, daemon, chronyd].map((one) => one?.[Symbol.asyncDispose]())));
 
   async function chronyc(...command: string[]): Promise<string> {
     const { status, stdout, stderr } = await run("chronyc", ["-h", chronySocket, "-n", ...command]);

@@ -3,7 +3,8 @@
 
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { fileURLToPath } from "node:url";
-import { Namespace, Peer, eventually, freshDirectory, run, titled, whySkipped, writeLines } from "../support/peers.ts";
+import { cableOfTests } from "../support/cable.ts";
+import { Peer, eventually, freshDirectory, run, titled, whySkipped, writeLines } from "../support/peers.ts";
 import { record } from "./record.ts";
 
 const skipped = whySkipped(["ntpd-classic", "ntpq-classic", "chronyd", "ip", "nsenter", "unshare"], { root: true });
@@ -22,34 +23,25 @@ interface State {
 }
 
 describe.skipIf(skipped)(titled("classic ntpd is a manycast server", skipped), () => {
-  let here: Namespace;
-  let there: Namespace;
+  const cable = cableOfTests([HERE, THERE], { more: [TEACHER], groups: ["here", "there"] });
   let ntpd: Peer;
   let chronyd: Peer;
   beforeAll(async () => {
-    here = await Namespace.open();
-    there = await Namespace.open();
-    await Namespace.connect(here, there, [HERE, THERE]);
-    await run("ip", ["address", "add", `${TEACHER}/24`, "dev", "cable"], { namespace: here });
-    for (const namespace of [here, there]) await run("ip", ["route", "add", "224.0.0.0/4", "dev", "cable"], { namespace });
     const directory = freshDirectory();
     const conf = writeLines(directory, "chrony.conf", ["port 123", `bindaddress ${TEACHER}`, "cmdport 0", "bindcmdaddress /", `pidfile ${directory}/c.pid`, "allow", "local stratum 1"]);
-    chronyd = new Peer("chronyd", ["-x", "-d", "-U", "-u", "root", "-f", conf], { namespace: here, owns: [directory] });
+    chronyd = new Peer("chronyd", ["-x", "-d", "-U", "-u", "root", "-f", conf], { namespace: cable.here, owns: [directory] });
     const place = freshDirectory();
     const lines = [
       "restrict default", "disable auth", `server ${TEACHER} iburst minpoll 3 maxpoll 3`, `manycastserver ${GROUP}`, `manycastserver ${GROUP6}`,
     ];
-    ntpd = new Peer("ntpd-classic", ["-n", "-c", writeLines(place, "ntp.conf", lines)], { namespace: there, owns: [place] });
+    ntpd = new Peer("ntpd-classic", ["-n", "-c", writeLines(place, "ntp.conf", lines)], { namespace: cable.there, owns: [place] });
     await eventually("ntpd to follow its server", async () => {
-      const { stdout } = await run("ntpq-classic", ["-n", "-c", "rv 0 stratum,rootdisp", "127.0.0.1"], { namespace: there });
+      const { stdout } = await run("ntpq-classic", ["-n", "-c", "rv 0 stratum,rootdisp", "127.0.0.1"], { namespace: cable.there });
       // Its first packets say that it is further off than a second.
       return /stratum=2/.test(stdout) && Number(/rootdisp=([\d.]+)/.exec(stdout)?.[1]) < 500 ? true : undefined;
     }, ntpd);
   });
-  afterAll(async () => {
-    await Promise.all([ntpd, chronyd].map((peer) => peer?.stop()));
-    await Promise.all([here, there].map((one) => one?.[Symbol.asyncDispose]()));
-  });
+  afterAll(() => Promise.all([ntpd, chronyd].map((peer) => peer?.stop())));
 
   it.each([["native sockets", GROUP, {}], ["the runtime's own sockets", GROUP, { NODE_OPTIONS: "--no-addons" }], ["IPv6", `[${GROUP6}%cable]`, {}]])("%s", async (_, group, env) => {
     const script = `
@@ -60,7 +52,7 @@ describe.skipIf(skipped)(titled("classic ntpd is a manycast server", skipped), (
         console.log(JSON.stringify({ synchronised, sources: sources.map(({ source, used, stratum, offset, selection }) => ({ source, used, stratum, offset, selection })) }));
       }, 250);
     `;
-    await using clock = new Peer(process.execPath, ["--input-type=module", "-e", script], { namespace: here, env });
+    await using clock = new Peer(process.execPath, ["--input-type=module", "-e", script], { namespace: cable.here, env });
     const state = await eventually("our clock to follow what it found", () => {
       const line = clock.stdout.slice(0, clock.stdout.lastIndexOf("\n")).split("\n").at(-1);
       const now = line?.startsWith("{") ? (JSON.parse(line) as State) : undefined;
@@ -69,7 +61,7 @@ describe.skipIf(skipped)(titled("classic ntpd is a manycast server", skipped), (
     expect(state.sources).toMatchObject([{ stratum: 2, selection: "survivor" }]);
     if (group === GROUP) expect(state.sources[0]!.source).toBe(`${THERE}:123`);
     // What it says of who asked it: clients (m 3) at our end.
-    const { stdout } = await run("ntpq-classic", ["-n", "-c", "mrulist", "127.0.0.1"], { namespace: there });
+    const { stdout } = await run("ntpq-classic", ["-n", "-c", "mrulist", "127.0.0.1"], { namespace: cable.there });
     record("ntpd-classic", "manycast server", `\`startClock\` asks a group: ${_}`, "mrulist: mode 3, version 4");
     expect(stdout).toMatch(new RegExp(`\\. 3 4 +\\d+ +\\d+ (${HERE.replaceAll(".", "\\.")}|fe80::\\S+)$`, "m"));
   });

@@ -5,6 +5,7 @@
  */
 
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { cableOfTests } from "../support/cable.ts";
 import { Namespace, Peer, escapement, eventually, freshDirectory, run, titled, whySkipped, writeLines, type Ended } from "../support/peers.ts";
 import { startServe } from "./ask.ts";
 import { record } from "./record.ts";
@@ -87,36 +88,29 @@ describe.skipIf(withDig)(titled("one-shot clients ask escapement serve", withDig
 describe.skipIf(withDaemon)(titled("NTPsec's ntpd between our server and our client", withDaemon), () => {
   const OURS = "10.77.0.1";
   const THEIRS = "10.77.0.2";
-  let here: Namespace;
-  let there: Namespace;
-  beforeAll(async () => {
-    here = await Namespace.open();
-    there = await Namespace.open();
-    await Namespace.connect(here, there, [OURS, THEIRS]);
-  });
-  afterAll(() => Promise.all([here, there].map((one) => one?.[Symbol.asyncDispose]())));
+  const cable = cableOfTests([OURS, THEIRS]);
 
   /** An ntpd that answers ntpq. */
   async function startNtpd(lines: readonly string[]): Promise<Peer> {
     const directory = freshDirectory();
     const file = writeLines(directory, "ntp.conf", ["tos minsane 1", "restrict 127.0.0.1", ...lines]);
-    const ntpd = new Peer("ntpd", ["-n", "-g", "-c", file, "-p", `${directory}/ntpd.pid`], { namespace: there, owns: [directory] });
+    const ntpd = new Peer("ntpd", ["-n", "-g", "-c", file, "-p", `${directory}/ntpd.pid`], { namespace: cable.there, owns: [directory] });
     await eventually("ntpd to answer ntpq", async () => ((await ntpq("-c", "rv 0 stratum")).includes("stratum=") ? true : undefined), ntpd);
     return ntpd;
   }
 
   async function ntpq(...args: string[]): Promise<string> {
-    const { stdout } = await run("ntpq", [...args, "127.0.0.1"], { namespace: there });
+    const { stdout } = await run("ntpq", [...args, "127.0.0.1"], { namespace: cable.there });
     return stdout;
   }
 
   async function ask(): Promise<{ status: number | null; sample: Record<string, unknown> | undefined }> {
-    const { status, stdout } = await escapement(["query", THEIRS, "--json", "--timeout", "0.5"], { namespace: here });
+    const { status, stdout } = await escapement(["query", THEIRS, "--json", "--timeout", "0.5"], { namespace: cable.here });
     return { status, sample: (JSON.parse(stdout) as { samples: Record<string, unknown>[] }).samples[0] };
   }
 
   it("follows our server, and then tells our client what it learned", async () => {
-    await using server = await startServe(["--listen", `${OURS}:123`, "--stratum", "4", "--refid", "192.0.2.9", "--root-delay", "0.004"], { namespace: here });
+    await using server = await startServe(["--listen", `${OURS}:123`, "--stratum", "4", "--refid", "192.0.2.9", "--root-delay", "0.004"], { namespace: cable.here });
     await using ntpd = await startNtpd([`server ${OURS} iburst minpoll 0 maxpoll 0`, "restrict default"]);
     const early = await eventually("ntpd to answer us", async () => (await ask()).sample, ntpd);
     expect(early["problems"], "before it is synchronised it is of no use").toEqual(expect.arrayContaining([expect.stringMatching(/^test6 /)]));

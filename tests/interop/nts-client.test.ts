@@ -5,8 +5,9 @@
  */
 
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { cableOfTests } from "../support/cable.ts";
 import {
-  COMMAND, Namespace, Peer, escapement, eventually, freePort, freeTcpPort, freshDirectory, loopbackAlias, titled, whySkipped, writeLines, type StartOptions,
+  COMMAND, Peer, escapement, eventually, freePort, freeTcpPort, freshDirectory, loopbackAlias, titled, whySkipped, writeLines, type StartOptions,
 } from "../support/peers.ts";
 import { PkiFiles } from "../support/files-of-pki.ts";
 import { chronyServer, numberIn, type ChronyProgram } from "./chrony.ts";
@@ -141,19 +142,12 @@ describe.skipIf(rustSkipped)(titled("ntpd-rs is asked by NTS", rustSkipped), () 
 describe.skipIf(ntpsecSkipped)(titled("NTPsec is asked by NTS", ntpsecSkipped), () => {
   const HERE = "10.97.1.1";
   const THERE = "10.97.1.2";
-  let here: Namespace;
-  let there: Namespace;
-  beforeAll(async () => {
-    here = await Namespace.open();
-    there = await Namespace.open();
-    await Namespace.connect(here, there, [HERE, THERE]);
-  });
-  afterAll(() => Promise.all([here, there].map((one) => one?.[Symbol.asyncDispose]())));
+  const cable = cableOfTests([HERE, THERE]);
 
   it.each<NtpsecProgram>(["ntpd", "ntpd-new"])("%s counts our request as good", async (program) => {
-    await using server = await ntpsecNtsServer({ pki, program, namespace: there, address: THERE });
-    await eventually("an authenticated answer that is of use", async () => ((await ask(server, [], { namespace: here })).status === 0 ? true : undefined), server.peer);
-    expectProven(await ask(server, [], { namespace: here }), 15);
+    await using server = await ntpsecNtsServer({ pki, program, namespace: cable.there, address: THERE });
+    await eventually("an authenticated answer that is of use", async () => ((await ask(server, [], { namespace: cable.here })).status === 0 ? true : undefined), server.peer);
+    expectProven(await ask(server, [], { namespace: cable.here }), 15);
     const counts = await server.counts();
     expect(counts.get("NTS server recvs w error")).toBe(0);
     expect(counts.get("NTS server recvs good")).toBeGreaterThanOrEqual(2);

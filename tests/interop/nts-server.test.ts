@@ -4,7 +4,8 @@
  * it; what they say of the keys, of the cookies, and of a server that has lost its keys.
  */
 
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
+import { cableOfTests } from "../support/cable.ts";
 import { Namespace, eventually, freePort, freeTcpPort, loopbackAlias, titled, whySkipped, type Peer } from "../support/peers.ts";
 import { PkiFiles } from "../support/files-of-pki.ts";
 import { startServe } from "./ask.ts";
@@ -102,18 +103,11 @@ describe.skipIf(rustSkipped)(titled("ntpd-rs follows escapement serve by NTS", r
 describe.skipIf(ntpsecSkipped)(titled("NTPsec follows escapement serve by NTS", ntpsecSkipped), () => {
   const HERE = "10.97.2.1";
   const THERE = "10.97.2.2";
-  let here: Namespace;
-  let there: Namespace;
-  beforeAll(async () => {
-    here = await Namespace.open();
-    there = await Namespace.open();
-    await Namespace.connect(here, there, [HERE, THERE]);
-  });
-  afterAll(() => Promise.all([here, there].map((one) => one?.[Symbol.asyncDispose]())));
+  const cable = cableOfTests([HERE, THERE]);
 
   it.each<NtpsecProgram>(["ntpd", "ntpd-new"])("%s counts our answers as good", async (program) => {
-    await using server = await ourServer({ address: HERE, namespace: here });
-    await using client = await ntpsecNtsClient(server, { pki, program, namespace: there });
+    await using server = await ourServer({ address: HERE, namespace: cable.here });
+    await using client = await ntpsecNtsClient(server, { pki, program, namespace: cable.there });
     const counts = await eventually("ntpd to take three answers", async () => {
       const now = await client.counts();
       return now.get("NTS client recvs good")! >= 3 ? now : undefined;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /** The real programs among themselves: what starts and asks them can be relied upon where one of them is replaced by us. */
 
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { Namespace, eventually, titled, whySkipped } from "../support/peers.ts";
+import { describe, expect, it } from "vitest";
+import { cableOfTests } from "../support/cable.ts";
+import { eventually, titled, whySkipped } from "../support/peers.ts";
 import { PkiFiles } from "../support/files-of-pki.ts";
 import { authData, chronyNtsClient, chronyNtsServer, type NtsPlace } from "./chrony-nts.ts";
 import { ntpdRsClient, ntpdRsServer, sourcesOf } from "./ntpd-rs.ts";
@@ -70,18 +71,11 @@ describe.skipIf(rustSkipped)(titled("ntpd-rs and chronyd by NTS", rustSkipped), 
 describe.skipIf(ntpsecSkipped)(titled("NTPsec and chronyd by NTS", ntpsecSkipped), () => {
   const HERE = "10.97.0.1";
   const THERE = "10.97.0.2";
-  let here: Namespace;
-  let there: Namespace;
-  beforeAll(async () => {
-    here = await Namespace.open();
-    there = await Namespace.open();
-    await Namespace.connect(here, there, [HERE, THERE]);
-  });
-  afterAll(() => Promise.all([here, there].map((one) => one?.[Symbol.asyncDispose]())));
+  const cable = cableOfTests([HERE, THERE]);
 
   it.each<NtpsecProgram>(["ntpd", "ntpd-new"])("%s follows chronyd", async (program) => {
-    await using server = await chronyNtsServer({ pki, program: "chronyd-new", namespace: here, listen: [HERE] });
-    await using client = await ntpsecNtsClient(server, { pki, program, namespace: there });
+    await using server = await chronyNtsServer({ pki, program: "chronyd-new", namespace: cable.here, listen: [HERE] });
+    await using client = await ntpsecNtsClient(server, { pki, program, namespace: cable.there });
     await eventually("ntpd to take three replies", async () => ((await client.counts()).get("NTS client recvs good")! >= 3 ? true : undefined), client.peer);
     expect((await client.counts()).get("NTS client recvs w error")).toBe(0);
     expect(client.peer.said).toContain("aead=15");
@@ -89,8 +83,8 @@ describe.skipIf(ntpsecSkipped)(titled("NTPsec and chronyd by NTS", ntpsecSkipped
   });
 
   it.each<NtpsecProgram>(["ntpd", "ntpd-new"])("chronyd follows %s", async (program) => {
-    await using server = await ntpsecNtsServer({ pki, program, namespace: there, address: THERE });
-    await using client = await chronyNtsClient([server], { pki, program: "chronyd-new", namespace: here });
+    await using server = await ntpsecNtsServer({ pki, program, namespace: cable.there, address: THERE });
+    await using client = await chronyNtsClient([server], { pki, program: "chronyd-new", namespace: cable.here });
     const data = await inStep(client, server);
     expect(data).toMatchObject({ mode: "NTS", type: 15, nak: 0 });
     expect((await server.counts()).get("NTS server recvs good")).toBeGreaterThanOrEqual(2);

@@ -12,6 +12,7 @@ import process from "node:process";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { clockCalls, withoutClockCalls } from "../support/no-clock.ts";
 import { runInRootOf, startInOwnRoot } from "../support/own-root.ts";
+import { cableOfTests } from "../support/cable.ts";
 import { Namespace, Peer, eventually, freshDirectory, run, titled, whySkipped } from "../support/peers.ts";
 import { startServe } from "./ask.ts";
 import { record } from "./record.ts";
@@ -29,22 +30,18 @@ const OPENNTPD_MS = 300_000;
 const ACCOUNTS = { "etc/passwd": "root:x:0:0::/:/bin/sh\n", "etc/group": "root:x:0:\n", "etc/services": "ntp 123/udp\n" };
 
 describe.skipIf(skipped)(titled("small clients synchronise to escapement serve", skipped), () => {
-  let here: Namespace;
-  let there: Namespace;
+  const cable = cableOfTests([OURS, THEIRS]);
   let server: Peer;
   beforeAll(async () => {
-    here = await Namespace.open();
-    there = await Namespace.open();
-    await Namespace.connect(here, there, [OURS, THEIRS]);
-    server = await startServe(["--listen", ":123", "--stratum", "2", "--refid", "192.0.2.9"], { namespace: here });
+    server = await startServe(["--listen", ":123", "--stratum", "2", "--refid", "192.0.2.9"], { namespace: cable.here });
   });
-  afterAll(() => Promise.all([server, here, there].map((one) => one?.[Symbol.asyncDispose]())));
+  afterAll(() => server?.[Symbol.asyncDispose]());
 
   /** Where a program runs that believes that it set the clock, and the file in which that is written down. */
   async function believing(): Promise<{ log: string; options: { namespace: Namespace; env: Record<string, string>; owns: string[] } }> {
     const directory = freshDirectory();
     const log = join(directory, "calls");
-    return { log, options: { namespace: there, env: { ...(await withoutClockCalls(log)), TZ: "UTC" }, owns: [] } };
+    return { log, options: { namespace: cable.there, env: { ...(await withoutClockCalls(log)), TZ: "UTC" }, owns: [] } };
   }
 
   /** The calls that would have moved the clock, at least one, and none by much. */

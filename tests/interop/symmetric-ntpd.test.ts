@@ -3,6 +3,7 @@
 
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { fileURLToPath } from "node:url";
+import { Cable } from "../support/cable.ts";
 import { Namespace, Peer, eventually, freshDirectory, run, titled, whySkipped, writeLines } from "../support/peers.ts";
 import { record } from "./record.ts";
 
@@ -30,22 +31,18 @@ interface SourceState {
 }
 
 describe.skipIf(skipped)(titled("classic ntpd is our peer", skipped), () => {
-  let here: Namespace;
-  let there: Namespace;
+  let cable: Cable;
   let started: Peer[];
   beforeEach(async () => {
     started = [];
-    here = await Namespace.open();
-    there = await Namespace.open();
-    await Namespace.connect(here, there, [HERE, THERE]);
-    await run("ip", ["address", "add", `${TEACHER}/24`, "dev", "cable"], { namespace: here });
+    cable = await Cable.lay([HERE, THERE], { more: [TEACHER] });
     const directory = freshDirectory();
     const file = writeLines(directory, "chrony.conf", ["port 123", `bindaddress ${TEACHER}`, "cmdport 0", "bindcmdaddress /", `pidfile ${directory}/c.pid`, "allow", "local stratum 1"]);
-    start("chronyd", ["-x", "-d", "-U", "-u", "root", "-f", file], here, directory);
+    start("chronyd", ["-x", "-d", "-U", "-u", "root", "-f", file], cable.here, directory);
   });
   afterEach(async () => {
     await Promise.all(started.map((peer) => peer.stop()));
-    await Promise.all([here, there].map((one) => one?.[Symbol.asyncDispose]()));
+    await cable?.[Symbol.asyncDispose]();
   });
 
   function start(program: string, args: readonly string[], namespace: Namespace, directory?: string): Peer {
@@ -57,7 +54,7 @@ describe.skipIf(skipped)(titled("classic ntpd is our peer", skipped), () => {
   function startNtpd(lines: readonly string[]): Peer {
     const directory = freshDirectory();
     const file = writeLines(directory, "ntp.conf", ["restrict default", AT_ONCE, ...lines]);
-    return start("ntpd-classic", ["-n", "-c", file], there, directory);
+    return start("ntpd-classic", ["-n", "-c", file], cable.there, directory);
   }
 
   /** Our clock in a process of its own, with ntpd as its peer and the server beside it; how it sees ntpd. */
@@ -71,7 +68,7 @@ describe.skipIf(skipped)(titled("classic ntpd is our peer", skipped), () => {
         console.log(JSON.stringify({ synchronised: clock.state.synchronised, used, sent, stratum, offset, selection, lastProblems }));
       }, 250);
     `;
-    const peer = start(process.execPath, ["--input-type=module", "-e", script], here);
+    const peer = start(process.execPath, ["--input-type=module", "-e", script], cable.here);
     const state = () => {
       const line = peer.stdout.slice(0, peer.stdout.lastIndexOf("\n")).split("\n").at(-1);
       return line?.startsWith("{") ? (JSON.parse(line) as SourceState) : undefined;
@@ -83,7 +80,7 @@ describe.skipIf(skipped)(titled("classic ntpd is our peer", skipped), () => {
 
   /** What ntpd says of its n-th association, by name. */
   async function variables(nth: number): Promise<ReadonlyMap<string, string>> {
-    const { stdout } = await run("ntpq-classic", ["-n", "-c", "associations", "-c", `rv &${nth}`, "127.0.0.1"], { namespace: there });
+    const { stdout } = await run("ntpq-classic", ["-n", "-c", "associations", "-c", `rv &${nth}`, "127.0.0.1"], { namespace: cable.there });
     const condition = [...stdout.matchAll(/^ *\d+ +\d+ +[0-9a-f]{4} +\S+ +\S+ +\S+ +(\S+)/gm)][nth - 1]?.[1] ?? "";
     return new Map([["condition", condition], ...[...stdout.matchAll(/(\w+)=("[^"]*"|[^,\n]*)/g)].map(([, name = "", value = ""]) => [name, value.trim()] as const)]);
   }
@@ -117,7 +114,7 @@ describe.skipIf(skipped)(titled("classic ntpd is our peer", skipped), () => {
     // Preferred: should it follow us instead, we would see a loop, and rightly measure nothing.
     const ntpd = startNtpd([`peer ${HERE} ${FAST}`, `server ${TEACHER} iburst prefer ${FAST}`]);
     await eventually("ntpd to know the time to half a second", async () => {
-      const { stdout } = await run("ntpq-classic", ["-n", "-c", "rv 0 stratum,rootdisp", "127.0.0.1"], { namespace: there });
+      const { stdout } = await run("ntpq-classic", ["-n", "-c", "rv 0 stratum,rootdisp", "127.0.0.1"], { namespace: cable.there });
       return /stratum=2/.test(stdout) && Number(/rootdisp=([\d.]+)/.exec(stdout)?.[1]) < 500 ? true : undefined;
     }, ntpd);
     const clock = await startClock();

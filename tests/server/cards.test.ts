@@ -12,7 +12,8 @@ import type { CardMeans } from "../../hosts/native/cards.ts";
 import { Block } from "../../hosts/native/memory.ts";
 import { openServerSockets } from "../../hosts/native/server-sockets.ts";
 import { Card } from "../support/card.ts";
-import { COMMAND, Namespace, Peer, eventually, run, titled, whySkipped } from "../support/peers.ts";
+import { Cable } from "../support/cable.ts";
+import { COMMAND, Peer, eventually, run, titled, whySkipped } from "../support/peers.ts";
 import { built, lacking, libc } from "./built.ts";
 
 const REASON = "lo has no clock of its own";
@@ -94,12 +95,10 @@ it.each([[""], [[]], [["eth0", 7]], [7], [false]])("a server's cards are a name,
 const skipped = whySkipped(["chronyd"], { root: true });
 describe.skipIf(skipped !== undefined || !existsSync(COMMAND) || lacking !== undefined)(titled("chronyd asks a server at the other end of a virtual cable", skipped), () => {
   it("which has no card, is told so, and agrees with the kernel's stamps", async () => {
-    await using here = await Namespace.open();
-    await using there = await Namespace.open();
-    await Namespace.connect(here, there, ["192.0.2.1", "192.0.2.2"]);
-    await using server = new Peer(process.execPath, [COMMAND, "serve", "--listen", "192.0.2.1:123", "--stratum", "2", "--hardware-timestamps", "cable", "--json"], { namespace: here });
+    await using cable = await Cable.lay(["192.0.2.1", "192.0.2.2"]);
+    await using server = new Peer(process.execPath, [COMMAND, "serve", "--listen", "192.0.2.1:123", "--stratum", "2", "--hardware-timestamps", "cable", "--json"], { namespace: cable.here });
     await eventually("the announcement", () => server.stdout.includes("\n") || undefined, server);
-    const { status, stdout, stderr } = await run("chronyd", ["-U", "-u", "root", "-Q", "-t", "15", "server 192.0.2.1 iburst maxsamples 4"], { namespace: there });
+    const { status, stdout, stderr } = await run("chronyd", ["-U", "-u", "root", "-Q", "-t", "15", "server 192.0.2.1 iburst maxsamples 4"], { namespace: cable.there });
     const [, wrongBy] = /System clock wrong by (-?[\d.]+) seconds \(ignored\)/.exec(stdout + stderr) ?? [];
     expect([status, Math.abs(Number(wrongBy)) < 1e-3], stdout + stderr).toEqual([0, true]);
     const ended = await server.stop();
