@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /** Contracts of a host's clock. @module */
 
-import { must, type Contract } from "./suite.ts";
+import { must, mustThrow, type Contract } from "./suite.ts";
 
 const MS = 1_000_000n;
 /** A runtime may make Date.now of a monotonic timer and an anchor of its own, a little beside the system's clock. */
@@ -35,6 +35,30 @@ export const clockContracts: Contract[] = [
     name: "the precision is measured, or known: no coarser than a millisecond, coarser than a picosecond",
     check({ host: { clock } }) {
       must(clock.precision > 1e-12 && clock.precision <= 1e-3, `got ${clock.precision} s`);
+    },
+  },
+  {
+    name: "the system's clock is read where C can be called on Linux, and steered by who may; nothing is changed; elsewhere it is UNSUPPORTED",
+    async check({ host, createApi, stamps }) {
+      const { openSystemClock } = createApi(async () => host);
+      if (stamps !== "kernel") {
+        for (const readOnly of [true, false]) must((await mustThrow("UNSUPPORTED", () => openSystemClock({ readOnly }))).message.includes("system clock"), "expected a reason");
+        return;
+      }
+      const clock = await openSystemClock({ readOnly: true });
+      const before = clock.status();
+      must(Number.isFinite(before.ratePpm) && before.maximumError! > 0 && Array.isArray(before.flags), JSON.stringify(before));
+      await mustThrow("CLOCK", () => clock.slew(1));
+      const steered = await openSystemClock().catch((error: { code?: string; message: string }) => {
+        must(error.code === "CLOCK" && error.message.includes("CAP_SYS_TIME"), error.message);
+      });
+      if (steered) {
+        await mustThrow("INVALID_ARGUMENT", async () => steered.setFrequencyPpm(501));
+        must(steered.limits.frequencyPpm === 500, JSON.stringify(steered.limits));
+        steered.close();
+      }
+      must(clock.status().ratePpm === before.ratePpm, `expected ${before.ratePpm} ppm as before, got ${clock.status().ratePpm}`);
+      clock.close();
     },
   },
 ];

@@ -24,7 +24,7 @@ export interface Subject {
   readonly host: Host;
   readonly api: Pick<Escapement, "now" | "query" | "survey" | "startClock" | "watch">;
   /** The public functions over a host of the test's. */
-  readonly createApi: (lend: () => Promise<Host>) => Pick<Escapement, "query">;
+  readonly createApi: (lend: () => Promise<Host>) => Pick<Escapement, "query" | "openSystemClock">;
   /** A server to ask: servers.ts. */
   asked(name: ServerName): Promise<Asked>;
   /** Why a need is not met. */

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 import { describe, expect, it } from "vitest";
+import { openSystemClock as openPublic } from "../../hosts/node/index.ts";
 import { load } from "../../hosts/native/ffi-koffi.ts";
 import { isActuator, openSystemClock } from "../../hosts/native/steer.ts";
 import { nudge, readKernel, settings } from "./steering-real.ts";
@@ -27,5 +28,34 @@ describe.skipIf(ffi === undefined)("the real clock of Linux", () => {
     expect(during.tick).toBe(before.tick);
     expect(Math.abs(Math.abs(during.freq - before.freq) - 65536)).toBeLessThanOrEqual(1);
     expect(settings(after)).toEqual(settings(before));
+  });
+
+  it("is read by programs as the kernel has it", async () => {
+    const clock = await openPublic({ readOnly: true });
+    const { freq, tick, tai } = readKernel(ffi!);
+    const { ratePpm, taiOffset, synchronised, maximumError } = clock.status();
+    expect([ratePpm, taiOffset, typeof synchronised]).toEqual([(tick - 10_000) * 100 + freq / 65536, tai, "boolean"]);
+    expect(maximumError).toBeGreaterThan(0);
+    clock.close();
+    const after = readKernel(ffi!);
+    expect([after.freq, after.tick]).toEqual([freq, tick]);
+  });
+
+  it("takes 1 ppm from programs, too, and is put back; or they are told what they need", async () => {
+    const before = readKernel(ffi!);
+    const opening = openPublic();
+    if (!isActuator(openSystemClock(ffi))) {
+      console.warn("SKIPPED: the real clock's frequency is not changed without CAP_SYS_TIME");
+      await expect(opening).rejects.toMatchObject({ code: "CLOCK", message: expect.stringContaining("CAP_SYS_TIME") });
+      return;
+    }
+    const clock = await opening;
+    try {
+      clock.setFrequencyPpm(clock.frequencyPpm + (clock.frequencyPpm > 0 ? -1 : 1));
+      expect(Math.abs(Math.abs(readKernel(ffi!).freq - before.freq) - 65536)).toBeLessThanOrEqual(1);
+    } finally {
+      clock.close();
+    }
+    expect(settings(readKernel(ffi!))).toEqual(settings(before));
   });
 });
