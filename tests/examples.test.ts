@@ -9,7 +9,7 @@ import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { base64 } from "../hosts/common/roughtime/list.ts";
 import { judgeReport } from "../hosts/common/roughtime/report.ts";
-import { lendHost, serve, type Server, type UdpSocket } from "../hosts/node/index.ts";
+import { lendHost, openSystemClock, serve, type Server, type UdpSocket } from "../hosts/node/index.ts";
 import { built, output, PATIENCE_MS, ROOT, run, SECONDS, SURE, type Finished } from "./support/example.ts";
 import { freshDirectory, hasIPv6 } from "./support/peers.ts";
 import { ownServer } from "./support/roughtime.ts";
@@ -186,6 +186,26 @@ describe.skipIf(!built).concurrent("examples", () => {
     const report = JSON.parse(readFileSync(path.join(path.dirname(list), "malfeasance.json"), "utf8")) as Parameters<typeof judgeReport>[0];
     expect(judgeReport(report).problems).toEqual([]);
     await close();
+  });
+
+  it("clock-adjust tells what the system says of its clock, and changes nothing unless it is told to", async () => {
+    const host = await lendHost();
+    const clock = await openSystemClock({ readOnly: true }).catch((error: { code: string }) => error.code);
+    if (typeof clock === "string") {
+      const { status, stderr } = await run("examples/clock-adjust.mjs");
+      return expect([status, stderr]).toEqual([1, expect.stringMatching(`^${clock}: `)]);
+    }
+    const before = clock.status().ratePpm;
+    const told = await output("clock-adjust", `--frequency=${before + 3}`, "--step=3600", "--slew=-0.01");
+    expect(told).toMatch(/^rate -?\d+\.\d{3} ppm, (not )?synchronised, flags (STA_\w+ ?|none)+\n/);
+    expect(told).toMatch(/\nwould set the frequency to .* ppm\nwould step by 3600 s\nwould slew by -0\.01 s, for 20 s\n$/);
+    expect(clock.status().ratePpm).toBe(before);
+    expect(Math.abs(Number(host.clock.now() / 1_000_000n) - Date.now())).toBeLessThan(1000);
+    // With --apply it would, but for what no clock takes.
+    const { status, stderr } = await run("examples/clock-adjust.mjs", ["--apply", "--frequency=501"]);
+    expect([status, stderr]).toEqual([1, expect.stringMatching(/^(INVALID_ARGUMENT: expected a frequency of -500 to 500 ppm|CLOCK: .*CAP_SYS_TIME)/)]);
+    expect(clock.status().ratePpm).toBe(before);
+    clock.close();
   });
 
   it("core-only gets out the offset and delay that were put in", async () => {
