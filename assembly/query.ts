@@ -3,7 +3,7 @@
  * The core for pages that ask: single requests, plain or by NTS, and what several answers agree on. No logic.
  *
  * The same sources as assembly/index.ts, optimised for size: what is exported here gives the same bits as there, which
- * tests/contract/query-core.test.ts holds against the whole core. build/core.mjs defines PAGE and QUERY for it: left out are
+ * tests/contract/query-core.test.ts holds against the whole core. build/core.mjs defines PAGE for it: left out are
  * symmetric keys and NTPv5 (such a request is not sent, such a reply not believed). Its cold surface has no collector: the
  * host calls {@link coldReset} before each call, when nothing of the last one is needed any more (hosts/browser/binding.ts).
  */

@@ -29,7 +29,7 @@ const FLAGS = [
   "--transform", "./build/as-bind/transform.mjs",
 ];
 
-/** The cores for pages: the same sources, for size; PAGE and QUERY are what they ask `isDefined` of. */
+/** The cores for pages: the same sources, for size; PAGE and PLAIN are what they ask `isDefined` of. */
 const SMALL = [
   "--optimizeLevel", "3",
   "--shrinkLevel", "2",
@@ -43,11 +43,16 @@ const SMALL = [
   "--maximumMemory", MEMORY_PAGES,
 ];
 
+/** For builds whose texts cross by hosts/browser/binding.ts. */
+const TEXTS = ["--exportRuntime", "--transform", "./build/as-bind/transform.mjs"];
+
 const PAGE_CORES = {
   // A clock over plain sources.
   page: ["--use", "PLAIN=ASC_TARGET"],
-  // Single questions, by NTS too; its texts cross by hosts/browser/binding.ts.
-  query: ["--use", "QUERY=ASC_TARGET", "--exportRuntime", "--transform", "./build/as-bind/transform.mjs"],
+  // Single questions, by NTS too.
+  query: TEXTS,
+  // A clock over NTP and NTS; and single questions.
+  follow: TEXTS,
 };
 
 /** Build the cores for pages, beside a copy of the whole one, where the browser's files look for them. */

@@ -358,7 +358,7 @@ export function revive(association: Association, index: i32): void {
 }
 
 function isMoved(association: Association, index: i32): bool {
-  if (isDefined(PAGE)) return false;
+  if (isDefined(PLAIN)) return false;
   const before = association.toldBy;
   association.toldBy = addressOf(index);
   return before != 0 && before != association.toldBy;
@@ -408,6 +408,6 @@ export function tellDiscipline(index: i32, offset: Interval, when: u64, told: u6
   measurement.stratum = lastSample.stratum;
   // In NTPv5 a leap indicator of 3 is one not known, and no word against the server.
   measurement.leap = !isDefined(PAGE) && <i32>lastSample.version == VERSION_5 && lastSample.leap == LEAP_UNSYNCHRONISED ? 0 : lastSample.leap;
-  if (!isDefined(PAGE)) associationAt(index).refid = lastSample.refid;
+  if (!isDefined(PLAIN)) associationAt(index).refid = lastSample.refid;
   disciplineSample(index);
 }

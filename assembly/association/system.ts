@@ -90,7 +90,7 @@ export function systemUpdate(now: u64): void {
   system.peer = peer;
   system.stratum = min(source.stratum + 1, STRATUM_UNSYNCHRONISED);
   system.leap = 2 * inserting > survivors ? 1 : 2 * deleting > survivors ? 2 : LEAP_NONE;
-  if (isDefined(PAGE)) return;
+  if (isDefined(PLAIN)) return;
   system.rootDelay = toInterval(source.rootDelay + max(source.floor, 0));
   // Everything that may be wrong beyond half of the root delay, so that the two together are the bound.
   system.rootDispersion = toInterval(max(system.bound - (source.rootDelay + max(source.floor, 0)) / 2, 0));
@@ -122,7 +122,7 @@ function leaveSynchronised(now: u64): void {
   system.peer = -1;
   system.stratum = STRATUM_UNSYNCHRONISED;
   system.leap = LEAP_UNSYNCHRONISED;
-  if (isDefined(PAGE)) return;
+  if (isDefined(PLAIN)) return;
   system.local = localStratum > 0 ? 1 : 0;
   system.stratum = system.local ? localStratum : STRATUM_UNSYNCHRONISED;
   system.leap = system.local ? LEAP_NONE : LEAP_UNSYNCHRONISED;

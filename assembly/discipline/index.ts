@@ -124,7 +124,7 @@ export function disciplineSample(index: i32): void {
   latest.dispersion = max(toSeconds(sample.dispersion), 0);
   if (estimates()) estimatorSample(source, now, latest);
   else pllSample(source, now, latest);
-  if (!isDefined(PAGE)) steering().flags = stepFlags;
+  if (!isDefined(PLAIN)) steering().flags = stepFlags;
 }
 
 /** The time that the steering named has come; any other time is allowed, too. */
@@ -144,7 +144,7 @@ export function disciplineStepped(interval: i64, now: u64): void {
   worsenHeld(toSeconds(interval));
   if (estimates()) steer(now);
   else pllStepped();
-  if (!isDefined(PAGE)) steering().flags = stepFlags;
+  if (!isDefined(PLAIN)) steering().flags = stepFlags;
 }
 
 /** The machine slept: the offset is unknown, the frequency roughly as before. The sources should be asked in a burst. */

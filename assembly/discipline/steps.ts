@@ -21,8 +21,8 @@ const NEAR_NO_MORE: f64 = 0.25;
 const PANIC: f64 = 1000;
 
 /** A page's clock has nobody to tell it otherwise: what hosts/common/client/engine.ts sets by default. */
-let threshold: f64 = isDefined(PAGE) ? 0.1 : Infinity;
-let corrections: i32 = isDefined(PAGE) ? 3 : 0;
+let threshold: f64 = isDefined(PLAIN) ? 0.1 : Infinity;
+let corrections: i32 = isDefined(PLAIN) ? 3 : 0;
 let singleLimit: f64 = PANIC;
 let startupLimit: f64 = Infinity;
 let sumLimit: f64 = Infinity;

@@ -21,6 +21,12 @@ function collectTypeIds(type, into) {
   for (const argument of managed.typeArguments ?? []) collectTypeIds(argument, into);
 }
 
+/** What a file exports by name, and of what it exports as a whole the same. */
+function* exportsOf(file) {
+  yield* file.exports ?? [];
+  for (const whole of file.exportsStar ?? []) yield* exportsOf(whole);
+}
+
 export default class AsBindTransform extends Transform {
   afterCompile(module) {
     const typeIds = {};
@@ -38,8 +44,8 @@ export default class AsBindTransform extends Transform {
   /** Compiled functions that the entry file exports, under the names it exports them by. */
   *exportedFunctions() {
     for (const file of this.program.filesByName.values()) {
-      if (file.source.sourceKind !== 1 /* SourceKind.UserEntry */ || !file.exports) continue;
-      for (const [name, element] of file.exports) {
+      if (file.source.sourceKind !== 1 /* SourceKind.UserEntry */) continue;
+      for (const [name, element] of exportsOf(file)) {
         if (element.declaration?.kind !== NodeKind.FunctionDeclaration || element.is(CommonFlags.Declare)) continue;
         const instance = element.instances?.get("");
         if (!instance) throw new Error(`as-bind cannot describe ${name}: generic functions cannot be exported`);

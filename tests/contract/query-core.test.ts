@@ -1,21 +1,18 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
- * The core for pages that ask (assembly/query.ts) against the whole one: what they share says the same, bit for bit.
+ * The core for pages that ask (assembly/query.ts) against the whole one: what they share says the same, bit for bit. So does
+ * what the one for pages that follow servers (assembly/follow.ts) has of it; the rest of that one is in follow-core.test.ts.
  *
  * Plain packets by the same session as the core for clocks; NTS with every algorithm, by true replies and by each of them with
  * one octet changed; then what it leaves out: symmetric keys and NTPv5 are neither sent nor believed.
  */
 import { readFileSync } from "node:fs";
-import { aessiv, gcmsiv } from "@noble/ciphers/aes.js";
 import { describe, expect, test } from "vitest";
 import { Core } from "../../hosts/common/core/core.ts";
-import { concat, field, seededRandom } from "../support/core.ts";
+import { concat, seededRandom } from "../support/core.ts";
+import { KEY_LENGTHS, ntsReply } from "./nts-reply.ts";
 import { pageSessionHash } from "./page-session.ts";
 
-const module = new WebAssembly.Module(readFileSync("dist/browser/query.wasm"));
-const small = () => new Core(module);
-
-const KEY_LENGTHS = [[15, 32], [16, 48], [17, 64], [30, 16]] as const;
 const SESSION = 3;
 const ORIGIN = 0x0123456789abcdefn;
 const [IGNORED, SAMPLE] = [0, 1];
@@ -63,12 +60,7 @@ function exchange(core: Core, aead: number, keyLength: number): unknown[] {
   new DataView(header.buffer).setBigUint64(24, ORIGIN);
   header.set([0xeb, 0, 0, 0, 8], 32);
   header.set([0xeb, 0, 0, 0, 9], 40);
-  const before = concat(header, field(0x0104, 36, undefined, Uint8Array.from({ length: 32 }, (_, i) => i)));
-  const nonce = octets(aead === 30 ? 12 : 16);
-  const inside = field(0x0204, 4 + fresh.length, undefined, fresh);
-  const sealed = aead === 30 ? gcmsiv(s2c, nonce, before).encrypt(inside) : aessiv(s2c, before, nonce).encrypt(inside);
-  const value = concat(Uint8Array.of(0, nonce.length, sealed.length >> 8, sealed.length & 255), nonce, sealed);
-  const reply = concat(before, field(0x0404, 4 + value.length, undefined, value));
+  const reply = ntsReply({ aead, s2c, random: octets(16), header, identifier: Uint8Array.from({ length: 32 }, (_, i) => i), cookie: fresh });
   const said: unknown[] = [request];
   for (let at = 0; at < reply.length; at++) {
     begin();
@@ -86,10 +78,14 @@ function exchange(core: Core, aead: number, keyLength: number): unknown[] {
   return [...said, answer, core.bytes.slice(slot, slot + length), read(core, reply)];
 }
 
-describe("the core for pages that ask", () => {
+describe.each([["ask", "query", 25_000], ["follow servers", "follow", 42_000]])("the core for pages that %s", (_, name, most) => {
+  const octets = readFileSync(`dist/browser/${name}.wasm`);
+  const module = new WebAssembly.Module(octets);
+  const small = () => new Core(module);
+
   test("imports nothing and fits a page", () => {
     expect(WebAssembly.Module.imports(module)).toEqual([]);
-    expect(readFileSync("dist/browser/query.wasm").length).toBeLessThan(25_000);
+    expect(octets.length).toBeLessThan(most);
   });
 
   test("exports nothing that the whole core does not, but for what empties it", () => {
