@@ -52,7 +52,8 @@ const PAGE_ENTRIES = {
 const GROUPS = {
   questions: /\/(full|query|nts\/client|certtime|tls\/connect)\.ts$/,
   survey: /\/survey\.ts$/,
-  following: /\/start\.ts$/,
+  following: /\/follow\.ts$/,
+  everything: /\/start\.ts$/,
   roughtime: /\/(roughtime\/(sample|bootstrap)|quorumtime)\.ts$/,
 };
 
@@ -98,6 +99,28 @@ const apart = {
   },
 };
 
+/**
+ * The clock that hosts/browser/follow.ts imports at once: copies of these files, in which hosts/browser/absent.ts stands in the
+ * place of what such a clock never makes. The rest it has in common with everybody.
+ */
+const OVER_SERVERS = /\/(start|engine|followed|states|discipline)\.ts$/;
+const NEVER_MADE = /\/((broadcast|manycast|peer|refclock)-runner|(broadcast|manycast|symmetric|refclock)-core|peering|refclock\/open)\.ts$/;
+
+const overServers = {
+  name: "over servers",
+  setup: (own) => {
+    const namespace = "over-servers";
+    const at = (one) => path.resolve(one.resolveDir, one.path);
+    own.onResolve({ filter: /\/start\.ts$/ }, (one) => (one.kind === "import-statement" && /\/browser\/follow\.ts$/.test(one.importer) ? { path: at(one), namespace } : undefined));
+    own.onResolve({ filter: /^\./, namespace }, (one) => {
+      if (ERRORS.test(one.path)) return INDEX;
+      if (OVER_SERVERS.test(one.path)) return { path: at(one), namespace };
+      return { path: NEVER_MADE.test(one.path) ? path.resolve("hosts/browser/absent.ts") : at(one) };
+    });
+    own.onLoad({ filter: /./, namespace }, async ({ path: file }) => ({ contents: await readFile(file), loader: "ts", resolveDir: path.dirname(file) }));
+  },
+};
+
 /** What all files for pages have in common: everything inside, minified, as no bundler stands between them and a script tag. */
 const FOR_PAGES = { outdir: "dist/browser", bundle: true, minify: true, format: "esm", platform: "browser", target: "es2022", logLevel: "warning" };
 
@@ -109,7 +132,7 @@ export async function buildPageBundles() {
     splitting: true,
     alias: { "#wasm": "./dist/wasm/none.js", "#as-bind": "./hosts/browser/binding.ts" },
     chunkNames: "[name]-[hash]",
-    plugins: [inGroups, errorsInIndex, apart],
+    plugins: [inGroups, errorsInIndex, overServers, apart],
     legalComments: "linked",
   });
   // One file, for a script that wants the time and nothing else; HTTP time stays beside it.

@@ -40,6 +40,9 @@ export const PAGE_BUDGETS = {
   "browser: startClock()": 12 * 1024,
   "browser: NTS beside index.js": 45 * 1024,
   "browser: NTS from nothing": 49_000,
+  "browser: clock over NTS beside NTS": 33 * 1024,
+  "browser: clock over NTS from nothing": 67 * 1024,
+  "browser: clock over NTS, its core": 20 * 1024,
 };
 
 /** An entry and the chunks that it imports at once; what it imports when needed is not of them. */
@@ -71,6 +74,7 @@ export function pageSizes() {
   const index = statically([file("index.js")]);
   const clock = statically([file("index.js"), chunk("pageclock")]);
   const nts = [...statically([file("index.js"), chunk("questions")]), file("query.wasm")];
+  const followed = [...statically([file("index.js"), chunk("following"), chunk("questions")]), file("follow.wasm")];
   return {
     "browser: now()": travelling([file("now.js")]),
     "browser: startClock(), scripts": travelling(clock),
@@ -79,6 +83,9 @@ export function pageSizes() {
     "browser: NTS beside index.js": travelling(nts.filter((one) => !index.has(one))),
     "browser: NTS from nothing": travelling(nts),
     "browser: NTS, its core": travelling([file("query.wasm")]),
+    "browser: clock over NTS beside NTS": travelling(followed.filter((one) => !nts.includes(one))),
+    "browser: clock over NTS from nothing": travelling(followed),
+    "browser: clock over NTS, its core": travelling([file("follow.wasm")]),
     "browser: whole core": travelling([file("core.wasm")]),
   };
 }

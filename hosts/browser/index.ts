@@ -78,12 +78,12 @@ export async function startClock(options: ClockOptions & ByRelay): Promise<Clock
 export async function startClock(options: (PageClockOptions | ClockOptions) & ByRelay): Promise<PageClock | Clock> {
   const sources = plain(options);
   if (sources) return (await import("./pageclock.ts")).startPageClock(sources, options as PageClockOptions);
-  return (await import("../common/client/start.ts")).startClock(await lendHost(options), options as ClockOptions);
+  return (await import("./follow.ts")).startClock(options as ClockOptions & ByRelay);
 }
 
 /** The states of a disciplined clock over `nts:` or `ntp:` sources, as they change. */
 export async function* watch(options: ClockOptions & ByRelay): AsyncGenerator<ClockState, void, void> {
-  yield* (await import("../common/client/start.ts")).watch(await lendHost(options), options);
+  yield* (await import("./follow.ts")).watch(options);
 }
 
 /** What this page lends with a relay: for the functions of `escapement/roughtime`. */

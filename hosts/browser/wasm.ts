@@ -11,6 +11,8 @@ import { NtpError } from "../common/errors.ts";
 export const loadPageCore = (): Promise<WebAssembly.Module> => load(new URL("./page.wasm", import.meta.url));
 /** What single questions need, by NTS too. */
 export const loadQueryCore = (): Promise<WebAssembly.Module> => load(new URL("./query.wasm", import.meta.url));
+/** What a clock over servers needs, by NTS too. */
+export const loadFollowCore = (): Promise<WebAssembly.Module> => load(new URL("./follow.wasm", import.meta.url));
 /** All of it. */
 export const loadWholeCore = (): Promise<WebAssembly.Module> => load(new URL("./core.wasm", import.meta.url));
 

@@ -6,12 +6,14 @@
  * @module
  */
 
-import { lendHost, measure, now, query, startClock, type PageClock } from "escapement/browser";
+import { lendHost, measure, now, query, startClock, type ClockOptions, type PageClock } from "escapement/browser";
 import { Core } from "../../hosts/common/core/core.ts";
 import type { PageContract } from "../contract/page-main.ts";
 import type { Report } from "../contract/all.ts";
-import { faceSession, smallFace } from "../contract/page-face.ts";
+import { faceSession, smallFace, wholeFace } from "../contract/page-face.ts";
 import { pageSessionHash } from "../contract/page-session.ts";
+
+type Followed = NonNullable<ClockOptions["sources"]>[number];
 
 const message = (promise: Promise<unknown>): Promise<string> =>
   promise.then((value) => `no error, but ${String(value)}`, (error: { code?: string; message: string }) => `${error.code}: ${error.message}`);
@@ -77,6 +79,20 @@ async function readClock({ relay, reads = 200 }: { relay: string; reads?: number
   return { readings, step, settled, backwards };
 }
 
+/** Follow these sources through the relay until they agree, and read the clock. */
+async function followServers({ relay, sources }: { relay: string; sources: Followed[] }) {
+  const clock = await startClock({ relay, sources, timeout: 60 });
+  const before = performance.now();
+  const time = clock.nowNs();
+  const after = performance.now();
+  const { uncertainty } = clock;
+  const error = Number(time - BigInt(Math.round(performance.timeOrigin * 1e6))) / 1e9 - (before + after) / 2000;
+  const told = clock.state.sources.map(({ authentication, used, selection }) => ({ authentication, used, selection }));
+  const identifiers = clock.referenceIds().reduce((bits, octet) => bits + (octet ? 1 : 0), 0);
+  clock.close();
+  return { error, uncertainty, told, identifiers, went: clock.nowNs() > time };
+}
+
 /** Served by stage.ts. */
 const CONTRACT: string = "/contract.js";
 
@@ -110,6 +126,7 @@ export const tasks = {
     return [await message(now()), await message(query("time.example.org")), await message(startClock({}))];
   },
   readClock,
+  followServers,
   async query({ relay, source, nts = {} }: { relay: string; source: string; nts?: object }) {
     const began = performance.now();
     const sample = await query(source, { relay, nts, timeout: 10 });
@@ -138,7 +155,10 @@ export const tasks = {
   /** What the small builds of the core say of the same packets. */
   async smallCores(_: null) {
     const built = async (name: string) => WebAssembly.compile(await (await fetch(name)).arrayBuffer());
-    return [(await faceSession(smallFace(await built("/page.wasm")))).hash, await pageSessionHash(new Core(await built("/query.wasm")))];
+    const follow = await built("/follow.wasm");
+    const clocks = [smallFace(await built("/page.wasm")), wholeFace(new Core(follow))];
+    const asking = [new Core(await built("/query.wasm")), new Core(follow)];
+    return { clocks: await Promise.all(clocks.map(async (face) => (await faceSession(face)).hash)), asking: await Promise.all(asking.map(pageSessionHash)) };
   },
   async lent({ relay }: { relay: string }) {
     const { runtime, clock } = await lendHost({ relay });

@@ -101,6 +101,41 @@ describe.skipIf(missing)("a page in Chromium, through a relay", () => {
     });
   });
 
+  test.skipIf(chrony)("has a clock over NTS, for what the table of sizes says, and right within its bound", { timeout: 90_000 }, async () => {
+    await using server = await chronyNtsServer({ pki });
+    const allow = [`tcp:${server.address}:${server.kePort}`, `udp:${server.address}:${server.port}`];
+    for (const where of ["page", "worker"] as const) {
+      await through(allow, async (page, relay, sent) => {
+        const sources = [{ source: `nts:${server.address}:${server.kePort}`, nts: { ca } }];
+        const { error, uncertainty, told, identifiers, went } = await page.run("followServers", { relay, sources }, where);
+        expect(Math.abs(error)).toBeLessThan(uncertainty);
+        expect(uncertainty).toBeLessThan(0.5);
+        expect(told).toEqual([{ authentication: "nts", used: 4, selection: "survivor" }]);
+        // Its own identifier, of ten bits, and the server's.
+        expect(identifiers).toBeGreaterThan(10);
+        expect(went).toBe(true);
+        expect([...sent.keys()].filter((path) => path.endsWith(".wasm"))).toEqual(["/follow.wasm"]);
+        console.log(`a clock over NTS in a ${where}: off by ${(error * 1e6).toFixed(0)} µs, bound ${(uncertainty * 1e6).toFixed(0)} µs`);
+        const octets = [...sent].reduce((sum, [, one]) => sum + one, 0);
+        if (where === "page") expect(octets).toBe(pageSizes()["browser: clock over NTS from nothing"]?.gzip);
+      });
+    }
+  });
+
+  test.skipIf(chrony)("has a clock that loads the whole core when a source needs it", { timeout: 90_000 }, async () => {
+    await using server = await chronyNtsServer({ pki });
+    await through([`udp:${server.address}:${server.port}`], async (page, relay, sent) => {
+      const source = `ntp:${server.address}:${server.port}`;
+      const cores = () => [...sent.keys()].filter((path) => path.endsWith(".wasm"));
+      const plain = await page.run("followServers", { relay, sources: [source] });
+      expect(Math.abs(plain.error)).toBeLessThan(plain.uncertainty);
+      expect(cores()).toEqual(["/follow.wasm"]);
+      const interleaved = await page.run("followServers", { relay, sources: [{ source, interleaved: true }] });
+      expect(Math.abs(interleaved.error)).toBeLessThan(interleaved.uncertainty);
+      expect(cores()).toEqual(["/follow.wasm", "/core.wasm"]);
+    });
+  });
+
   test.skipIf(chrony)("loads X25519 where the browser has none", async () => {
     await using server = await chronyNtsServer({ pki });
     await through([`tcp:${server.address}:${server.kePort}`, `udp:${server.address}:${server.port}`], async (page, relay, sent) => {
@@ -166,8 +201,8 @@ describe.skipIf(missing)("a page in Chromium, through a relay", () => {
 
   test("has small cores that say the same of the same packets", async () => {
     await using stage = await openStage();
-    const whole = [(await faceSession(wholeFace(new Core()))).hash, await pageSessionHash(new Core())];
-    expect(await (await openPage(browser, stage)).run("smallCores", null)).toEqual(whole);
+    const [clock, asking] = [(await faceSession(wholeFace(new Core()))).hash, await pageSessionHash(new Core())];
+    expect(await (await openPage(browser, stage)).run("smallCores", null)).toEqual({ clocks: [clock, clock], asking: [asking, asking] });
   });
 });
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
- * What a page loads for a clock over `nts:` or `ntp:` sources, beside what it asks with. No logic: see questions.ts.
+ * What a page loads for a clock that follows more than servers, beside what it asks with. No logic: see questions.ts.
  *
  * @module
  */

@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/**
+ * What a page loads for a clock over `nts:` or `ntp:` servers, beside what it asks with. No logic: see questions.ts.
+ *
+ * @module
+ */
+
+export * from "./questions.ts";
+export { startClock, watch } from "../follow.ts";
