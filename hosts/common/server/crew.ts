@@ -219,18 +219,7 @@ class Crew implements NtpServing {
 
   /** Start a thread; resolves when it serves, with its own addresses if it opened sockets itself. */
   #launch(post: Post): Promise<readonly Endpoint[]> {
-    const own = post.descriptors ? {} : { port: this.#addresses[0]?.port ?? this.#options.port ?? 123 };
-    const options: ThreadOptions = { ...sendable(this.#options), ...own };
-    const { clock, cookieKeys } = this.#options;
-    const task: ThreadTask = {
-      options,
-      ...(this.#latest && { update: this.#latest }),
-      ...(typeof clock === "object" && { reading: clock.reading() }),
-      ...(cookieKeys && { cookieKeys }),
-      shared: post.shared,
-      module: coreModule(),
-      ...(post.descriptors && { descriptors: post.descriptors, cards: this.#sockets?.cards ?? [] }),
-    };
+    const task = this.#taskOf(post);
     Atomics.store(attentionOf(post.shared), 0, 0);
     return new Promise((resolve, reject) => {
       post.onGone = (error) => reject(error ?? new NtpError("UNSUPPORTED", "a server thread ended before it served"));
@@ -245,11 +234,7 @@ class Crew implements NtpServing {
         }
       };
       const thread = this.#threads.start(task, {
-        message: (message) => {
-          if ("control" in message) this.#control(message);
-          else if ("software" in message) this.#tellSoftware(message.software);
-          else post.hear(message);
-        },
+        message: (message) => this.#hear(message, post),
         gone: (error) => {
           if (post.thread !== thread) return;
           post.thread = undefined;
@@ -259,6 +244,28 @@ class Crew implements NtpServing {
       });
       post.thread = thread;
     });
+  }
+
+  #taskOf(post: Post): ThreadTask {
+    const own = post.descriptors ? {} : { port: this.#addresses[0]?.port ?? this.#options.port ?? 123 };
+    const options: ThreadOptions = { ...sendable(this.#options), ...own };
+    const { clock, cookieKeys } = this.#options;
+    return {
+      options,
+      ...(this.#latest && { update: this.#latest }),
+      ...(typeof clock === "object" && { reading: clock.reading() }),
+      ...(cookieKeys && { cookieKeys }),
+      shared: post.shared,
+      module: coreModule(),
+      ...(post.descriptors && { descriptors: post.descriptors, cards: this.#sockets?.cards ?? [] }),
+    };
+  }
+
+  /** What concerns all threads is dealt with here, the rest is its post's. */
+  #hear(message: FromThread, post: Post): void {
+    if ("control" in message) this.#control(message);
+    else if ("software" in message) this.#tellSoftware(message.software);
+    else post.hear(message);
   }
 
   /** Start the thread again if it dies, ever later as long as it keeps dying. */
