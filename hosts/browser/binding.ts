@@ -43,13 +43,28 @@ const ARRAYS: Readonly<Record<string, { new (buffer: ArrayBuffer, at: number, le
 export function instantiateSync(module: WebAssembly.Module): { exports: Record<string, Call> } {
   const raw = new WebAssembly.Instance(module, {}).exports;
   const runtime = raw as unknown as Runtime;
+  const { typeIds, exportedFunctions } = JSON.parse(new TextDecoder().decode(WebAssembly.Module.customSections(module, "as-bind_bindings")[0])) as Bindings;
+  const { put, take } = border(runtime, typeIds);
+  const bind = (name: string): Call => {
+    const { parameters, returnType } = exportedFunctions[name]!;
+    return (...values) => {
+      runtime.coldReset?.();
+      const given = parameters.map((type, i) => put(values[i], type));
+      const result = take((raw[name] as (...given: number[]) => number)(...given), returnType);
+      parameters.forEach((type, i) => type in typeIds && runtime.__unpin(given[i]!));
+      return result;
+    };
+  };
+  return { exports: Object.fromEntries(Object.keys(exportedFunctions).map((name) => [name, bind(name)])) };
+}
+
+/** How a value of a type goes in, and comes out. What goes in is safe from the collector until it is unpinned. */
+function border(runtime: Runtime, typeIds: Bindings["typeIds"]) {
   const buffer = runtime.memory.buffer as ArrayBuffer;
   const words = new DataView(buffer);
   const word = (at: number) => words.getUint32(at, true);
-  const { typeIds, exportedFunctions } = JSON.parse(new TextDecoder().decode(WebAssembly.Module.customSections(module, "as-bind_bindings")[0])) as Bindings;
-
-  /** Made, and safe from the collector until it is let go. */
   const make = (octets: number, id: number) => runtime.__pin(runtime.__new(octets, id));
+
   const put = (value: unknown, type: string): number => {
     const { id } = typeIds[type] ?? { id: 0 };
     if (type === STRING) {
@@ -72,15 +87,5 @@ export function instantiateSync(module: WebAssembly.Module): { exports: Record<s
     const Kind = ARRAYS[type];
     return Kind ? new Kind(buffer, word(result + 4), word(result + 8) / Kind.BYTES_PER_ELEMENT).slice() : result;
   };
-  const bind = (name: string): Call => {
-    const { parameters, returnType } = exportedFunctions[name]!;
-    return (...values) => {
-      runtime.coldReset?.();
-      const given = parameters.map((type, i) => put(values[i], type));
-      const result = take((raw[name] as (...given: number[]) => number)(...given), returnType);
-      parameters.forEach((type, i) => type in typeIds && runtime.__unpin(given[i]!));
-      return result;
-    };
-  };
-  return { exports: Object.fromEntries(Object.keys(exportedFunctions).map((name) => [name, bind(name)])) };
+  return { put, take };
 }
