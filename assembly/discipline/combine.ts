@@ -86,19 +86,11 @@ function gather(now: u64): void {
     if (source.selection == SURVIVOR) steered = true;
     source.selection = 0;
     if (source.active && source.samples > 0) known++;
+    if (!isNew(source)) nominate(index, now);
   }
-  nominateAll(false, now);
   count = heard;
-  nominateAll(true, now);
-}
-
-function nominateAll(newOnes: bool, now: u64): void {
   for (let index = 0; index < SOURCES; index++) {
-    const source = sourceAt(index);
-    if (!isHeard(source, now) || isNew(source) != newOnes) continue;
-    nominate(heard, source, max(secondsBetween(source.when, now), 0));
-    store<u8>(numbers + heard, <u8>index);
-    heard++;
+    if (isNew(sourceAt(index))) nominate(index, now);
   }
 }
 
@@ -215,8 +207,13 @@ function asymmetrySquare(source: Source): f64 {
   return asymmetry * asymmetry;
 }
 
-function nominate(place: i32, source: Source, elapsed: f64): void {
-  const candidate = candidateAt(place);
+/** Makes a candidate of a source, if it is heard. */
+function nominate(index: i32, now: u64): void {
+  const source = sourceAt(index);
+  if (!isHeard(source, now)) return;
+  store<u8>(numbers + heard, <u8>index);
+  const candidate = candidateAt(heard++);
+  const elapsed = max(secondsBetween(source.when, now), 0);
   candidate.mid = toInterval(source.offset + source.frequency * elapsed);
   candidate.distance = max(toInterval(distanceOf(source, elapsed)), 0);
 }
