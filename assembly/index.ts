@@ -10,7 +10,7 @@ import { Candidate, candidates } from "./discipline/intersection";
 import { Exchange } from "./association/exchange";
 import { Sample } from "./association/sample";
 import { RoughtimeResponse } from "./proto/roughtime-response";
-import { Action, Association } from "./association/association";
+import { Action, Association } from "./association/state";
 import { Listener } from "./association/broadcast";
 import { Session, ntsRandom } from "./association/nts";
 import { Refclock } from "./association/refclock";
@@ -77,9 +77,8 @@ export {
   associationPrecision,
   associationsDrop,
   associationsRestart,
-  associationOut,
-  actionOut,
 } from "./association/association";
+export { associationOut, actionOut } from "./association/state";
 export { symmetricOpen, symmetricTimer, symmetricSent, symmetricPacket } from "./association/symmetric";
 export { broadcastOpen, broadcastPacket, broadcastTimer, broadcastReply, listenerOut } from "./association/broadcast";
 export { manycastOpen, manycastClose, manycastTimer, manycastSent, manycastReply, manycastFollow, manycastLost } from "./association/manycast";

@@ -11,8 +11,6 @@
  */
 
 import {
-  action,
-  associationAt,
   associationCame,
   associationOpen,
   associationPrecision,
@@ -21,6 +19,7 @@ import {
   associationTimer,
   associationsDrop,
 } from "./association/association";
+import { action, associationAt } from "./association/state";
 import { clockWatch, clockWatchReset } from "./association/clockwatch";
 import { System, systemOut, systemUpdate } from "./association/system";
 import { steering } from "./discipline/clock";

@@ -17,121 +17,30 @@
  */
 
 import { AUTH_KEY, AUTH_NTS } from "./authentic";
+import { revive, tellDiscipline } from "./belief";
 import { TEST4_DENIED } from "./check";
 import { VERDICT_IGNORE, VERDICT_KISS, replyRead, requestWrite } from "./exchange";
-import { Interleaved, interleaveForget, interleaveFresh, interleaveKeep, interleaveRecall, interleaveRequest } from "./interleaved";
+import { interleaveForget, interleaveFresh, interleaveKeep, interleaveRecall, interleaveRequest } from "./interleaved";
 import { ntsClose, ntsNeedsKeys } from "./nts";
-import { Sample } from "./sample";
-import { disciplineAddSource, disciplineMute, disciplinePoll, disciplineRemoveSource, disciplineSample, disciplineUnmute } from "../discipline/index";
+import { ACTION_ESTABLISH, ACTION_HEARD, ACTION_RESOLVE, ACTION_SEND, ACTION_STEER, ACTION_STOP, ACTION_TIMER } from "./state";
+import { Association, UNREACHABLE_AFTER, action, associationAt, lastSample } from "./state";
+import { disciplineAddSource, disciplineMute, disciplinePoll, disciplineRemoveSource } from "../discipline/index";
 import { slewRate, steering } from "../discipline/clock";
-import { Measurement, measurementAt } from "../discipline/measurement";
-import { SOURCES, sourceAt, toInterval } from "../discipline/memory";
-import { LEAP_UNSYNCHRONISED, MODE_CLIENT } from "../proto/header";
+import { SOURCES, toInterval } from "../discipline/memory";
+import { MODE_CLIENT } from "../proto/header";
 import { VERSION_5 } from "../proto/v5";
-import { addressOf, isFollowed5, version5Answered, version5Request } from "./v5";
+import { isFollowed5, version5Answered, version5Request } from "./v5";
 import { keyClear } from "../proto/keys";
 import { slotPackets } from "../server/slots";
 import { Interval, Timestamp, intervalToSeconds } from "../proto/timestamp";
 
-// What the host is to do; bits of what the calls return.
-export const ACTION_SEND: i32 = 1 << 0;
-export const ACTION_TIMER: i32 = 1 << 1;
-export const ACTION_STEER: i32 = 1 << 2;
-export const ACTION_RESOLVE: i32 = 1 << 3;
-export const ACTION_STOP: i32 = 1 << 4;
-/** NTS keys or cookies are missing: establish keys, then call associationTimer again; after a failure, too, but later. */
-export const ACTION_ESTABLISH: i32 = 1 << 5;
-/** The server asked has answered usably, also where its time is not followed. */
-export const ACTION_HEARD: i32 = 1 << 6;
-
-/** Requests without an answer after which a source is unreachable: its reach register is empty. */
-export const UNREACHABLE_AFTER: i32 = 8;
 /** No poll is longer than 36 hours (RFC 5905 §7.2, MAXPOLL). */
 const POLL_LIMIT: i32 = 17;
+/** RFC 5905 §7.4: "RATE". */
+const KISS_RATE: u32 = 0x52415445;
 
-/** What is known of one association. Read by hosts through the exported ASSOCIATION_* offsets. */
-@unmanaged
-export class Association extends Interleaved {
-  active: u8;
-  /** A request is under way. */
-  awaiting: u8;
-  /** The last eight requests, newest in the lowest bit: 1 where a usable reply came. */
-  reach: u8;
-  minPoll: i8;
-  maxPoll: i8;
-  /** Raised by RATE: the server wants no shorter poll. */
-  pollFloor: i8;
-  /** log2 s of the poll in force. */
-  hostPoll: i8;
-  /** Requests since the source was started or came back; a start is a burst. */
-  attempts: i32;
-  /** Requests in a row without a usable reply. */
-  silent: i32;
-  /** When the last request was due, and a share of the poll by which the next is moved. */
-  askedAt: u64;
-  /** When the datagram being looked at came, on the monotonic clock. */
-  came: u64;
-  spread: f64;
-  /** Counters since the association was opened. */
-  sent: u32;
-  used: u32;
-  unfit: u32;
-  ignored: u32;
-  kisses: u32;
-  /** Of those used, in interleaved mode. */
-  interleaved: u32;
-  /** Who told the last sample used, as {@link addressOf} has it. */
-  toldBy: u64;
-  /** Problems of the last reply, and its kiss code. */
-  lastProblems: u32;
-  lastKiss: u32;
-  /** Whom the server of the last sample used follows, as it says itself; NTPv5 does not tell. */
-  refid: u32;
-  /** Its own index. */
-  place: i32;
-  // NTPv5 (v5.ts): 1: version 4 or 5, as the server can; requests until that is thought over; requests of version 5, and of
-  // version 4, in a row without an answer.
-  auto5: u8;
-  tries5: u16;
-  unanswered5: u8;
-  unanswered4: u8;
-  // Its reference identifiers: all are known; it follows us; polls until it is followed again; it is followed.
-  known5: u8;
-  looped: u8;
-  penance: u8;
-  follows: u8;
-}
-
-/** Beside the bits that a call returns. */
-@unmanaged
-export class Action {
-  /** Octets to send, in slot 0. */
-  length: i32;
-  /** When to call associationTimer. */
-  timer: u64;
-}
-
-const associationsAt: usize = memory.data(SOURCES * offsetof<Association>(), 8);
-const actionAt: usize = memory.data(offsetof<Action>(), 8);
-const sampleAt: usize = memory.data(offsetof<Sample>(), 8);
-
-/** The last reply of any association, measured and judged. */
-export const lastSample = changetype<Sample>(sampleAt);
-export const action = changetype<Action>(actionAt);
+/** Of the clock that is steered. */
 let precision: Interval = 0;
-
-/** Address of association `index` (0..63), and of the one Action. */
-export function associationOut(index: i32): usize {
-  return associationsAt + <usize>(index & (SOURCES - 1)) * offsetof<Association>();
-}
-
-export function actionOut(): usize {
-  return actionAt;
-}
-
-export function associationAt(index: i32): Association {
-  return changetype<Association>(associationOut(index));
-}
 
 /** Start asking: version 3 or 4, polls of 2^minPoll to 2^maxPoll s. The first associationTimer is due at once. */
 export function associationOpen(index: i32, version: i32, minPoll: i32, maxPoll: i32): void {
@@ -331,39 +240,6 @@ export function obeyKiss(association: Association, index: i32): i32 {
   return ACTION_TIMER;
 }
 
-/** What an oscillator's frequency may change by while nobody is asked, s/s: 1 ppm. */
-const OSCILLATOR_CHANGE: f64 = 1e-6;
-const KISS_RATE: u32 = 0x52415445;
-
-/** Begin anew with a source, but not with the frequency: what all of them taught of our oscillator is known still. */
-export function renewSource(index: i32): void {
-  disciplineAddSource(index);
-  const known = steering().sdFrequency;
-  if (!(known > 0)) return;
-  const doubt = known + OSCILLATOR_CHANGE;
-  const source = sourceAt(index);
-  source.priorVarFrequency = min(source.priorVarFrequency, doubt * doubt);
-}
-
-/**
- * It tells the time. Back from being unreachable it is asked in a burst; what was believed of it holds still, as far as an
- * oscillator can be trusted for so long: packets get lost by the dozen, and to begin anew each time would cost far more.
- * But another server at another address, of the same name, is a new source.
- */
-export function revive(association: Association, index: i32): void {
-  const lost = association.silent >= UNREACHABLE_AFTER;
-  if (isMoved(association, index) || (lost && !disciplineUnmute(index, association.askedAt))) renewSource(index);
-  if (lost) association.attempts = 1;
-  association.silent = 0;
-}
-
-function isMoved(association: Association, index: i32): bool {
-  if (isDefined(PLAIN)) return false;
-  const before = association.toldBy;
-  association.toldBy = addressOf(index);
-  return before != 0 && before != association.toldBy;
-}
-
 function useSample(association: Association, index: i32, now: u64): i32 {
   revive(association, index);
   association.reach |= 1;
@@ -392,22 +268,4 @@ function tellNow(association: Association, index: i32, now: u64): void {
   // the host looked late. Until now the slew has taken its part of the offset away.
   const moved = toInterval(slewRate() * intervalToSeconds(<i64>(now - association.came)));
   tellDiscipline(index, lastSample.offset - moved, now, 0);
-}
-
-/** The last sample to the discipline; `when` and `told` as {@link Measurement} has them. */
-export function tellDiscipline(index: i32, offset: Interval, when: u64, told: u64): void {
-  const measurement = changetype<Measurement>(measurementAt);
-  measurement.when = when;
-  if (!isDefined(PAGE)) measurement.told = told;
-  measurement.offset = offset;
-  measurement.delay = lastSample.delay;
-  measurement.dispersion = lastSample.dispersion;
-  // What nobody signs does not make us surer: a corrected delay counts whole in the distance.
-  measurement.rootDelay = lastSample.rootDelay + (isDefined(PAGE) ? 0 : lastSample.corrected);
-  measurement.rootDispersion = lastSample.rootDispersion;
-  measurement.stratum = lastSample.stratum;
-  // In NTPv5 a leap indicator of 3 is one not known, and no word against the server.
-  measurement.leap = !isDefined(PAGE) && <i32>lastSample.version == VERSION_5 && lastSample.leap == LEAP_UNSYNCHRONISED ? 0 : lastSample.leap;
-  if (!isDefined(PLAIN)) associationAt(index).refid = lastSample.refid;
-  disciplineSample(index);
 }

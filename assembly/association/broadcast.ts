@@ -19,8 +19,9 @@
  * Tested in broadcast.test.ts; live with chronyd in tests/interop.
  */
 
-import { ACTION_SEND, ACTION_STEER, ACTION_TIMER, Association, action, associationAt, associationOpen } from "./association";
-import { UNREACHABLE_AFTER, associationReply, associationTimer, lastSample, revive, tellDiscipline } from "./association";
+import { associationOpen, associationReply, associationTimer } from "./association";
+import { revive, tellDiscipline } from "./belief";
+import { ACTION_SEND, ACTION_STEER, ACTION_TIMER, Association, action, associationAt, UNREACHABLE_AFTER, lastSample } from "./state";
 import { checkKiss, checkRoot, checkServer } from "./check";
 import { authenticTo, readTrailerOf } from "./exchange";
 import { driftOver } from "./sample";

@@ -14,7 +14,7 @@
  * Tested in manycast.test.ts and hosts/common/client/manycast.test.ts; live with ntpd in tests/interop.
  */
 
-import { ACTION_SEND, ACTION_TIMER, UNREACHABLE_AFTER, action, associationAt, lastSample } from "./association";
+import { ACTION_SEND, ACTION_TIMER, UNREACHABLE_AFTER, action, associationAt, lastSample } from "./state";
 import { Exchange, VERDICT_SAMPLE, replyRead, requestWrite } from "./exchange";
 import { SOURCES } from "../discipline/memory";
 import { MODE_CLIENT } from "../proto/header";

@@ -19,7 +19,9 @@
  * hosts/common/client/refclock-runner.test.ts.
  */
 
-import { ACTION_STEER, ACTION_TIMER, Association, UNREACHABLE_AFTER, action, associationAt, associationClose, associationOpen, revive } from "./association";
+import { associationClose, associationOpen } from "./association";
+import { revive } from "./belief";
+import { ACTION_STEER, ACTION_TIMER, Association, UNREACHABLE_AFTER, action, associationAt } from "./state";
 import { reckon, slewRate, steering } from "../discipline/clock";
 import { Moment, bridged, keepMoment, movedSince } from "../discipline/ledger";
 import { Measurement, measurementAt } from "../discipline/measurement";

@@ -19,8 +19,9 @@
  * Tested in symmetric.test.ts; live with chronyd in tests/interop.
  */
 
-import { ACTION_SEND, ACTION_STEER, ACTION_STOP, ACTION_TIMER, Association, action, associationAt, associationClose } from "./association";
-import { UNREACHABLE_AFTER, associationOpen, lastSample, loseSource, obeyKiss, revive, tellDiscipline } from "./association";
+import { associationClose, associationOpen, loseSource, obeyKiss } from "./association";
+import { revive, tellDiscipline } from "./belief";
+import { ACTION_SEND, ACTION_STEER, ACTION_STOP, ACTION_TIMER, Association, action, associationAt, UNREACHABLE_AFTER, lastSample } from "./state";
 import { TESTA_KISS, TEST5_AUTHENTICATION, TESTG_LOOP, checkKiss, checkServer } from "./check";
 import { authenticate } from "./authentic";
 import { authenticTo, measure, readTrailerOf } from "./exchange";

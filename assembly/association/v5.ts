@@ -21,7 +21,8 @@
  * Tested in v5.test.ts; against ntpd-rs in tests/interop.
  */
 
-import { Association, associationAt, renewSource } from "./association";
+import { renewSource } from "./belief";
+import { Association, associationAt } from "./state";
 import { TEST6_UNSYNCHRONISED, TESTG_LOOP } from "./check";
 import { WANT_REFERENCE_IDS } from "./exchange";
 import { interleaveForget } from "./interleaved";
