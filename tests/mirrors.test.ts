@@ -138,6 +138,7 @@ const MIRRORS: Record<string, readonly [Reading, ...Reading[]]> = {
   ],
   "steps of a client's interval in a doubling": [inline("assembly/server/clients.ts", /\(31 - zeros\) \* (\d+)/), constants(`${S}/clients.ts`, "LOG_GRAIN")],
   "shapes of a smear": [constants("assembly/server/leap.ts", "SMEAR_LINEAR", "SMEAR_COSINE"), inline(`${S}/smear.ts`, /smear\.shape === "linear" \? (\d) : (\d)/)],
+  "how far from its moment a reading gains, ns": [scaled(constants("assembly/server/clockline.ts", "REACH"), 1e9 / 2 ** 32), constants(`${S}/reading.ts`, "LONGEST_NS")],
   "where an answer says when its request came": [constants("assembly/proto/header.ts", "AT_RECEIVE"), constants(`${S}/state.ts`, "AT_RECEIVE")],
   "a control message": [constants("assembly/proto/control.ts", "CONTROL_HEADER", "CONTROL_DATA"), constants(`${S}/control.ts`, "HEADER", "FRAGMENT")],
   "NTPv5's reference identifiers": [
