@@ -4,6 +4,7 @@
  *
  * Hot surface: numbers and addresses in linear memory; hosts call it directly (hosts/common/core/core.ts).
  * Cold surface: strings and typed arrays through as-bind (hosts/common/core/cold.ts). Its functions stand last.
+ * Tested in tests/build.test.ts.
  */
 
 import { Candidate, candidates } from "./discipline/intersection";

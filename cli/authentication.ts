@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
  * The options that say who vouches for an answer: a symmetric key, or how NTS keys are established.
+ * Tested in tests/interop/keys.test.ts and tests/interop/nts-client.test.ts.
  *
  * @module
  */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
  * `escapement check FILE`: is this a configuration that the daemon would take?
+ * Tested in daemon/daemon.test.ts and output.test.ts.
  *
  * @module
  */

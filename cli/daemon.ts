@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
- * `escapement daemon --config FILE`: keeps the clock, in the foreground, until a signal.
+ * `escapement daemon --config FILE`: keeps the clock, in the foreground, until a signal. Tested in daemon/daemon.test.ts.
  *
  * @module
  */

@@ -2,7 +2,7 @@
 /**
  * `escapement demo`: real servers on loopback, each with a clock of its own, and a client that finds the truth.
  *
- * With arguments it asks those sources instead, like `query`.
+ * With arguments it asks those sources instead, like `query`. Tested in command.test.ts.
  *
  * @module
  */

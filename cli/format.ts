@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
- * Numbers and tables for people.
+ * Numbers and tables for people. Tested in usage.test.ts.
  *
  * @module
  */

@@ -4,7 +4,7 @@
  * The `escapement` command: picks the subcommand, turns errors into a message and an exit status.
  *
  * Exit status: 0 done, 1 it did not work out (no usable answer, a port that is taken, output that cannot be written), 2 wrong
- * usage, 141 the reader of its output has left.
+ * usage, 141 the reader of its output has left. Tested in usage.test.ts and command.test.ts.
  */
 
 import { readFile } from "node:fs/promises";

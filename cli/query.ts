@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
- * `escapement query`: asks each source, says what every one told and what they agree on.
+ * `escapement query`: asks each source, says what every one told and what they agree on. Tested in command.test.ts.
  *
  * @module
  */

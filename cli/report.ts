@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
- * A survey as a table and its verdict in words; shared by `query` and `demo`.
+ * A survey as a table and its verdict in words; shared by `query` and `demo`. Tested in command.test.ts.
  *
  * @module
  */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
  * `escapement roughtime-key`: makes a Roughtime server's long-term key, and delegations from it for the server to use.
+ * Tested in roughtime.test.ts.
  *
  * @module
  */

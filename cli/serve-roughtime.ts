@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
- * The Roughtime half of `escapement serve`: its options, its keys, and reading them anew.
+ * The Roughtime half of `escapement serve`: its options, its keys, and reading them anew. Tested in roughtime.test.ts.
  *
  * @module
  */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
  * `escapement serve`: an NTP server in the foreground, until SIGINT or SIGTERM.
+ * Tested in command.test.ts and tests/server/process.test.ts.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
- * `escapement sources`: whom the daemon follows and what becomes of each, in chronyc's columns.
+ * `escapement sources`: whom the daemon follows and what becomes of each, in chronyc's columns. Tested in observe.test.ts.
  *
  * @module
  */

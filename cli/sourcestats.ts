@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
  * `escapement sourcestats`: what the samples of each source say, in chronyc's columns as far as they apply.
+ * Tested in observe.test.ts.
  *
  * @module
  */

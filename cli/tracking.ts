@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
- * `escapement tracking`: the clock as the daemon knows it, in chronyc's words.
+ * `escapement tracking`: the clock as the daemon knows it, in chronyc's words. Tested in observe.test.ts.
  *
  * @module
  */

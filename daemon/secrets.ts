@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
  * Reads the files that the configuration names: symmetric keys, trusted roots, Roughtime's server lists and keys. Errors name file and line, never a secret.
+ * Tested in serving.test.ts and roughtime.test.ts.
  *
  * @module
  */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
  * The clock that the daemon steers: the system's, where it was asked for and may be steered, else a virtual one.
+ * Tested in daemon.test.ts.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-/** The heads of all files of code: the licence, and what the file is for; the tests that they name are there. */
+/** The heads of all files of code: the licence, and what the file is for; the tests that they name are there, and one is named. */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
@@ -24,11 +24,22 @@ it("begin with the licence", () => {
   expect(files.filter((file) => !/^(?:#!.*\n)?\/\/ SPDX-License-Identifier: MIT OR Apache-2\.0\n/.test(headOf(file)))).toEqual([]);
 });
 
+/** The tests that a head names, by their path, and whether each is there: beside the file, or from the root. */
+function named(file: string): { readonly test: string; readonly exists: boolean }[] {
+  return [...headOf(file).matchAll(/(?<![\w/.-])[\w/.-]+\.test\.ts\b/g)].map(([test]) => ({
+    test,
+    exists: [path.dirname(file), "."].some((folder) => existsSync(path.join(ROOT, folder, test))),
+  }));
+}
+
 it("name tests that exist, beside the file or by their path", () => {
-  const missing = files.flatMap((file) =>
-    [...headOf(file).matchAll(/(?<![\w/.-])[\w/.-]+\.test\.ts\b/g)]
-      .filter(([test]) => ![path.dirname(file), "."].some((folder) => existsSync(path.join(ROOT, folder, test))))
-      .map(([test]) => `${file}: ${test}`),
-  );
+  const missing = files.flatMap((file) => named(file).filter(({ exists }) => !exists).map(({ test }) => `${file}: ${test}`));
   expect(missing).toEqual([]);
+});
+
+it("say where each file of what is shipped is tested, unless its test stands beside it under its name", () => {
+  const shipped = files.filter((file) => /^(assembly|hosts|daemon|cli)\//.test(file) && !file.endsWith(".test.ts"));
+  expect(shipped.length).toBeGreaterThan(400);
+  const silent = shipped.filter((file) => named(file).length === 0 && !existsSync(path.join(ROOT, file.replace(/\.ts$/, ".test.ts"))));
+  expect(silent).toEqual([]);
 });

@@ -13,7 +13,7 @@
  * A lost reply, an unreachable server and a kiss are states of this machine, not errors. Times called `now` are the host's
  * monotonic clock, unsigned 32.32 s; t1 and t4 are readings of the clock that is steered.
  *
- * Tested in association.test.ts.
+ * Tested in association.test.ts and its neighbours.
  */
 
 import { AUTH_KEY, AUTH_NTS } from "./authentic";

@@ -6,7 +6,7 @@
  * make means one of two things that cannot be told apart from here when it goes forward: a step, or a suspend during
  * which the monotonic clock stood still. Backwards it can only be a step; or a leap second, if one was due.
  *
- * Tested in association.test.ts.
+ * Tested in clockwatch.test.ts.
  */
 
 import { associationsDrop, associationsRestart } from "./association";

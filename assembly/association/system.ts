@@ -4,7 +4,7 @@
  *
  * The system peer is the survivor of least root distance. Stratum, root delay and reference identifier are its; the leap
  * indicator is what more than half of the survivors announce. Without survivors nobody may rely on us, but what was known
- * is not forgotten: the bound grows from where it stood. Tested in association.test.ts.
+ * is not forgotten: the bound grows from where it stood. Tested in system.test.ts.
  */
 
 import { disciplineBound } from "../discipline/index";

@@ -3,7 +3,7 @@
  * Many CMAC chains side by side. Within a chain each block waits for the one before, and a vector unit is idle most of that
  * time; so four chains, of any messages and keys, are run at once, and a lane that is done takes the next job.
  *
- * Tested through the NTS server in assembly/server/nts.test.ts; measured in bench/nts-core.ts.
+ * Tested through the NTS server in assembly/server/ntsbatch.test.ts; measured in bench/nts-core.ts.
  */
 
 import { lastBlock } from "./cmac";

@@ -6,7 +6,7 @@
  * them. Among the wanders of one noise model the beliefs are also mixed before each sample (the interacting multiple
  * model filter of Blom and Bar-Shalom), so that a sudden change of frequency is caught by the restless filter and then
  * handed down to the calm ones. Among the noise models the likelihood forgets 1 % a sample.
- * Tested in tests/simulation.
+ * Tested in tests/simulation/table.test.ts.
  */
 
 import { Filter, MODELS, Source, WANDERS, filterAt, logLikelihood, setLogLikelihood } from "./memory";

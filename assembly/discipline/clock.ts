@@ -4,7 +4,7 @@
  *
  * The host obeys: it sets the rate asked for, and calls back when the slew ends. What a slew has moved is reckoned from
  * the time at which it was really ended, so that a late timer is not an error but a longer slew.
- * Refuses to estimate anything. Tested in tests/simulation.
+ * Refuses to estimate anything. Tested in tests/simulation/table.test.ts.
  */
 
 import { SOURCES, secondsBetween, sourceAt } from "./memory";

@@ -5,7 +5,7 @@
  * A sample is used once and never one older than the last used ("Re-using an old minimum-delay sample at every poll" is
  * a known fault). A sample far off the last one is ignored once: the popcorn spike suppressor.
  * Unlike the RFC's register ours moves along when the clock is corrected, so that an old sample tells today's offset.
- * Tested in tests/simulation.
+ * Tested in tests/simulation/table.test.ts.
  */
 
 import { steering } from "./clock";

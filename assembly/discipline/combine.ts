@@ -9,7 +9,7 @@
  * On a long path a root distance leaves room for a falseticker. So those that agree are asked again, by what they are
  * expected to be wrong by instead of what they may be: where a majority of all that are heard agrees by that, too, only it
  * steers (RFC 5905's cluster has the same purpose). Where none does, the paths are less equal than expected, and all steer.
- * Tested in tests/simulation ("follows three servers of four").
+ * Tested in tests/simulation/trouble.test.ts ("falsetickers").
  */
 
 import { steering } from "./clock";

@@ -3,7 +3,7 @@
  * Our own discipline: from the sources' beliefs to one, and from that to what the clock does.
  *
  * Frequency is corrected at once; the offset over a good part of the poll interval, which costs 2 % in time and halves
- * the error of the frequency. An offset beyond what doubt explains is corrected faster. Tested in tests/simulation.
+ * the error of the frequency. An offset beyond what doubt explains is corrected faster. Tested in tests/simulation/table.test.ts.
  */
 
 import { combine, combined } from "./combine";

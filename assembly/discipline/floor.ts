@@ -4,7 +4,7 @@
  *
  * The floor is the least delay since it was last restarted. A route that becomes longer shows when even the least of
  * the last delays lies far above: then only those count. A route that becomes shorter shows at once.
- * Tested in tests/simulation ("keeps its accuracy when the route gets longer").
+ * Tested in tests/simulation/trouble.test.ts ("delays").
  */
 
 import { HISTORY, Source, pastBack, secondsBetween } from "./memory";

@@ -8,6 +8,7 @@
  * After every call the host obeys the steering: step the wall clock if `step` is not 0, set the clock's relative rate to
  * `rate`, call disciplineTimer when the monotonic clock reads `until` (0: no need), poll each source every 2^poll s
  * (disciplinePoll for the first requests). Everything is f64 seconds or s/s except where said.
+ * Tested in hosts/common/client/discipline.test.ts and tests/simulation/table.test.ts.
  */
 
 import { endSlew, limitClock, reckon, resetClock, shiftAll, slewRate, steering } from "./clock";

@@ -2,6 +2,7 @@
 /**
  * What the discipline is told of one exchange. The association (or the host, through the exported MEASUREMENT_* offsets)
  * fills the one at {@link measurement} and then calls disciplineSample. Replies that fail tests 1..7 MUST NOT get here.
+ * Tested in tests/simulation/table.test.ts.
  */
 
 /** One sample. All intervals in 2^-32 s. */

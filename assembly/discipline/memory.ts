@@ -6,7 +6,7 @@
  *
  * Units: seconds and s/s as f64 unless said otherwise; `when` is the host's monotonic clock as unsigned 32.32 seconds
  * (its origin does not matter, only differences count). A positive offset means that the server is ahead of us.
- * Tested through the exports in tests/simulation.
+ * Tested through the exports in tests/simulation/table.test.ts.
  */
 
 /** RFC 5905 names no limit; 64 fits one instance's memory and a bit mask. */

@@ -14,7 +14,7 @@
  * Gaussian: moments are matched). The box's edges are soft, as the floor is known only as well as the least of n delays,
  * and no sample is surer than its clocks' readings are fine.
  * Every model keeps a small share for samples that obey nothing at all. Refuses to know about time or frequency.
- * Tested in tests/simulation.
+ * Tested in tests/simulation/table.test.ts.
  */
 
 import { exponential } from "./maths";

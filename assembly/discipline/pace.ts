@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
  * How often to ask, for the estimator: slower while the clock, left alone until the next poll, would still be known
- * better than a single sample tells. Tested in tests/simulation ("polls slower when the clock is good").
+ * better than a single sample tells. Tested in tests/simulation/table.test.ts.
  */
 
 import { steering } from "./clock";

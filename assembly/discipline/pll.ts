@@ -10,7 +10,7 @@
  * Differs from the RFC in three places. The offsets found in NSET and FSET and at the end of FREQ are slewed away at once
  * instead of by the loop. FREQ ends as soon as a line through each source's samples (slope.ts) is steep enough for sure,
  * and not only after the stepout. The gains are the kernel's. So the clock is within a millisecond in minutes.
- * Tested in tests/simulation.
+ * Tested in tests/simulation/table.test.ts.
  */
 
 import { ALLAN, filterClock } from "./clockfilter";

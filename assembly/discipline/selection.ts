@@ -4,7 +4,7 @@
  *
  *   fit sources ── intersection ── truechimers ── cluster ── survivors ── combine ── system offset
  *
- * No majority, no answer. Tested in tests/simulation.
+ * No majority, no answer. Tested in tests/simulation/table.test.ts.
  */
 
 import { steering } from "./clock";

@@ -4,7 +4,8 @@
  * leaves its FREQ state (RFC 5905 §11.3 asks for a direct measurement and leaves the way open).
  *
  * Each source has its own line, so that a change of survivors cannot be taken for a change of offset. A sample's weight
- * falls with the square of its excess delay. Refuses to judge; {@link slopeDoubt} is for that. Tested in tests/simulation.
+ * falls with the square of its excess delay. Refuses to judge; {@link slopeDoubt} is for that.
+ * Tested in tests/simulation/table.test.ts.
  */
 
 import { HISTORY, Source, pastBack, secondsBetween } from "./memory";

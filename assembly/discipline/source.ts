@@ -5,7 +5,7 @@
  * The past is kept in terms of the clock as it runs now. While the source is young (64 samples) it is played again
  * from the start whenever a lower delay teaches what the earlier samples were worth; later a sample is used once.
  * A sample that cannot be is not believed until two more say the same, however young the source is.
- * Tested in tests/simulation.
+ * Tested in tests/simulation/table.test.ts.
  */
 
 import { shiftBank, startBank, updateBank, wanderVariance } from "./bank";

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
  * What can be read of the discipline: addresses and offsets of its structs, for hosts' steering and for `tracking`,
- * `sources` and `sourcestats`. Read only: nothing written there is looked at.
+ * `sources` and `sourcestats`. Read only: nothing written there is looked at. Tested in hosts/common/client/discipline.test.ts.
  */
 
 import { Steering, steering } from "./clock";

@@ -15,6 +15,7 @@
  *   +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
  *
  * In a request all behind the magic is zero. Tested live against chronyd in tests/interop.
+ * Tested in assembly/association/exchange.test.ts and tests/fuzz/packets.test.ts.
  */
 
 import { FIELD_HEADER, writeField } from "./extension";

@@ -16,7 +16,7 @@
  * depends on the NTP version. 100 octets for AEAD 15, 132 for 16, 164 for 17, 68 for 30.
  *
  * Up to eight generations are held: the host sets them, says which one is current, and clears the oldest. A cookie of a
- * cleared generation cannot be opened again. Tested in nts.test.ts.
+ * cleared generation cannot be opened again. Tested in ntscookies.test.ts.
  */
 
 import { AEAD_GCM_SIV, AEAD_SIV_256, AEAD_SIV_384, AEAD_SIV_512, aeadKeyLength } from "../crypto/aead";

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
  * The packet slots in linear memory that hosts receive into and send from. A file of its own, so that a client that needs but
- * slot 0 has nothing of the server's beside it (assembly/page.ts).
+ * slot 0 has nothing of the server's beside it (assembly/page.ts). Tested in answer.test.ts and tests/fuzz/packets.test.ts.
  */
 
 export const SLOT_COUNT: i32 = 64;

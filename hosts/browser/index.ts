@@ -7,6 +7,7 @@
  *   await query("nts:…", { relay })            authenticated end to end; the relay need not be trusted
  *
  * Only the first is in this file; the rest is loaded when it is used.
+ * Tested in tests/browser/clock.test.ts and tests/browser/relay.test.ts.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
- * What a page is told that names no relay.
+ * What a page is told that names no relay. Tested in now.test.ts.
  *
  * @module
  */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
  * Fetches a build of the core that lies beside this package's files. Bundlers know `new URL("./x.wasm", import.meta.url)`.
+ * Tested in tests/browser/clock.test.ts.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
- * Names on Bun: the system's resolver (getaddrinfo), as on Node.
+ * Names on Bun: the system's resolver (getaddrinfo), as on Node. Tested in tests/contract/lent.test.ts.
  *
  * @module
  */

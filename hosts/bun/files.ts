@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
- * Files on Bun: its `node:fs`, as on Node.
+ * Files on Bun: its `node:fs`, as on Node. Tested in tests/contract/lent.test.ts.
  *
  * @module
  */

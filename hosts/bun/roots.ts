@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
- * The root certificates that Bun was built with (Mozilla's list).
+ * The root certificates that Bun was built with (Mozilla's list). Tested in tests/contract/lent.test.ts.
  *
  * @module
  */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
  * Serial lines on Bun. Its node:tty streams end with EAGAIN on a line without data (1.3); its own do not.
+ * Tested in tests/native/serial.test.ts.
  *
  * @module
  */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
  * TCP on `Bun.connect`. Bun hands over octets as they come; beyond a bound the socket is paused until they are read.
+ * Tested in tests/interop/tls.test.ts.
  *
  * @module
  */

@@ -2,6 +2,7 @@
 /**
  * UDP on `Bun.udpSocket`. It has no kernel time stamps: t1 is read right before the send, t4 when the event loop gets to
  * the datagram. Always bound explicitly: Bun 1.3 did not bind a socket that had only been asked to send.
+ * Tested in tests/contract/contract.test.ts.
  *
  * @module
  */

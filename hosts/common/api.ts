@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
  * The public functions, bound to what one runtime lends. Each hosts/X/index.ts calls {@link createApi} once.
+ * Tested in tests/contract/contract.test.ts.
  *
  * @module
  */

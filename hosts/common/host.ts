@@ -3,7 +3,8 @@
  * What a runtime lends to escapement: a clock, names, randomness and datagrams. Nothing here knows the protocol.
  *
  * Each folder hosts/X implements these interfaces with equal file names (clock.ts, udp.ts, dns.ts); a capability that a
- * runtime lacks has no file. The contract is checked on every runtime by tests/contract.
+ * runtime lacks has no file. The contract is checked on every runtime by
+ * tests/contract/contract.test.ts.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
- * What every runtime's entry exports beside the bound functions.
+ * What every runtime's entry exports beside the bound functions. Tested in tests/documents.test.ts.
  *
  * @module
  */

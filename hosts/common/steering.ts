@@ -4,6 +4,7 @@
  *
  * The discipline in the core says rate and step; an actuator only obeys. hosts/native has one for each system; clock/system.ts
  * is the system's clock as programs have it.
+ * Tested in hosts/common/clock/steered.test.ts.
  *
  * @module
  */

@@ -3,6 +3,7 @@
  * What a runtime lends for NTS key establishment: byte streams, and TLS 1.3 with an exporter where it has one.
  *
  * Where a runtime has TCP but no fit TLS (Deno), hosts/common/tls makes a {@link TlsStream} over a {@link ByteStream}.
+ * Tested in tests/contract/lent.test.ts.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-/** What every host's tcp.ts needs: the errors of a connection that did not come about. @module */
+/** What every host's tcp.ts needs: errors of a connection that did not come about. Tested in hosts/node/tcp.test.ts. @module */
 
 import { formatEndpoint } from "./address.ts";
 import { NtpError } from "./errors.ts";

@@ -3,6 +3,7 @@
  * What a runtime lends for the relay: WebSockets as a client and as a server. Nothing here knows the relay's frames.
  *
  * The client's side is the part of the standard's interface that is used; browsers, Workers, Deno, Bun and Node ≥ 22 have it.
+ * Tested in hosts/common/relay/client.test.ts.
  *
  * @module
  */

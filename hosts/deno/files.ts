@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
- * Files on Deno: its `node:fs`, as on Node.
+ * Files on Deno: its `node:fs`, as on Node. Tested in tests/contract/lent.test.ts.
  *
  * @module
  */

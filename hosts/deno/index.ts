@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
- * escapement on Deno: what this runtime lends, and the public functions over it.
+ * escapement on Deno: what this runtime lends, and the public functions over it. Tested in tests/contract/contract.test.ts.
  *
  * @module
  */

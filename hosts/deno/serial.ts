@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
- * Serial lines on Deno.
+ * Serial lines on Deno. Tested in tests/native/serial.test.ts.
  *
  * @module
  */

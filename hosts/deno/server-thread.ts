@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
- * The file that a server's threads run on Deno.
+ * The file that a server's threads run on Deno. Tested in tests/server/runtimes.test.ts.
  *
  * @module
  */

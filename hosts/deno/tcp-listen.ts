@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
- * Listening by TCP: Deno's `node:net` does all that is needed here.
+ * Listening by TCP: Deno's `node:net` does all that is needed here. Tested in tests/contract/lent.test.ts.
  *
  * @module
  */

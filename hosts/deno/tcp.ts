@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
- * TCP on `Deno.connect`.
+ * TCP on `Deno.connect`. Tested in tests/interop/tls.test.ts.
  *
  * @module
  */

@@ -3,7 +3,7 @@
  * UDP on `Deno.listenDatagram`, or on Deno's `node:dgram` where it was started without `--unstable-net`.
  *
  * Neither has kernel time stamps. Deno cannot connect a UDP socket, so refusals (ICMP) are not reported: such an address
- * is silent, not failed.
+ * is silent, not failed. Tested in tests/contract/contract.test.ts.
  *
  * @module
  */

@@ -4,7 +4,7 @@
  * `connect` is given; and a Worker can tell the time itself, by HTTP and WebSocket.
  *
  * What a Worker opens belongs to the request that it was opened for: make an {@link edge} for each request. docs/edge.md tells what
- * time in a Worker is worth. Tested in tests/edge, in workerd.
+ * time in a Worker is worth. Tested in tests/edge/worker.test.ts, in workerd.
  *
  * @module
  */

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
  * HTTP and WebSockets of a Worker: nothing listens; each request comes to `fetch`. An upgrade is answered by `WebSocketPair`, or by
- * `Deno.upgradeWebSocket` on platforms that run Deno. Tested in tests/edge, on both.
+ * `Deno.upgradeWebSocket` on platforms that run Deno. Tested in tests/edge/worker.test.ts and
+ * tests/edge/deno.test.ts.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
- * Where network cards are found on this machine, by FFI.
+ * Where network cards are found on this machine, by FFI. Tested in tests/server/cards.test.ts.
  *
  * @module
  */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
  * The devices of reference clocks that FFI opens: pulses, shared memory, Unix datagram sockets. None without FFI.
+ * Tested in tests/native/local-devices.test.ts.
  *
  * @module
  */

@@ -6,7 +6,7 @@
  * Measured about 90 ns for clock_gettime on x64 with Numbers for addresses (25 ns with BigInts, which would leave
  * garbage).
  *
- * Tested by tests/native.
+ * Tested in tests/native/contract.test.ts.
  *
  * @module
  */

@@ -2,6 +2,7 @@
 /**
  * What FFI betters in a host: `clock_gettime`, and sockets with time stamps of the kernel, or of network cards, for who asks;
  * and what it alone gives, the system's clock for steering.
+ * Tested in tests/contract/contract.test.ts.
  *
  * @module
  */

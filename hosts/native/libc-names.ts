@@ -2,7 +2,7 @@
 /**
  * What the C library is called, for the FFI backends that cannot open "the process itself" (Deno, Bun).
  *
- * Tested by tests/native.
+ * Tested in ffi.test.ts.
  *
  * @module
  */

@@ -7,7 +7,7 @@
  * `undefined` and the host goes on with the runtime's own means. None of the functions is variadic, because variadic
  * calls have their own convention on some platforms.
  *
- * Tested by tests/native.
+ * Tested in tests/native/contract.test.ts.
  *
  * @module
  */

@@ -6,7 +6,7 @@
  * garbage-collected heap and move. And whoever hands out an address MUST hold the block until the last native call
  * that knows the address has returned; no block's buffer is ever given to a caller, who could transfer it away.
  *
- * Tested by tests/native.
+ * Tested in tests/native/contract.test.ts.
  *
  * @module
  */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
  * The functions of libc that the server's fast path needs beside those of libc.ts: whole batches in one call.
+ * Tested in tests/server/native.test.ts.
  *
  * @module
  */

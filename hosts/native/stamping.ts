@@ -5,7 +5,7 @@
  * Linux switches receive stamps on for the whole machine when the first socket asks, a moment later by a work queue, and off
  * again with the last. A one-shot request would open its socket, miss the moment and get its answer unstamped. So one
  * socket that asks is kept open for the life of the process, and a datagram is sent in a circle until it comes back
- * stamped. Tested by tests/contract.
+ * stamped. Tested in tests/contract/contract.test.ts.
  *
  * @module
  */

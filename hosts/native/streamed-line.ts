@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
- * A serial line that the runtime reads as a web stream (Deno, Bun).
+ * A serial line that the runtime reads as a web stream (Deno, Bun). Tested in tests/native/serial.test.ts.
  *
  * @module
  */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
  * Node's own clocks, for when there is no FFI: `Date.now()` for the millisecond, `process.hrtime` for the rest.
+ * Tested in udp.test.ts.
  *
  * @module
  */

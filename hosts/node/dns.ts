@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
  * Names on Node: the system's resolver (getaddrinfo), so that /etc/hosts, mDNS and search domains work as everywhere.
+ * Tested in udp.test.ts.
  *
  * @module
  */

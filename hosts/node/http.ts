@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
  * A small HTTP listener for reading only, by `node:http`, which Deno and Bun have, too. It answers GET and HEAD, keeps no
- * connection, and gives nobody long to ask.
+ * connection, and gives nobody long to ask. Tested in tests/contract/lent.test.ts.
  *
  * @module
  */

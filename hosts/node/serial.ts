@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
  * Serial lines on Node: its own terminal stream, which the event loop wakes as octets come.
+ * Tested in tests/native/serial.test.ts.
  *
  * @module
  */

@@ -5,7 +5,7 @@
  * A thread runs the built file server-thread.js beside this one. Where that is not to be found (the sources themselves, a
  * program that was bundled) there are no threads, and the server runs in the thread of its caller.
  *
- * Tested in tests/server.
+ * Tested in tests/server/runtimes.test.ts.
  *
  * @module
  */

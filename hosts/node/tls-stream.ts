@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
- * A `node:tls` socket after its handshake, as a {@link TlsStream}.
+ * A `node:tls` socket after its handshake, as a {@link TlsStream}. Tested in tls.test.ts.
  *
  * @module
  */

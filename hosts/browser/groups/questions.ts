@@ -3,6 +3,7 @@
  * What a page loads when it first asks through a relay: one file, as that compresses better and travels sooner than nine.
  *
  * Elsewhere these are loaded one by one; build/bundle.mjs leads such an import here. No logic.
+ * Tested in tests/browser/relay.test.ts.
  *
  * @module
  */

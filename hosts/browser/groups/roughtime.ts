@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
- * What a page loads when it asks by Roughtime. No logic: see questions.ts.
+ * What a page loads when it asks by Roughtime. No logic: see questions.ts. Tested in tests/browser/relay.test.ts.
  *
  * @module
  */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
  * The typed face of the core's listeners to broadcasts (assembly/association/broadcast.ts): events in, actions out.
- * Decides nothing. Tested in engine.test.ts and tests/interop/broadcast.test.ts.
+ * Decides nothing. Tested in tests/interop/broadcast.test.ts.
  *
  * @module
  */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
  * One server whose broadcasts are heard: the socket that listens, and those of the volley. Obeys the core
- * (assembly/association/broadcast.ts), decides nothing.
+ * (assembly/association/broadcast.ts), decides nothing. Tested in tests/interop/broadcast.test.ts.
  *
  * @module
  */

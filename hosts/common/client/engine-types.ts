@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
- * What an engine is told (sources, options) and what it tells (events, states).
+ * What an engine is told (sources, options) and what it tells (events, states). Tested in engine.test.ts.
  *
  * @module
  */

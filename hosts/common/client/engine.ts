@@ -3,7 +3,7 @@
  * The engine: several sources (following.ts), one discipline (the core), one clock (steerer.ts). What the sources tell feeds the
  * core, and the core's steering is obeyed. It decides nothing.
  *
- * Tested in engine.test.ts and, over a simulated day, in tests/simulation.
+ * Tested in engine.test.ts, engine-clock.test.ts and engine-closing.test.ts.
  *
  * @module
  */

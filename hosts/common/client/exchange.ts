@@ -3,6 +3,7 @@
  * The host's side of one request and reply: fills the core's Exchange, calls it, reads its Sample.
  *
  * All state is in the arguments, so that one instance serves any number of requests under way.
+ * Tested in query.test.ts and attempt.test.ts.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
- * What may be followed: judged before anything is opened. Tested in engine.test.ts.
+ * What may be followed: judged before anything is opened. Tested in followed.test.ts.
  *
  * @module
  */

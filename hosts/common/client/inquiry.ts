@@ -7,7 +7,7 @@
  * time. A server that answered, with a kiss or otherwise, is not asked again.
  *
  * It settles exactly once; with that every socket, timer and listener is gone, and nothing is sent any more. Tested in
- * query.test.ts.
+ * inquiry.test.ts.
  *
  * @module
  */

@@ -2,7 +2,7 @@
 /**
  * The NTS keys of one `nts:` source for one-shot requests: established when first needed, then used until the cookies are gone.
  *
- * There is no way from here to a request without keys. Tested in query.test.ts and tests/interop.
+ * There is no way from here to a request without keys. Tested in tests/interop/nts-client.test.ts.
  *
  * @module
  */

@@ -2,6 +2,7 @@
 /**
  * One network asked for its servers: its timer, the socket of each request, what was found. Obeys the core
  * (assembly/association/manycast.ts), decides nothing. Whatever fails here is a request without an answer.
+ * Tested in manycast.test.ts.
  *
  * @module
  */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
  * One peer kept up with: its timer, its datagrams. Obeys the core (assembly/association/symmetric.ts), decides nothing.
+ * Tested in tests/interop/symmetric.test.ts.
  *
  * @module
  */

@@ -3,7 +3,7 @@
  * The port that peers know us by: one socket an address family, shared by all symmetric associations.
  *
  * A datagram goes to the association of the address and port that it came from. One from anybody else is dropped, unless its
- * sender may peer with us unasked ({@link PeeringOptions.allow}).
+ * sender may peer with us unasked ({@link PeeringOptions.allow}). Tested in tests/interop/symmetric.test.ts.
  *
  * @module
  */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
  * Why a reply is unfit to set a clock by: the core's test bits (assembly/association/check.ts) under their names.
+ * Tested in sample.test.ts and tests/mirrors.test.ts.
  *
  * @module
  */

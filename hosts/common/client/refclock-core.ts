@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
  * The typed face of the core's reference clocks (assembly/association/refclock.ts): samples in, actions out. Decides nothing.
+ * Tested in refclock-runner.test.ts.
  *
  * @module
  */
@@ -26,7 +27,7 @@ export const VERDICT_MEANINGS: Readonly<Record<SampleVerdict, string>> = {
 const NOSELECT = 1;
 const PREFER = 2;
 const NS_PER_SECOND = 1_000_000_000n;
-/** Silent for longer, no source counts (assembly/discipline/combine.ts), s. */
+/** Silent for longer, no source counts (assembly/discipline/memory.ts), s. */
 const LONGEST_HOLDOVER = 8192;
 
 export class RefclockCore {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
  * The reference identifier that an address makes (RFC 5905 §7.3): an IPv4 address itself, of an IPv6 one the first octets of
- * its MD5.
+ * its MD5. Tested in duplicates.test.ts.
  *
  * @module
  */

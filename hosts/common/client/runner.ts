@@ -6,7 +6,7 @@
  * request is still being opened or sent when the next is due is dropped. Until one of a name's addresses answers,
  * each request goes to the next of them. The name is looked up again when the core says so. Whatever fails here is a
  * request without an answer, which the core knows how to live with. While another source speaks for the same server
- * (duplicates.ts) nothing is asked. Tested in engine.test.ts and duplicates.test.ts.
+ * (duplicates.ts) nothing is asked. Tested in runner.test.ts, runner-names.test.ts and duplicates.test.ts.
  *
  * @module
  */

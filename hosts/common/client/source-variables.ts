@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
- * What the core knows of one source, read out of its memory.
+ * What the core knows of one source, read out of its memory. Tested in discipline.test.ts.
  *
  * @module
  */

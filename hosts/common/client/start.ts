@@ -7,7 +7,8 @@
  * back. Who then reads it never sees it go backwards nor stand still: a correction forward may be a step, one back is always
  * shown as a slew, at nine tenths of the speed however large it is, and counts as uncertainty until it is done. (The policy
  * `makeStep` is about the clock underneath: by default it is only stepped in its first three corrections, and after the
- * machine slept, when it follows the host's wall clock ahead.) Tested in start.test.ts.
+ * machine slept, when it follows the host's wall clock ahead.) Tested in start.test.ts,
+ * started-clock.test.ts and watch.test.ts.
  *
  * @module
  */

@@ -4,6 +4,7 @@
  * microsecond, so nothing here belongs on a packet's way.
  *
  * It has an instance of the core of its own, made at the first call, so that its garbage never meets the hot path.
+ * Tested in assembly/proto/ke.test.ts and assembly/proto/explain.test.ts.
  *
  * @module
  */

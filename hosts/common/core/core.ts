@@ -3,7 +3,7 @@
  * The typed face of the core's hot surface: one compiled module, as many instances as wanted, raw exports.
  *
  * 64-bit values cross as BigInt and come back signed: use {@link unsigned} where a timestamp is meant. The memory never
- * grows, so that views made once stay valid.
+ * grows, so that views made once stay valid. Tested in tests/build.test.ts.
  *
  * @module
  */

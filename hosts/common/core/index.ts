@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
  * `escapement/core`: the protocol by itself, without sockets or clocks: for simulators, analysers and other hosts.
+ * Tested in tests/contract/contract.test.ts.
  *
  * @module
  */

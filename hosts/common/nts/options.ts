@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
- * What a caller may say of key establishment.
+ * What a caller may say of key establishment. Tested in tests/interop/certtime.test.ts.
  *
  * @module
  */

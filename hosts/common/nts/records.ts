@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
  * The numbers of NTS (RFC 8915 §4 and §7, IANA's registries) and the records made of them. The octets are the core's.
+ * Tested in establish.test.ts and answer.test.ts.
  *
  * @module
  */

@@ -2,6 +2,7 @@
 /**
  * What a runtime lends for reference clocks: serial lines, pulses, shared memory, datagrams on the machine itself. A device
  * that a host cannot open is absent, or its opening rejects with `UNSUPPORTED`.
+ * Tested in tests/native/local-devices.test.ts.
  *
  * @module
  */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
  * What all drivers do alike: open a device, be told when it is gone, wait a little longer each time, open it again.
+ * Tested in gpsd.test.ts.
  *
  * @module
  */

@@ -4,6 +4,7 @@
  *
  * Drivers of this folder implement {@link RefClock}; so may anybody, and give it to the engine as a source. It only reads:
  * filtering, numbering of pulses, selection and steering are the core's (assembly/association/refclock.ts).
+ * Tested in hosts/common/client/refclock-runner.test.ts.
  *
  * @module
  */

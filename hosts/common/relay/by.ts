@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
  * The `relay` option of the public functions. The client's code is loaded when a relay is asked for.
+ * Tested in tests/interop/relay.test.ts.
  *
  * @module
  */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
  * `escapement/relay`: a relay for runtimes without UDP, as its client and as its server. Bring a host: `lendHost()` of
- * "escapement". docs/relay.md tells the protocol and what may be believed.
+ * "escapement". docs/relay.md tells the protocol and what may be believed. Tested in tests/edge/worker.test.ts.
  *
  * @module
  */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
  * What one client, and all of them, may ask of a relay; and what the relay counts. Documented in docs/relay.md.
+ * Tested in server.test.ts.
  *
  * @module
  */

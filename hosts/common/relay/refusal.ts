@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-/** A relay's refusal as an error. @module */
+/** A relay's refusal as an error. Tested in client.test.ts. @module */
 
 import { formatEndpoint } from "../address.ts";
 import { NtpError, type NtpErrorCode } from "../errors.ts";

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
  * The host's side of the core's Roughtime server: requests into its slots, one signature for each version, answers out.
+ * Tested in server.test.ts.
  *
  * @module
  */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
  * The client's side of the core's Roughtime rooms: octets in, octets and verdicts out. One instance serves a process, as
- * all state is in the arguments.
+ * all state is in the arguments. Tested in response.test.ts.
  *
  * @module
  */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
  * `escapement/roughtime`: Roughtime (RFC 10049), as client, as judge, and as server. Bring a host: `lendHost()` of
- * "escapement".
+ * "escapement". Tested in tests/contract/contract.test.ts.
  *
  * @module
  */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
  * Why a Roughtime response is not valid: the core's verdicts (assembly/proto/roughtime-response.ts) in words.
+ * Tested in response.test.ts and tests/mirrors.test.ts.
  *
  * @module
  */

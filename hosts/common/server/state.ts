@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
  * The host's side of the core's server: fills its state, lends it a slot and the time, takes the reply.
+ * Tested in serve.test.ts.
  *
  * @module
  */

@@ -3,7 +3,7 @@
  * What happens inside a server's thread, on every runtime: it is told what to serve, serves, and ends when it is told to.
  *
  * Two ways: a loop of batches over sockets that another thread opened (`makeLoop`, Linux with FFI), or the runtime's own
- * sockets. Tested in tests/server.
+ * sockets. Tested in tests/server/native.test.ts.
  *
  * @module
  */

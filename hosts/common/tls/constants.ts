@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
- * Code points of TLS 1.3 (RFC 8446 appendix B) that are used here, and what is offered.
+ * Code points of TLS 1.3 (RFC 8446 appendix B) that are used here, and what is offered. Tested in hello.test.ts.
  *
  * @module
  */

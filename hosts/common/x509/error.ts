@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
  * Why a certificate was refused. To callers it is an `NtpError` with code `TLS`; `reason` lets TLS choose the alert.
+ * Tested in path.test.ts.
  *
  * @module
  */
