@@ -11,6 +11,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { serve, type Server } from "../hosts/node/index.ts";
+import { reportOf } from "../tests/support/daemon.ts";
 import { COMMAND, Peer, escapement, eventually, freePort, freshDirectory, loopbackAlias, titled, whySkipped } from "../tests/support/peers.ts";
 import type { SourceReport } from "./report.ts";
 
@@ -30,7 +31,7 @@ describe.skipIf(!built || skipped)(titled("a daemon whose names and servers come
   /** In place: the file is mounted over the system's. */
   const names = (table: Record<string, readonly string[]>) =>
     writeFileSync(at("hosts"), Object.entries(table).flatMap(([name, addresses]) => addresses.map((address) => `${address} ${name}\n`)).join(""));
-  const sources = async () => JSON.parse((await escapement(["sources", "--socket", at("observe.sock"), "--json"])).stdout) as SourceReport[];
+  const sources = () => reportOf<SourceReport[]>("sources", at("observe.sock"));
   const shown = async () => (await escapement(["sources", "--socket", at("observe.sock")])).stdout;
   const times = (text: string) => daemon.said.split(text).length - 1;
   /** Until the sources are so. */
@@ -64,7 +65,7 @@ describe.skipIf(!built || skipped)(titled("a daemon whose names and servers come
   });
 
   it("gives one server by two names one vote, says so once, and shows it", async () => {
-    const states = await sources();
+    const states = await seen("the twin to be told of", (all) => all.some(({ lastError }) => lastError?.startsWith("duplicate of")));
     const [twin] = states.filter(({ lastError }) => lastError?.startsWith("duplicate of"));
     expect(twin).toMatchObject({ state: "?", source: `twin.test:${port}`, lastError: `duplicate of ${steady}:${port}: a server has one vote` });
     expect(times("duplicate of")).toBe(1);

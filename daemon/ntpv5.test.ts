@@ -10,7 +10,8 @@ import { join } from "node:path";
 import process from "node:process";
 import { afterAll, describe, expect, it } from "vitest";
 import { chronyServer } from "../tests/interop/chrony.ts";
-import { COMMAND, Peer, escapement, eventually, freePort, freshDirectory, loopbackAlias, titled, whySkipped } from "../tests/support/peers.ts";
+import { reportOf } from "../tests/support/daemon.ts";
+import { COMMAND, Peer, eventually, freePort, freshDirectory, loopbackAlias, titled, whySkipped } from "../tests/support/peers.ts";
 import type { SourceReport, TrackingReport } from "./report.ts";
 
 const built = existsSync(COMMAND);
@@ -50,10 +51,8 @@ class Node implements AsyncDisposable {
     return `address = "${this.address}:${this.port}"\nversion = 5`;
   }
 
-  async ask<T>(topic: string): Promise<T> {
-    const { status, stdout, stderr } = await escapement([topic, "--socket", this.#socket, "--json"]);
-    if (status !== 0) throw new Error(stderr);
-    return JSON.parse(stdout) as T;
+  ask<T>(topic: string): Promise<T> {
+    return reportOf<T>(topic, this.#socket);
   }
 
   tracking(): Promise<TrackingReport> {

@@ -13,7 +13,8 @@ import { askServer } from "../hosts/common/roughtime/client.ts";
 import { sourceText } from "../hosts/common/roughtime/list.ts";
 import { serve } from "../hosts/node/index.ts";
 import { issue, makeCa } from "../tests/support/pki.ts";
-import { COMMAND, Peer, escapement, eventually, freePort, freshDirectory, loopbackAlias } from "../tests/support/peers.ts";
+import { reportOf } from "../tests/support/daemon.ts";
+import { COMMAND, Peer, eventually, freePort, freshDirectory, loopbackAlias } from "../tests/support/peers.ts";
 import { ownServer, tcpHost } from "../tests/support/roughtime.ts";
 import { generateKey } from "../hosts/common/roughtime/keys.ts";
 import { radiusOf } from "./signing.ts";
@@ -36,11 +37,7 @@ function start(lines: readonly string[]): { daemon: Peer; socket: string } {
   return { daemon: new Peer(process.execPath, [COMMAND, "daemon", "--config", `${name}.toml`]), socket };
 }
 
-async function report<T>(topic: string, socket: string): Promise<T> {
-  const { status, stdout, stderr } = await escapement([topic, "--socket", socket, "--json"]);
-  if (status !== 0) throw new Error(stderr);
-  return JSON.parse(stdout) as T;
-}
+const report = reportOf;
 
 /** A server of NTS that lives so many years from now, where alone its certificate is valid. */
 async function laterServer() {

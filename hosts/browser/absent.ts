@@ -2,6 +2,7 @@
 /**
  * What a clock over servers never makes: build/bundle.mjs puts this in the place of peers, broadcasts, manycast and reference
  * clocks where follow.ts has made sure that nobody asks for them. Their names are those of the files they stand for.
+ * Tested in tests/browser/relay.test.ts.
  *
  * @module
  */

@@ -7,6 +7,7 @@
 import { rmSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { COMMAND, Peer, escapement, eventually, freshDirectory, titled, whySkipped, writeLines } from "../support/peers.ts";
+import { reportOf } from "../support/daemon.ts";
 import { chronyServer, numberIn, type ChronyProgram, type Chronyd } from "./chrony.ts";
 import { sourceOf } from "./ask.ts";
 import { record } from "./record.ts";
@@ -82,8 +83,7 @@ describe.skipIf(skipped).each<ChronyProgram>(["chronyd", "chronyd-new"])(titled(
     const before = await authenticated();
     await using daemon = new Peer(process.execPath, [COMMAND, "daemon", "--config", config], { owns: [place] });
     const [source] = await eventually("the daemon to have asked four times", async () => {
-      const { stdout } = await escapement(["sources", "--json", "--socket", socket]);
-      const sources = JSON.parse(stdout) as { sent: number; used: number; authentication: string }[];
+      const sources = await reportOf<{ sent: number; used: number; authentication: string }[]>("sources", socket);
       return sources[0] && sources[0].sent >= 4 && (!follows || sources[0].used >= 3) ? sources : undefined;
     }, daemon);
     expect(source).toMatchObject({ authentication: "key", ...(follows ? {} : { used: 0 }) });

@@ -9,6 +9,7 @@ import { cableOfTests } from "../support/cable.ts";
 import {
   COMMAND, Peer, escapement, eventually, freePort, freeTcpPort, freshDirectory, loopbackAlias, titled, whySkipped, writeLines, type StartOptions,
 } from "../support/peers.ts";
+import { reportOf } from "../support/daemon.ts";
 import { PkiFiles } from "../support/files-of-pki.ts";
 import { chronyServer, numberIn, type ChronyProgram } from "./chrony.ts";
 import { chronyNtsServer, type NtsChronyd, type NtsPlace } from "./chrony-nts.ts";
@@ -171,10 +172,7 @@ async function startDaemon({ address, kePort }: NtsPlace): Promise<AsyncDisposab
     "[clock]", 'mode = "virtual"', "[observe]", `socket = "${socket}"`,
   ]);
   const peer = new Peer(process.execPath, [COMMAND, "daemon", "--config", config], { owns: [place] });
-  const source = async () => {
-    const { stdout } = await escapement(["sources", "--json", "--socket", socket]);
-    return (JSON.parse(stdout) as OurSource[])[0]!;
-  };
+  const source = async () => (await reportOf<OurSource[]>("sources", socket))[0]!;
   const after = (used: number) => eventually(`${used} samples by NTS`, async () => {
     const now = await source();
     return now.used >= used ? now : undefined;

@@ -15,6 +15,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { SourceReport, TrackingReport } from "../../daemon/report.ts";
 import { SockFeed } from "../../hosts/common/refclock/foreign-clocks.ts";
 import { lendHost } from "../../hosts/node/index.ts";
+import { reportOf } from "../support/daemon.ts";
 import { COMMAND, Peer, escapement, eventually, freePort, freshDirectory, loopbackAlias, titled, whySkipped } from "../support/peers.ts";
 import { everySecond, openLine, receiver, type Line } from "../support/receiver.ts";
 import { chronyClient, type Chronyd } from "./chrony.ts";
@@ -34,13 +35,8 @@ describe.skipIf(skipped)(titled("a daemon with a receiver", skipped), () => {
   let feed: SockFeed;
   const running: Disposable[] = [];
 
-  async function report<T>(topic: string): Promise<T> {
-    const { stdout, stderr } = await escapement([topic, "--socket", socket, "--json"]);
-    if (stdout === "") throw new Error(stderr);
-    return JSON.parse(stdout) as T;
-  }
-  const tracking = () => report<TrackingReport>("tracking");
-  const sources = () => report<SourceReport[]>("sources");
+  const tracking = () => reportOf<TrackingReport>("tracking", socket);
+  const sources = () => reportOf<SourceReport[]>("sources", socket);
 
   beforeAll(async () => {
     const host = await lendHost();
