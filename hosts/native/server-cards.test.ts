@@ -72,7 +72,7 @@ describe.skipIf(!libc)("a server over a card that stamps", () => {
     using server = await cardServer(libc!, says);
     await using asker = new Asker();
     // Why is told with the seconds.
-    for (const end = performance.now() + 8000; server.told.length === 0 && performance.now() < end; ) near(toNs((await ask(asker, server, packet({ transmitTime: 1n }))).receive), receivedNs);
+    for (const end = performance.now() + 60_000; server.told.length === 0 && performance.now() < end; ) near(toNs((await ask(asker, server, packet({ transmitTime: 1n }))).receive), receivedNs);
     expect(server.told).toEqual(["lo gave a stamp of what was received that does not fit the kernel's"]);
     expect(server.server.counters.hardwareReceived).toBe(0);
   });

@@ -252,7 +252,7 @@ describe("streams", () => {
     expect(await client.asks({ type: "data", id: 7, payload: new Uint8Array(1) })).toMatchObject({ type: "error" });
   });
 
-  it.each([["stand", { streamTime: 0.15 }], ["are silent", { streamIdle: 0.15 }]])("do not %s longer than allowed", async (_, limits) => {
+  it.each([["stand", { streamTime: 0.6 }], ["are silent", { streamIdle: 0.6 }]])("do not %s longer than allowed", async (_, limits) => {
     const port = await echo();
     const client = await connected(await relayTo({ allow: [`127.0.0.1:${port}`], limits }));
     expect(await client.asks(opening(port))).toMatchObject({ type: "opened" });

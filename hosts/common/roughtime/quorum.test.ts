@@ -43,7 +43,7 @@ describe("a measurement", () => {
   });
 
   it("leaves out who does not answer, and reports nobody for it", async () => {
-    const { lost, exchanges, report } = await measure(host, [...entries(...honest), stranger()], { count: 4, timeout: 0.5 });
+    const { lost, exchanges, report } = await measure(host, [...entries(...honest), stranger()], { count: 4, timeout: 2 });
     expect(lost).toMatchObject([{ server: { name: "stranger" }, error: { code: "TIMEOUT" } }]);
     expect([exchanges.length, report]).toEqual([6, undefined]);
   });
@@ -66,17 +66,19 @@ describe("a measurement", () => {
 describe("the bootstrap", () => {
   it("bounds the present without reading the wall clock", async () => {
     const blind = { ...host, clock: { ...host.clock, monotonic: () => host.clock.monotonic(), now: () => 0n } };
+    const before = Date.now();
     const { low, high, agreeing, report } = await bootstrapTime(blind, entries(...honest));
     expect([agreeing, report]).toEqual([3, undefined]);
     expect(low).toBeLessThanOrEqual(Date.now());
-    expect(high).toBeGreaterThanOrEqual(Date.now() - 50);
+    expect(high).toBeGreaterThanOrEqual(before);
     expect(high - low).toBeLessThan(10_000);
   });
 
   it("goes by the majority against a liar, and has the proof", async () => {
+    const before = Date.now();
     const { low, high, agreeing, answered, report } = await bootstrapTime(host, entries(honest[0]!, ahead, honest[1]!));
     expect([agreeing, answered]).toEqual([2, 3]);
-    expect(low <= Date.now() && Date.now() - 50 <= high).toBe(true);
+    expect(low <= Date.now() && before <= high).toBe(true);
     expect(judgeReport(report!).problems).toEqual([]);
   });
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /** The server on loopback: batches, limits, silence when it cannot vouch, rotation, streams good and bad, and its end. @module */
 
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { hasIPv6 } from "../../../tests/support/peers.ts";
 import { connectTcp, nowSeconds, ownServer, tcpHost, type OwnServer } from "../../../tests/support/roughtime.ts";
 import type { UdpSocket } from "../host.ts";
@@ -24,8 +24,11 @@ async function own(options: Parameters<typeof ownServer>[1] = {}): Promise<OwnSe
 
 const requestTo = ({ key }: OwnServer) => makeRequest(key.publicKey, drawNonce(host).nonce);
 
-/** Send these datagrams at once; what came back within `ms`. */
-async function exchange({ port }: OwnServer, requests: readonly Uint8Array[], ms = 300): Promise<Uint8Array[]> {
+/** What is waited for where nothing is to come, ms. */
+const SILENCE = 300;
+
+/** Send these datagrams at once; what came back, at the latest after `ms`. */
+async function exchange({ port }: OwnServer, requests: readonly Uint8Array[], ms = 60_000): Promise<Uint8Array[]> {
   const answers: Uint8Array[] = [];
   const socket: UdpSocket = await host.openUdp!({ family: 4, connect: { address: "127.0.0.1", port } }, { onDatagram: ({ data }) => void answers.push(data.slice()), onError() {} });
   await Promise.all(requests.map((request) => socket.send(request)));
@@ -41,12 +44,13 @@ const heard = (server: OwnServer, requests: readonly Uint8Array[], answers: read
 
 describe("a server", () => {
   it("answers what comes together with one signature, each validly", async () => {
-    const server = await own({ gather: 50 });
+    const server = await own({ gather: 100 });
     const requests = Array.from({ length: 40 }, () => requestTo(server));
     const answers = heard(server, requests, await exchange(server, requests));
     expect(answers.every((answer) => answer !== undefined)).toBe(true);
     expect(server.server.stats).toMatchObject({ received: 40, answered: 40, dropped: 0, limited: 0 });
-    expect(server.server.stats.signatures).toBeLessThanOrEqual(4);
+    // One, where all of them come within a tenth of a second.
+    expect(server.server.stats.signatures).toBeLessThanOrEqual(10);
   });
 
   it("signs a radius of its clock's error and half a second, rounded up, and of 3 s at the least", async () => {
@@ -58,7 +62,7 @@ describe("a server", () => {
 
   it.each([["its clock's error is not known", { radius: () => undefined }], ["its clock's error is infinite", { radius: () => Infinity }], ["that error is no number", { radius: () => NaN }]])("answers nobody while %s", async (_, options) => {
     const server = await own(options);
-    expect(await exchange(server, [requestTo(server)])).toEqual([]);
+    expect(await exchange(server, [requestTo(server)], SILENCE)).toEqual([]);
     expect(server.server.stats).toMatchObject({ answered: 0, unready: 1, signatures: 0 });
   });
 
@@ -66,7 +70,7 @@ describe("a server", () => {
     const key = generateKey(host);
     const over = { publicKey: key.publicKey, delegations: [delegate(host, key, nowSeconds() - 20n, nowSeconds() - 10n)] };
     const server = await own({ key, keys: over });
-    expect(await exchange(server, [requestTo(server)])).toEqual([]);
+    expect(await exchange(server, [requestTo(server)], SILENCE)).toEqual([]);
     server.server.renew(delegations(host, key, { start: nowSeconds(), days: 1, count: 1 }));
     expect((await askServer(host, server.entry)).answer.notAfter).toBeGreaterThan(nowSeconds() + 86_000n);
   });
@@ -88,9 +92,11 @@ describe("a server", () => {
   });
 
   it("limits an address to its burst, and says nothing beyond", async () => {
-    const server = await own({ rate: 1, burst: 10 });
+    const server = await own({ rate: 0.01, burst: 10 });
     const requests = Array.from({ length: 50 }, () => requestTo(server));
-    expect((await exchange(server, requests)).length).toBe(10);
+    const answers = exchange(server, requests, 1000);
+    await vi.waitFor(() => expect(server.server.stats.received).toBe(50), 60_000);
+    expect((await answers).length).toBe(10);
     expect(server.server.stats).toMatchObject({ received: 50, answered: 10, limited: 40 });
   });
 
@@ -99,7 +105,7 @@ describe("a server", () => {
     const request = requestTo(server);
     const [answer] = await exchange(server, [request]);
     const junk = [new Uint8Array(0), new Uint8Array(1036), request.subarray(0, 1035), answer!, new Uint8Array(3000).fill(7)];
-    expect(await exchange(server, junk, 150)).toEqual([]);
+    expect(await exchange(server, junk, SILENCE)).toEqual([]);
     expect(server.server.stats.answered).toBe(1);
     expect((await askServer(host, server.entry)).transport).toBe("udp");
   });

@@ -112,7 +112,7 @@ describe("a handshake", () => {
 });
 
 describe("arguments that have no meaning", () => {
-  const good: TlsOptions = { serverName: NAME, alpn: ["ntske/1"], ca: ca.certificate, pq: "off", signal: AbortSignal.timeout(20_000) };
+  const good: TlsOptions = { serverName: NAME, alpn: ["ntske/1"], ca: ca.certificate, pq: "off", signal: AbortSignal.timeout(300_000) };
   test.each<[string, Partial<TlsOptions>]>([
     ["no roots", { ca: undefined }],
     ["roots that are none", { ca: "nonsense" }],
@@ -155,20 +155,20 @@ describe("the end of an attempt", () => {
   });
 
   test("by the server, which closes", async () => {
-    const { theirs, outcome } = waiting(AbortSignal.timeout(20_000));
+    const { theirs, outcome } = waiting(AbortSignal.timeout(300_000));
     theirs.close();
     await expect(outcome).rejects.toMatchObject({ code: "TLS", message: expect.stringContaining("closed the connection; expected server_hello") });
   });
 
   test("by the network, whose error is the cause", async () => {
-    const { ours, outcome } = waiting(AbortSignal.timeout(20_000));
+    const { ours, outcome } = waiting(AbortSignal.timeout(300_000));
     const reset = new Error("ECONNRESET");
     ours.fail(reset);
     await expect(outcome).rejects.toMatchObject({ code: "UNREACHABLE", cause: reset });
   });
 
   test("by something that is not TLS", async () => {
-    const { theirs, outcome } = waiting(AbortSignal.timeout(20_000));
+    const { theirs, outcome } = waiting(AbortSignal.timeout(300_000));
     await theirs.write(new TextEncoder().encode("SSH-2.0-OpenSSH_9.9\r\n"));
     await expect(outcome).rejects.toMatchObject({ code: "TLS", message: expect.stringContaining("does the server speak TLS on this port?") });
   });
@@ -181,7 +181,7 @@ describe("the end of an attempt", () => {
     [99, "alert 99"],
     [0, "close_notify"],
   ])("by the server's alert %i, said in words and not answered", async (description, message) => {
-    const { ours, theirs, outcome } = waiting(AbortSignal.timeout(20_000));
+    const { ours, theirs, outcome } = waiting(AbortSignal.timeout(300_000));
     await theirs.write(Uint8Array.of(21, 3, 3, 0, 2, 2, description));
     await expect(outcome).rejects.toMatchObject({ code: "TLS", message: expect.stringContaining(message) });
     expect(recordsIn(concat(...ours.written)).map(([type]) => type)).toEqual([22]);
