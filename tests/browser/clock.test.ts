@@ -21,10 +21,16 @@ describe.skipIf(missing)("escapement/browser in Chromium", () => {
     await using stage = await openStage({ policy: `default-src 'none'; img-src data:; script-src 'self'; connect-src ${relay.url}` });
     const page = await openPage(browser, stage);
     relay.wrong = 5;
-    const { offset, bound } = await page.run("measure", { relay: relay.url });
-    expect(bound).toBeLessThan(0.1);
-    expect(Math.abs(offset - 5)).toBeLessThanOrEqual(bound);
-    expect(Math.abs((await page.run("now", { relay: relay.url })) - 5000)).toBeLessThan(100);
+    let [least, nearest] = [Infinity, Infinity];
+    // Always within its bound; and near, once no exchange waits for a processor.
+    for (let tries = 0; tries < 10 && (least >= 0.1 || nearest >= 100); tries++) {
+      const { offset, bound } = await page.run("measure", { relay: relay.url });
+      expect(Math.abs(offset - 5)).toBeLessThanOrEqual(bound);
+      least = Math.min(least, bound);
+      nearest = Math.min(nearest, Math.abs((await page.run("now", { relay: relay.url })) - 5000));
+    }
+    expect(least).toBeLessThan(0.1);
+    expect(nearest).toBeLessThan(100);
     expect(page.complaints).toEqual([]);
     expect([...stage.sent.keys()].filter((path) => path.endsWith(".wasm"))).toEqual([]);
   });
@@ -46,7 +52,7 @@ describe.skipIf(missing)("escapement/browser in Chromium", () => {
     const { asked } = relay;
     await page.lifecycle("active");
     // No question is due for 16 s.
-    await expect.poll(() => relay.asked, { timeout: 5000 }).toBeGreaterThan(asked);
+    await expect.poll(() => relay.asked, { timeout: 12_000 }).toBeGreaterThan(asked);
     const { error, uncertainty } = await page.run("readKept", null);
     expect(Math.abs(error - 7)).toBeLessThan(uncertainty + 0.001);
     expect(page.complaints).toEqual([]);
@@ -61,9 +67,9 @@ describe.skipIf(missing)("escapement/browser in Chromium", () => {
     // No answers: so that there is something to see.
     relay.change = () => undefined;
     await page.run("setClock", { aheadMs: 3_600_000 });
-    await expect.poll(async () => (await page.run("readKept", null)).uncertainty ?? Infinity, { timeout: 10_000 }).toBe(Infinity);
+    await expect.poll(async () => (await page.run("readKept", null)).uncertainty ?? Infinity, { timeout: 60_000 }).toBe(Infinity);
     relay.change = (frame) => frame;
-    await expect.poll(async () => (await page.run("readKept", null)).synchronised, { timeout: 40_000, interval: 500 }).toBe(true);
+    await expect.poll(async () => (await page.run("readKept", null)).synchronised, { timeout: 120_000, interval: 500 }).toBe(true);
     const { error, uncertainty } = await page.run("readKept", null);
     expect(Math.abs(error + 2)).toBeLessThan(uncertainty + 0.001);
   });

@@ -24,7 +24,7 @@ describe.skipIf(missing)("the demo page", () => {
   beforeAll(async () => {
     mkdirSync(FOLDER, { recursive: true });
     browser = await openBrowser();
-    peer = new Peer(process.execPath, ["build/demo-browser.mjs", "--port=0"]);
+    peer = new Peer(process.execPath, ["build/demo-browser.mjs", "--port=0", "--as-built"]);
     const url = await untilReady("the demo to serve", () => /http:\S+/.exec(peer.stdout)?.[0], peer);
     page = await browser.newPage({ colorScheme: "light", viewport: DESKTOP });
     page.on("console", (message) => ["error", "warning"].includes(message.type()) && complaints.push(message.text()));
@@ -37,14 +37,14 @@ describe.skipIf(missing)("the demo page", () => {
   });
 
   test("tells how slow this computer is", async () => {
-    await page.locator("#verdict", { hasText: /your computer is \d+\sms slow ±\s\d/ }).waitFor({ timeout: 50_000 });
+    await page.locator("#verdict", { hasText: /your computer is \d+\sms slow ±\s\d/ }).waitFor({ timeout: 120_000 });
     const verdict = (await page.textContent("#verdict"))!;
     expect(Math.abs(Number(/(\d+)\sms slow/.exec(verdict)![1]) - 132)).toBeLessThan(40);
   });
 
   test("tells who signed what: NTS and Roughtime are proven in the page, the relay's own word and an impostor's are not", async () => {
-    await page.locator("#signed tr.refused").waitFor({ timeout: 50_000 });
-    await page.locator("#signed tr.proven").nth(2).waitFor({ timeout: 50_000 });
+    await page.locator("#signed tr.refused").waitFor({ timeout: 120_000 });
+    await page.locator("#signed tr.proven").nth(2).waitFor({ timeout: 120_000 });
     const rows = await page.locator("#signed tr").evaluateAll((all) => all.map((row) => [row.className, row.firstElementChild!.textContent]));
     expect(rows).toEqual([["unsigned", "the relay itself"], ["proven", "NTS"], ["proven", "Roughtime, Ada"], ["proven", "Roughtime, Bo"], ["refused", "an impostor"]]);
     const colors = await page.locator("#signed .mark").evaluateAll((all) => new Set(all.map((mark) => getComputedStyle(mark).color)).size);
@@ -56,7 +56,7 @@ describe.skipIf(missing)("the demo page", () => {
     expect(await page.evaluate(() => [document.activeElement!.id, document.activeElement!.matches(":focus-visible"), getComputedStyle(document.activeElement!).outlineStyle])).toEqual(["hold", true, "solid"]);
     for (let i = 0; i < 20; i++) await page.keyboard.press("ArrowRight");
     expect(await page.textContent("#held")).toMatch(/^200\sms$/);
-    await page.locator("#explain", { hasText: /\b(9\d|1[0-3]\d)\.\d\sms off, inside the bound/ }).waitFor({ timeout: 30_000 });
+    await page.locator("#explain", { hasText: /\b(9\d|1[0-3]\d)\.\d\sms off, inside the bound/ }).waitFor({ timeout: 120_000 });
   });
 
   test("has a name for everything that is not text, and says in words what the charts show", async () => {
@@ -74,7 +74,7 @@ describe.skipIf(missing)("the demo page", () => {
   test("shows whole seconds to who wants little motion", async () => {
     expect(await page.textContent("#clock")).toMatch(/^\d\d:\d\d:\d\d\.\d$/);
     await page.emulateMedia({ reducedMotion: "reduce" });
-    await page.locator("#clock", { hasText: /^\d\d:\d\d:\d\d$/ }).waitFor({ timeout: 10_000 });
+    await page.locator("#clock", { hasText: /^\d\d:\d\d:\d\d$/ }).waitFor({ timeout: 60_000 });
     await page.emulateMedia({ reducedMotion: "no-preference" });
   });
 
@@ -84,7 +84,7 @@ describe.skipIf(missing)("the demo page", () => {
       for (const colorScheme of ["light", "dark"] as const) {
         await page.emulateMedia({ colorScheme });
         // The charts are drawn anew for the new width.
-        await expect.poll(() => page.evaluate(() => document.documentElement.scrollWidth - innerWidth), { timeout: 10_000 }).toBe(0);
+        await expect.poll(() => page.evaluate(() => document.documentElement.scrollWidth - innerWidth), { timeout: 60_000 }).toBe(0);
         await page.screenshot({ path: `${FOLDER}/demo-${name}-${colorScheme}.png`, fullPage: true });
       }
     }

@@ -39,10 +39,12 @@ describe.skipIf(chromiumPath() === undefined)("examples/browser", () => {
     };
     expect(await call(`[await examples.judgeToken("${token(-60, 60)}", relay), await examples.judgeToken("${token(-60, -30)}", relay), await examples.judgeToken("${token(60, 90)}", relay)]`)).toEqual(["valid", "expired", "early"]);
     expect(await call(`[await examples.codeAt(new Uint8Array([${SECRET}]), 59), await examples.codeAt(new Uint8Array([${SECRET}]), 20000000000)]`)).toEqual(["287082", "353130"]);
-    const right = await call(`(async () => { const { code } = await examples.oneTimePassword(new Uint8Array([${SECRET}]), relay); const now = Date.now() / 1000 + ${AHEAD}; return [code, await examples.codeAt(new Uint8Array([${SECRET}]), now), await examples.codeAt(new Uint8Array([${SECRET}]), now - 1)]; })()`) as string[];
+    const right = await call(`(async () => { const now = () => Date.now() / 1000 + ${AHEAD}; const before = now() - 1; const { code } = await examples.oneTimePassword(new Uint8Array([${SECRET}]), relay); return [code, await examples.codeAt(new Uint8Array([${SECRET}]), before), await examples.codeAt(new Uint8Array([${SECRET}]), now() + 1)]; })()`) as string[];
     expect(right.slice(1)).toContain(right[0]);
-    const seen = await call(`new Promise((resolve) => { const seen = []; examples.countdown(new Date(Date.now() + ${AHEAD * 1000} + 2300), (left) => { seen.push(left); if (left === 0) resolve(seen); }, relay); })`);
-    expect(seen).toEqual([2, 1, 0]);
+    // From when its clock is there: that takes a busy machine some of the seconds.
+    const seen = await call(`new Promise((resolve) => { const seen = []; examples.countdown(new Date(Date.now() + ${AHEAD * 1000} + 8300), (left) => { seen.push(left); if (left === 0) resolve(seen); }, relay); })`) as number[];
+    expect(seen.length).toBeGreaterThanOrEqual(3);
+    expect(seen).toEqual(seen.map((_, i) => seen.length - 1 - i));
   });
 
   test("work by a script tag", async () => {
@@ -51,6 +53,6 @@ describe.skipIf(chromiumPath() === undefined)("examples/browser", () => {
     await using stage = await openStage({ policy: "", files: { "/tag.html": html } });
     const page = await browser.newPage();
     await page.goto(`${stage.url}tag.html`);
-    await page.locator("#time", { hasText: /^20\d\d-.*Z ± \d+\.\d ms$/ }).waitFor({ timeout: 20_000 });
+    await page.locator("#time", { hasText: /^20\d\d-.*Z ± \d+\.\d ms$/ }).waitFor({ timeout: 60_000 });
   });
 });

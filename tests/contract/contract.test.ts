@@ -50,7 +50,7 @@ async function prepare(): Promise<void> {
 }
 
 /** What a whole run may take on a crowded machine, ms. A process that does not end by itself has left something open. */
-const RUN_LIMIT = 120_000;
+const RUN_LIMIT = 300_000;
 
 async function runOn({ command, flags, args, koffi = true, environment }: RuntimeRun): Promise<Report> {
   const cwd = path.join(FOLDER, koffi ? "with-koffi" : "without-koffi");

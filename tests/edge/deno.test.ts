@@ -14,7 +14,7 @@ import { lendHost } from "../../hosts/node/index.ts";
 import { RUNS, missing } from "../contract/runtimes.ts";
 import { chronyNtsServer, type NtsChronyd } from "../interop/chrony-nts.ts";
 import { PkiFiles } from "../support/files-of-pki.ts";
-import { Peer, freeTcpPort, freshDirectory, titled, untilReady, whySkipped } from "../support/peers.ts";
+import { Peer, eventually, freeTcpPort, freshDirectory, titled, untilReady, whySkipped } from "../support/peers.ts";
 
 const deno = RUNS.find(({ name }) => name.startsWith("Deno"))!;
 const absent = missing(deno);
@@ -69,8 +69,9 @@ describe.skipIf(skipped)(titled("Deno at the edge", skipped), () => {
   });
 
   it("counts limits by the address that the platform tells, not by what a client writes", async () => {
-    const statuses = [];
-    for (let i = 0; i < 80; i++) statuses.push((await fetch(url, { headers: { "cf-connecting-ip": `192.0.2.${i}` } })).status);
-    expect(statuses).toContain(429);
+    let asked = 0;
+    const ask = async () => (await fetch(url, { headers: { "cf-connecting-ip": `192.0.2.${asked++ % 250}` } })).status;
+    // Many at once, as a busy machine may answer no faster than it allows.
+    await eventually("the limit", async () => ((await Promise.all(Array.from({ length: 80 }, ask))).includes(429) ? true : undefined));
   });
 });
