@@ -64,8 +64,10 @@ describe.skipIf(skipped)(titled("a receiver on a serial line", skipped), () => {
       for (const [time, received] of running.samples()) {
         expect(time % 1_000_000_000n).toBe(0n);
         expect(Number(received - time) / 1e9).toBeGreaterThan(LATE - 0.02);
-        expect(Number(received - time) / 1e9).toBeLessThan(LATE + 0.3);
+        expect(Number(received - time) / 1e9).toBeLessThan(LATE + 0.85);
       }
+      // Whoever waits for a processor stamps late: one of three did not.
+      expect(Math.min(...running.samples().map(([time, received]) => Number(received - time) / 1e9))).toBeLessThan(LATE + 0.3);
       feed[Symbol.dispose]();
       await line.unplug();
       await eventually("the line to be missed", () => (running.told.some(({ state }) => state === "waiting" && running.samples().length >= 3) && running.told.at(-1)!.message?.includes(basename(line.path)) ? true : undefined));

@@ -37,7 +37,7 @@ describe.each(RUNTIMES.filter(([, path]) => existsSync(path)))("on %s", (_name, 
     ["heard", "still steering\nrestored", { status: 4 }],
     ["undone", "", { status: 5 }],
   ])("%s", (ending, output, end) => {
-    const result = spawnSync(path, [...flags, child, ending], { encoding: "utf8", timeout: 20_000 });
+    const result = spawnSync(path, [...flags, child, ending], { encoding: "utf8", timeout: 120_000 });
     expect(result.stdout.trim()).toBe(output);
     expect(result).toMatchObject(end);
   });

@@ -26,6 +26,8 @@ const UNPACKED = join(ROOT, ".cache/peers");
 /** Only a failure takes this long, on a machine that is busy with other things as well. */
 const DEADLINE_MS = 60_000;
 const LOOK_EVERY_MS = 20;
+/** …and as long as the last look took, up to this: looks that start processes would else be what the machine is busy with. */
+const LOOK_LEAST_OFTEN_MS = 250;
 /** What a program may take to end by itself. */
 const GRACE_MS = 20_000;
 /** Output kept of a program that talks for ever. */
@@ -241,13 +243,15 @@ export async function eventually<T>(what: string, look: () => Promise<T | undefi
   const deadline = performance.now() + limitMs;
   let last: unknown;
   while (performance.now() < deadline && !context?.over) {
+    const began = performance.now();
     try {
       const found = await look();
       if (found !== undefined) return found;
     } catch (error) {
       last = error;
     }
-    await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+    const pause = Math.min(Math.max(performance.now() - began, LOOK_EVERY_MS), LOOK_LEAST_OFTEN_MS);
+    await new Promise((resolve) => setTimeout(resolve, pause));
   }
   const why = context?.over ? `${context.name} has ended` : `it did not come within ${limitMs} ms`;
   throw new Error(`expected ${what}, but ${why}; ${context?.said ?? ""}`, { cause: last });
