@@ -76,7 +76,7 @@ describe.skipIf(!built || skipped)(titled("a daemon that follows chronyd", skipp
     expect(performance.now() - started).toBeLessThan(15_000);
     const tracking = await eventually("an offset near zero", async () => {
       const latest = await report<TrackingReport>("tracking", places);
-      return Math.abs(latest.offset!) < 1e-4 && latest.uncertainty < 0.01 ? latest : undefined;
+      return Math.abs(latest.offset!) < 1e-4 && latest.uncertainty! < 0.01 ? latest : undefined;
     }, daemon);
     expect(tracking).toMatchObject({ mode: "virtual", address: server.address, source: `${server.address}:${server.port}`, stratum: 2, leap: 0 });
     const octets = server.address.split(".").map((octet) => Number(octet).toString(16).padStart(2, "0"));

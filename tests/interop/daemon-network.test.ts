@@ -60,7 +60,7 @@ describe.skipIf(skipped)(titled("a daemon between two namespaces", skipped), () 
     return stdout;
   }
 
-  const tracking = () => reportOf<TrackingReport & { readonly offset: number }>("tracking", socket);
+  const tracking = () => reportOf<TrackingReport & { readonly offset: number; readonly uncertainty: number }>("tracking", socket);
 
   it("finds the system clock right within 20 µs rms, and says so with a bound that holds", async () => {
     await eventually("a settled clock", async () => ((await tracking()).uncertainty < 200e-6 ? true : undefined), daemon);
