@@ -299,3 +299,13 @@ describe("a server that sends RATE to who asks more often than every 100 s", () 
     expect(Math.abs(outcome.last.frequency - 150 * PPM)).toBeLessThan(5 * PPM);
   });
 });
+
+describe("the PLL/FLL calls itself synchronised", () => {
+  it.each([[10, 40], [30, 70], [100, 130], [300, 330], [1000, 950]])("once it knows the frequency: where packets wait for %i µs within %i s, and not before it is sure", (jitter, seconds) => {
+    const path = { base: 20 * US, jitter: jitter * US };
+    const synchronised = (duration: number) => Array.from({ length: 20 }, (_, seed) => simulate({ path, duration, statisticsFrom: 0 }, "pll-fll", seed).last.synchronised);
+    expect(new Set(synchronised(seconds))).toEqual(new Set([true]));
+    // Seven samples are no line.
+    expect(new Set(synchronised(29))).toEqual(new Set([false]));
+  });
+});
