@@ -61,7 +61,10 @@ describe.skipIf(!built || skipped)(titled("a daemon on", skipped), () => {
     expect(told).toMatchObject({ stratum: 2, leap: 0 });
     expect([theirs, other]).toContain(told.address);
     expect(daemon.said).toContain(readings);
-    const sources = JSON.parse((await ask("sources", "--json", "--socket", socket)).stdout) as SourceReport[];
+    const sources = await eventually("both to be measured", async () => {
+      const latest = JSON.parse((await ask("sources", "--json", "--socket", socket)).stdout) as SourceReport[];
+      return latest.every(({ used, problems }) => used > 0 && problems.length === 0) ? latest : undefined;
+    }, daemon, LIMIT_MS);
     // NTPv5 tells no reference identifier.
     expect(sources).toMatchObject([{ stratum: 1, refid: null, problems: [] }, { stratum: 1, refid: "GPS", problems: [] }]);
     for (const version of [4, 5]) {

@@ -37,13 +37,13 @@ describe.skipIf(skipped)(titled("chronyd as a server", skipped), () => {
 
   it("has an offset within 100 µs of nothing, and of what a chronyd client measures", async () => {
     await using client = await chronyClient([`server ${server.address} port ${server.port} iburst minpoll -3 maxpoll -3`]);
-    const data = await eventually("chronyd to have measured", async () => {
-      const report = await client.report("ntpdata", server.address);
-      return numberIn(report, "Total good RX") >= 4 ? report : undefined;
-    }, client.peer);
     const { offset, precision, refid, stratum } = await best(sourceOf(server));
     expect(Math.abs(offset)).toBeLessThan(AGREEMENT);
-    expect(Math.abs(offset - numberIn(data, "Offset"))).toBeLessThan(AGREEMENT);
+    // Its last packet may have met a busy processor, as any of ours.
+    const data = await eventually("chronyd to have measured the same", async () => {
+      const report = await client.report("ntpdata", server.address);
+      return numberIn(report, "Total good RX") >= 4 && Math.abs(offset - numberIn(report, "Offset")) < AGREEMENT ? report : undefined;
+    }, client.peer);
     expect({ stratum, precision, refid }).toEqual({ stratum: numberIn(data, "Stratum"), precision: numberIn(data, "Precision"), refid: "127.127.1.1" });
     expect(data.get("Reference ID")).toContain("7F7F0101");
   });

@@ -46,7 +46,7 @@ async function honoured({ cookies, c2s, s2c, host: address, port }: Establishmen
     const reply = await new Promise<Uint8Array>((resolve, reject) => {
       const socket = createSocket("udp4");
       const end = (act: () => void) => { clearTimeout(timer); socket.close(); act(); };
-      const timer = setTimeout(() => end(() => reject(new Error("no reply in 5 s"))), 5000);
+      const timer = setTimeout(() => end(() => reject(new Error("no reply in 30 s"))), 30_000);
       socket.on("message", (data) => end(() => resolve(Uint8Array.from(data))));
       socket.send(request, port, address);
     });

@@ -31,7 +31,7 @@ export interface ClientReport {
   readonly closed: string;
 }
 
-const LIMIT_MS = 15_000;
+const LIMIT_MS = 50_000;
 
 export async function client(connectTcp: NonNullable<HostStreams["connectTcp"]>, task: ClientTask): Promise<ClientReport> {
   const signal = AbortSignal.timeout(LIMIT_MS);

@@ -29,7 +29,7 @@ const CONTEXT = Uint8Array.of(0, 0, 0, 15, 0);
 const hex = (data: Uint8Array) => Buffer.from(data).toString("hex");
 
 async function connect(port: number, options: Partial<TlsOptions> = {}, through = (tcp: ByteStream) => tcp) {
-  const signal = AbortSignal.timeout(20_000);
+  const signal = AbortSignal.timeout(120_000);
   const tcp = through(await connectTcp({ address: "127.0.0.1", port }, signal));
   const all: TlsOptions = { serverName: NAME, alpn: ["ntske/1"], ca: ca.certificate, pq: "prefer", signal, ...options };
   return connectTls(tcp, all, (bytes) => crypto.getRandomValues(bytes), Date.now);
