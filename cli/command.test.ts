@@ -259,8 +259,9 @@ describe.skipIf(!built)("escapement demo", () => {
     expect(agreeing).toBe(4);
     // The demo's truth is this machine's clock: the true offset is zero.
     expect(Math.abs(consensus.offset)).toBeLessThanOrEqual(consensus.uncertainty);
-    expect(consensus.uncertainty).toBeLessThan(0.1);
-    expect(entries.find(({ source }) => source === "liar")?.offset).toBeCloseTo(0.5, 1);
+    // Less than half of the lie, or a busy machine would have hidden it.
+    expect(consensus.uncertainty).toBeLessThan(0.25);
+    expect(Math.abs(entries.find(({ source }) => source === "liar")!.offset! - 0.5)).toBeLessThan(0.25);
   });
 
   it("for people tells who is who, who lies and what time it is", async () => {

@@ -81,7 +81,8 @@ describe("the observation socket", () => {
     await start({ timeMs: 60 });
     const started = performance.now();
     await closed(await silent());
-    expect(performance.now() - started).toBeLessThan(2000);
+    // Of its own accord it would be after 5 s.
+    expect(performance.now() - started).toBeLessThan(4500);
     const half = await silent();
     half.write('{"get":');
     await closed(half);
