@@ -49,16 +49,17 @@ export const combined = changetype<Filter>(combinedAt);
 let known: i32 = 0;
 let heard: i32 = 0;
 let count: i32 = 0;
-/** Somebody steered the clock until now. */
-let steered: bool = false;
+/** Nobody waits for who is new: somebody steered the clock until now, or has told more than a burst. */
+let settled: bool = false;
 
 /** Makes {@link combined} for `now`; false when too few have been heard or no majority agrees. */
 export function combine(now: u64): bool {
   gather(now);
   const agreeing = intersect(count);
   // A majority of all that are heard, lest the first three of four decide before the fourth has told its burst. But who joins
-  // later takes no clock away while he says the same, as far as few samples tell: a peer may need many minutes for a burst's.
-  const voices = steered ? heard - markTruechimers(count, heard) : heard;
+  // later takes no clock away while he says the same, as far as few samples tell, and keeps none waiting: a peer may need many
+  // minutes for a burst's.
+  const voices = settled ? heard - markTruechimers(count, heard) : heard;
   steering().survivors = 2 * agreeing > voices ? agreeing : 0;
   if (2 * agreeing <= voices) return false;
   for (let place = 0; place < count; place++) {
@@ -80,10 +81,10 @@ export function combine(now: u64): bool {
 /** Counts the sources, and nominates those that may steer, then those that are new. */
 function gather(now: u64): void {
   known = heard = 0;
-  steered = false;
+  settled = false;
   for (let index = 0; index < SOURCES; index++) {
     const source = sourceAt(index);
-    if (source.selection == SURVIVOR) steered = true;
+    if (source.selection == SURVIVOR) settled = true;
     source.selection = 0;
     if (source.active && source.samples > 0) known++;
     if (!isNew(source)) nominate(index, now);
@@ -211,6 +212,7 @@ function asymmetrySquare(source: Source): f64 {
 function nominate(index: i32, now: u64): void {
   const source = sourceAt(index);
   if (!isHeard(source, now)) return;
+  if (source.samples > FEWEST_SAMPLES) settled = true;
   store<u8>(numbers + heard, <u8>index);
   const candidate = candidateAt(heard++);
   const elapsed = max(secondsBetween(source.when, now), 0);

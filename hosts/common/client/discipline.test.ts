@@ -147,6 +147,19 @@ describe("what is known of a source", () => {
     expect([0, 1].map((index) => lab.core.source(index).selection)).toEqual(["survivor", "survivor"]);
   });
 
+  it("waits for nobody longer than a burst: a peer that was heard before it, and tells one sample a minute, keeps no clock", () => {
+    const words = (offset: number) => {
+      lab = new Lab();
+      [0, 1].forEach((index) => lab.open(index));
+      lab.exchange(1, { offset });
+      for (let request = 0; request < 5; request++) lab.exchange();
+      return [0, 1].map((index) => lab.core.source(index).selection);
+    };
+    expect(words(0.0001)).toEqual(["survivor", "undecided"]);
+    // Of two nobody can tell which is right, and it says another time.
+    expect(words(0.5)).toEqual(["undecided", "undecided"]);
+  });
+
   it("names whom it follows by its last sample: a code at stratum 1, and no kiss", () => {
     lab.open();
     expect(lab.core.source(0).refid).toBe("");
