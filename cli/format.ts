@@ -6,14 +6,9 @@
  */
 
 import process from "node:process";
+import { seconds } from "../daemon/numbers.ts";
 
-/** Seconds with a unit that leaves one to three digits before the point: "+1.234 ms", "0.8 µs". */
-export function seconds(value: number, { sign = false }: { sign?: boolean } = {}): string {
-  const size = Math.abs(value);
-  const [factor, unit] = size >= 1 || size === 0 ? [1, "s"] : size >= 1e-3 ? [1e3, "ms"] : size >= 1e-6 ? [1e6, "µs"] : [1e9, "ns"];
-  const text = (size * factor).toFixed(unit === "ns" ? 0 : 3);
-  return `${value < 0 ? "-" : sign ? "+" : ""}${text} ${unit}`;
-}
+export { seconds };
 
 /** The same for a column that is aligned to the right, where units shall stand below each other. */
 export function secondsCell(value: number, options: { sign?: boolean } = {}): string {

@@ -82,26 +82,12 @@ function exchange(socket: string, question: string): Promise<string> {
 
 // --- chronyc's ways with numbers ---
 
+export { age, signed } from "../daemon/numbers.ts";
+
 /** Seconds in six places, with the unit that leaves most digits: "-12us", "+923ms"; "-" for what is not known. */
 export function brief(seconds: number | null, { sign = true }: { sign?: boolean } = {}): string {
   if (seconds === null) return "-";
   const size = Math.abs(seconds);
   const [factor, unit] = size < 9999.5e-9 ? [1e9, "ns"] : size < 9999.5e-6 ? [1e6, "us"] : size < 9999.5e-3 ? [1e3, "ms"] : [1, "s"];
   return `${seconds < 0 ? "-" : sign ? "+" : ""}${Math.round(size * factor)}${unit}`;
-}
-
-/** How long ago: seconds, minutes, hours, days, as chronyc's LastRx. */
-export function age(seconds: number | null): string {
-  if (seconds === null) return "-";
-  const whole = Math.max(0, Math.round(seconds));
-  if (whole < 1000) return String(whole);
-  const minutes = Math.round(whole / 60);
-  if (minutes < 1000) return `${minutes}m`;
-  const hours = Math.round(whole / 3600);
-  return hours < 1000 ? `${hours}h` : `${Math.round(whole / 86400)}d`;
-}
-
-/** A number with its sign and so many digits after the point; "-" for what is not known. */
-export function signed(value: number | null, digits: number): string {
-  return value === null ? "-" : `${value < 0 ? "-" : "+"}${Math.abs(value).toFixed(digits)}`;
 }

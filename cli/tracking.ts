@@ -5,6 +5,7 @@
  * @module
  */
 
+import { codeOf, leapText } from "../daemon/numbers.ts";
 import type { TrackingReport } from "../daemon/report.ts";
 import { OBSERVE_HELP, reportCommand, signed } from "./observe.ts";
 
@@ -13,8 +14,6 @@ const HELP = `usage: escapement tracking [OPTION...]
 Show how the running daemon knows the clock: whom it follows, what it is off by, how certain that is.
 
 ${OBSERVE_HELP}`;
-
-const LEAP = ["Normal", "Insert second", "Delete second", "Not synchronised"] as const;
 
 export const run = reportCommand<TrackingReport>({ topic: "tracking", help: HELP, show: trackingText });
 
@@ -34,15 +33,9 @@ export function trackingText(report: TrackingReport): string {
     ["Root delay", `${report.rootDelay.toFixed(9)} seconds`],
     ["Root dispersion", `${report.rootDispersion.toFixed(9)} seconds`],
     ["Update interval", `${updateInterval === null ? "-" : updateInterval.toFixed(1)} seconds`],
-    ["Leap status", LEAP[report.leap] ?? LEAP[3]],
+    ["Leap status", leapText(report.leap)],
   ];
   return lines.map(([name, value]) => `${name.padEnd(16)}: ${value}`).join("\n");
-}
-
-/** The code of a reference clock: ASCII, padded with zeros. */
-function codeOf(refid: string): string {
-  const octets = (refid.match(/../g) ?? []).map((digits) => parseInt(digits, 16)).filter((octet) => octet > 0x20 && octet < 0x7f);
-  return String.fromCharCode(...octets);
 }
 
 const DAYS = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"] as const;
