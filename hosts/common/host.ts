@@ -136,13 +136,18 @@ export interface Host extends HostStreams, HostWebSockets {
   /** Threads for a server. Absent where there are none, or where the code of a thread is not at hand (not built, bundled). */
   readonly serveThreads?: ServeThreads;
   /** Answer HTTP requests that read. Rejects with the runtime's error when the port cannot be had. */
-  listenHttp?(endpoint: Endpoint, answer: (path: string) => HttpAnswer): Promise<HttpListener>;
+  listenHttp?(endpoint: Endpoint, answer: AnswerHttp): Promise<HttpListener>;
 }
+
+/** What is answered to a path without its query; `host` is what the client believes to have reached, "127.0.0.1:8123". */
+export type AnswerHttp = (path: string, host: string | undefined) => HttpAnswer | Promise<HttpAnswer>;
 
 export interface HttpAnswer {
   readonly status: number;
   readonly type: string;
   readonly body: string;
+  /** Beside those about type, length and connection. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 export interface HttpListener {

@@ -6,24 +6,26 @@
  * @module
  */
 
-import { createServer } from "node:http";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import type { Endpoint, HttpAnswer, HttpListener } from "../common/host.ts";
+import type { AnswerHttp, Endpoint, HttpAnswer, HttpListener } from "../common/host.ts";
 
 /** What asking may take, ms, and how many may ask at a time. */
 const PATIENCE_MS = 5000;
 const CONNECTIONS = 16;
 
-export function listenHttp({ address, port }: Endpoint, answer: (path: string) => HttpAnswer): Promise<HttpListener> {
+const REFUSED: HttpAnswer = { status: 405, type: "text/plain", body: "expected GET\n", headers: { allow: "GET, HEAD" } };
+
+export function listenHttp({ address, port }: Endpoint, answer: AnswerHttp): Promise<HttpListener> {
   const server = createServer((request, response) => {
-    const reading = request.method === "GET" || request.method === "HEAD";
-    const { status, type, body } = reading ? answer((request.url ?? "").split("?")[0]!) : { status: 405, type: "text/plain", body: "expected GET\n" };
-    response.writeHead(status, { "content-type": type, "content-length": new TextEncoder().encode(body).length, connection: "close" });
-    response.end(request.method === "HEAD" ? undefined : body);
+    // An answer that cannot be made is none: the connection ends.
+    reply(request, response, answer).catch(() => response.destroy());
   });
   server.maxConnections = CONNECTIONS;
   server.requestTimeout = PATIENCE_MS;
   server.headersTimeout = PATIENCE_MS;
+  // Who does not take the answer, either.
+  server.timeout = PATIENCE_MS;
   return new Promise((resolve, reject) => {
     server.once("error", reject);
     server.listen({ host: address, port }, () => {
@@ -40,4 +42,11 @@ export function listenHttp({ address, port }: Endpoint, answer: (path: string) =
       });
     });
   });
+}
+
+async function reply(request: IncomingMessage, response: ServerResponse, answer: AnswerHttp): Promise<void> {
+  const reading = request.method === "GET" || request.method === "HEAD";
+  const { status, type, body, headers } = reading ? await answer((request.url ?? "").split("?")[0]!, request.headers.host) : REFUSED;
+  response.writeHead(status, { ...headers, "content-type": type, "content-length": new TextEncoder().encode(body).length, connection: "close" });
+  response.end(request.method === "HEAD" ? undefined : body);
 }
