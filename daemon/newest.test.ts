@@ -6,13 +6,18 @@ import { Newest } from "./newest.ts";
 import type { Snapshot } from "./report.ts";
 
 let asked: number;
+let once: boolean[];
 let newest: Newest;
 const snapshot = (mark: number) => ({ sources: [mark] }) as unknown as Snapshot;
 
 beforeEach(() => {
   vi.useFakeTimers();
   asked = 0;
-  newest = new Newest(() => (asked += 1));
+  once = [];
+  newest = new Newest((alone) => {
+    asked += 1;
+    once.push(alone);
+  });
 });
 
 afterEach(() => {
@@ -28,6 +33,14 @@ describe("the newest snapshot", () => {
     expect(new Set(await Promise.all(waiting))).toEqual(new Set([snapshot(1)]));
   });
 
+  it("is asked for by itself for who will not ask again soon, and as one of many for all others", () => {
+    newest.want({ once: true });
+    newest.want();
+    vi.advanceTimersByTime(1000);
+    newest.want();
+    expect(once).toEqual([true, false]);
+  });
+
   it("is told at once while it is fresh, and not when it is old", async () => {
     newest.take(snapshot(1));
     expect(await newest.fresh()).toEqual(snapshot(1));
@@ -35,6 +48,9 @@ describe("the newest snapshot", () => {
     const later = newest.fresh();
     newest.take(snapshot(2));
     expect(await later).toEqual(snapshot(2));
+    expect(newest.age).toBe(0);
+    vi.advanceTimersByTime(1250);
+    expect(newest.age).toBe(1.25);
     expect(asked).toBe(2);
   });
 

@@ -15,13 +15,14 @@ const AWAIT_MS = 2000;
 
 /** The newest snapshot; others are asked for as they are wanted. */
 export class Newest {
-  readonly #ask: () => void;
+  readonly #ask: (once: boolean) => void;
   readonly #waiting = new Set<() => void>();
   #snapshot: Snapshot | undefined;
   #at = -Infinity;
   #askedAt = -Infinity;
 
-  constructor(ask: () => void) {
+  /** `ask` is told whether this is one question by itself, or others are to be expected soon. */
+  constructor(ask: (once: boolean) => void) {
     this.#ask = ask;
   }
 
@@ -35,17 +36,22 @@ export class Newest {
     return this.#snapshot;
   }
 
-  want(): void {
+  /** s since the newest was taken; Infinity before the first. */
+  get age(): number {
+    return (performance.now() - this.#at) / 1000;
+  }
+
+  want({ once = false } = {}): void {
     const now = performance.now();
     if (now - this.#askedAt < ASK_EVERY_MS) return;
     this.#askedAt = now;
-    this.#ask();
+    this.#ask(once);
   }
 
   /** One that is hardly a second old; the latest where the sampling thread has something better to do. */
-  fresh(): Promise<Snapshot | undefined> {
+  fresh(how: { readonly once?: boolean } = {}): Promise<Snapshot | undefined> {
     const old = performance.now() - this.#at >= FRESH_MS;
-    this.want();
+    this.want(how);
     if (!old) return Promise.resolve(this.#snapshot);
     return new Promise((resolve) => {
       const go = () => {
