@@ -15,7 +15,7 @@ export default defineConfig({
   },
   test: {
     setupFiles: [here("tests/support/seed.ts")],
-    include: ["{assembly,hosts,cli,daemon,tests}/**/*.test.ts"],
+    include: ["{assembly,hosts,cli,daemon,dashboard,tests}/**/*.test.ts"],
     // Peers, sockets and child processes: bounded, but not hurried on a shared machine. Only a failure takes so long.
     testTimeout: 300_000,
     hookTimeout: 300_000,

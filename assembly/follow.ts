@@ -8,7 +8,7 @@
  * reference clocks, the PLL/FLL, Roughtime and the server. It can all that assembly/query.ts can, so that a page needs no more.
  */
 
-import { Action, Association } from "./association/association";
+import { Action, Association } from "./association/state";
 import { Session } from "./association/nts";
 import { System } from "./association/system";
 import { referenceIds } from "./proto/v5ids";
@@ -27,9 +27,8 @@ export {
   associationReply,
   associationPrecision,
   associationsDrop,
-  associationOut,
-  actionOut,
 } from "./association/association";
+export { associationOut, actionOut } from "./association/state";
 export { associationVersion4, associationAddress, referenceIdsUpdate } from "./association/v5";
 export { sourceRefid } from "./association/speak";
 export { systemOut, systemUpdate } from "./association/system";

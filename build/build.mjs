@@ -14,6 +14,7 @@ import process from "node:process";
 import { rm } from "node:fs/promises";
 import { buildCore, buildPageCores } from "./core.mjs";
 import { buildBundles, buildPageBundles, buildTypes } from "./bundle.mjs";
+import { buildDashboard } from "./dashboard.mjs";
 import { acceptSizes, printSizes } from "./sizes.mjs";
 
 process.chdir(new URL("..", import.meta.url).pathname);
@@ -26,6 +27,7 @@ try {
   if (!flags.has("--core")) {
     await buildBundles();
     await buildPageBundles();
+    await buildDashboard();
     if (!flags.has("--no-types")) await buildTypes();
     printSizes();
     if (flags.has("--golden")) acceptSizes();

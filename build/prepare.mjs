@@ -5,7 +5,7 @@ import { existsSync, lstatSync, readdirSync, statSync } from "node:fs";
 import path from "node:path";
 import process from "node:process";
 
-const SOURCES = ["assembly", "hosts", "cli", "daemon", "build", "package.json"];
+const SOURCES = ["assembly", "hosts", "cli", "daemon", "dashboard", "build", "package.json"];
 const PRODUCT = "dist/cli/main.js";
 const TYPES = "dist/types/hosts/node/index.d.ts";
 

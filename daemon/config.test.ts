@@ -36,6 +36,12 @@ describe("a configuration", () => {
     });
   });
 
+  it("shows its page where it is told to, and to this machine only unless told more", () => {
+    const dashboard = (text: string) => readConfig(`${SOURCE}[observe]\ndashboard = ${text}\n`, "f").observe.dashboard;
+    expect(dashboard("{ port = 8123 }")).toEqual({ address: "127.0.0.1", port: 8123 });
+    expect(dashboard('{ address = "::", port = 8123 }')).toEqual({ address: "::", port: 8123 });
+  });
+
   it("asks for corrections where it is told to", () => {
     expect(readConfig(`${SOURCE}version = "auto"\ncorrection = true\n`, "f").sources[0]).toMatchObject({ version: "auto", correction: true });
   });
@@ -169,6 +175,9 @@ describe("an error", () => {
     ["chrony's make-step", `${SOURCE}[clock]\nmake-step = [1, 3]`, "4:13: clock.make-step: expected a table in braces, got a list"],
     ["a section that is a value", `clock = 1\n${SOURCE}`, "1:9: clock: expected a section [clock], got 1"],
     ["enabled in quotes", `${SOURCE}[observe]\nenabled = "yes"`, '4:11: observe.enabled: expected true or false, got "yes"'],
+    ["a page without a port", `${SOURCE}[observe]\ndashboard = {}`, '4:1: observe.dashboard: expected a key "port" here, got none'],
+    ["a page at a name", `${SOURCE}[observe]\ndashboard = { address = "localhost", port = 80 }`, '4:25: observe.dashboard.address: expected an IP address, got "localhost"'],
+    ["a page at a port that is none", `${SOURCE}[observe]\ndashboard = { port = 65536 }`, "4:22: observe.dashboard.port: expected a whole number of 1..65535 (TCP port), got 65536"],
     ["a socket path too long", `${SOURCE}[observe]\nsocket = "/${"x".repeat(103)}"`, "4:10: observe.socket: expected an absolute path of at most 103 octets, got 104"],
     ["a socket path that is relative", `${SOURCE}[observe]\nsocket = "a.sock"`, '4:10: observe.socket: expected an absolute path of at most 103 octets, got "a.sock"'],
     ["listening on a name", `${SOURCE}[server]\nlisten = ["127.0.0.1", "host"]`, '4:24: server.listen[1]: expected an IP address, got "host"'],

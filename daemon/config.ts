@@ -14,7 +14,7 @@ import type { Algorithm } from "../hosts/common/client/discipline.ts";
 import type { SourceOptions } from "../hosts/common/client/engine.ts";
 import type { PeeringOptions } from "../hosts/common/client/peering.ts";
 import { NTP_PORT, parseSource } from "../hosts/common/client/source.ts";
-import type { StampingCards } from "../hosts/common/host.ts";
+import type { Endpoint, StampingCards } from "../hosts/common/host.ts";
 import type { SourceVersion } from "../hosts/common/client/version.ts";
 import type { NtsOptions } from "../hosts/common/nts/options.ts";
 import { Locator, type Place } from "./locate.ts";
@@ -51,7 +51,8 @@ export interface DaemonConfig {
   };
   /** The port that symmetric peers know us by; absent: 123, and nobody may come unasked. */
   readonly peering?: PeeringOptions;
-  readonly observe: { readonly enabled: boolean; readonly socket: string };
+  /** `dashboard`: where the page is served; nowhere when absent. */
+  readonly observe: { readonly enabled: boolean; readonly socket: string; readonly dashboard?: Endpoint };
   /** Absent: nobody is served. */
   readonly server?: ServerSection & { readonly port: number };
   readonly log: { readonly level: LogLevel };
@@ -59,6 +60,8 @@ export interface DaemonConfig {
 
 /** Where `tracking` and its like look, unless told otherwise. */
 export const DEFAULT_SOCKET = "/run/escapement/observe.sock";
+/** Who is not told where to show itself does so to this machine only. */
+const LOOPBACK = "127.0.0.1";
 /** What stands for every network card that can stamp. */
 const ALL_CARDS = "*";
 const DEFAULTS = { mode: "system", algorithm: "estimator", threshold: 0.1, limit: 3, single: 1000, startup: 0, sum: 0, port: NTP_PORT, minPoll: 6, maxPoll: 10 } as const;
@@ -133,7 +136,7 @@ interface Raw {
     readonly "step-limits"?: { readonly single?: number; readonly startup?: number; readonly sum?: number };
   };
   readonly peering?: PeeringOptions;
-  readonly observe?: { readonly enabled?: boolean; readonly socket?: string };
+  readonly observe?: { readonly enabled?: boolean; readonly socket?: string; readonly dashboard?: { readonly address?: string; readonly port: number } };
   readonly server?: ServerSection;
   readonly roughtime?: RawRoughtime;
   readonly log?: { readonly level?: LogLevel };
@@ -166,7 +169,7 @@ interface RawSource {
 }
 
 function contradictions(raw: Raw): Fault[] {
-  return [...sourceContradictions(raw), ...raw.source?.flatMap(modeContradictions) ?? [], ...refClockContradictions(raw.refclock ?? []), ...certTimeContradictions(raw), ...portContradictions(raw), ...serverContradictions(raw, raw.clock?.mode ?? DEFAULTS.mode)];
+  return [...sourceContradictions(raw), ...raw.source?.flatMap(modeContradictions) ?? [], ...refClockContradictions(raw.refclock ?? []), ...certTimeContradictions(raw), ...portContradictions(raw), ...dashboardContradictions(raw), ...serverContradictions(raw, raw.clock?.mode ?? DEFAULTS.mode)];
 }
 
 function sourceContradictions({ source = [], refclock = [] }: Raw): Fault[] {
@@ -266,6 +269,11 @@ function portContradictions({ source = [], peering, server }: Raw): Fault[] {
   return faults;
 }
 
+function dashboardContradictions({ observe }: Raw): Fault[] {
+  if (!observe?.dashboard || Object.hasOwn(observe.dashboard, "port")) return [];
+  return [{ path: ["observe", "dashboard"], about: "key", message: 'expected a key "port" here, got none' }];
+}
+
 function complete({ source = [], refclock = [], clock = {}, peering, observe = {}, server, roughtime, log = {} }: Raw): DaemonConfig {
   const { "make-step": step = {}, "step-limits": limits = {}, "drift-file": driftFile, "hardware-timestamps": cards } = clock;
   return {
@@ -280,7 +288,11 @@ function complete({ source = [], refclock = [], clock = {}, peering, observe = {
       stepLimits: { single: limits.single ?? DEFAULTS.single, startup: limits.startup ?? DEFAULTS.startup, sum: limits.sum ?? DEFAULTS.sum },
     },
     ...(peering ? { peering } : {}),
-    observe: { enabled: observe.enabled ?? true, socket: observe.socket ?? DEFAULT_SOCKET },
+    observe: {
+      enabled: observe.enabled ?? true,
+      socket: observe.socket ?? DEFAULT_SOCKET,
+      ...(observe.dashboard ? { dashboard: { address: observe.dashboard.address ?? LOOPBACK, port: observe.dashboard.port } } : {}),
+    },
     ...(server ? { server: { ...server, port: server.port ?? DEFAULTS.port } } : {}),
     log: { level: log.level ?? "info" },
   };

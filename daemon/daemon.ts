@@ -3,7 +3,7 @@
  * The daemon: host, clock, engine, drift file, status and service composed, from start to stop.
  *
  *   main thread      sockets of the sources ─▶ engine ─▶ clock            samples and steers, and hardly anything else
- *   service thread   observation socket, server        ◀─ what is served each second; a snapshot while somebody asks for it
+ *   service thread   observation socket, page, server  ◀─ what is served each second; a snapshot while somebody asks for it
  *
  * Tested in daemon.test.ts against a real chronyd.
  *
@@ -16,7 +16,7 @@ import { byCards, type CardOptions } from "../hosts/common/client/cards.ts";
 import { Engine, type EngineEvent } from "../hosts/common/client/engine.ts";
 import { frequencyFound } from "../hosts/common/clock/steered.ts";
 import { StatusTeller } from "../hosts/common/clock/status.ts";
-import type { Host } from "../hosts/common/host.ts";
+import type { Endpoint, Host } from "../hosts/common/host.ts";
 import type { DaemonConfig } from "./config.ts";
 import { DriftKeeper } from "./driftkeeper.ts";
 import { UpdateHistory } from "./history.ts";
@@ -87,7 +87,7 @@ class Daemon {
     // What was in force before is the best guess where nothing better is remembered.
     const known = (await drift?.read()) ?? { frequency: frequencyFound(means.opened.clock.actuator), skew: 0 };
     // Before the clock is touched: who finds another daemon running leaves everything alone.
-    const service = config.observe.enabled || config.server ? await startService(config, means.log) : undefined;
+    const service = config.observe.enabled || config.observe.dashboard || config.server ? await startService(config, means.log) : undefined;
     try {
       const servers = await withSecrets(config.sources, (message) => means.log("warning", message));
       const sources = [...servers, ...config.refclocks.map((source) => ({ source }))];
@@ -122,11 +122,17 @@ class Daemon {
     if (refusal !== undefined) this.#log("warning", `the system clock cannot be steered: ${refusal}. It is only observed`);
     this.#log("info", `following ${[...config.sources.map(({ source }) => source), ...config.refclocks].join(", ")}; mode ${mode}, clock ${clock.actuator.description}, readings ${this.#host.clock.description}`);
     for (const address of this.#service?.addresses ?? []) this.#log("info", `serving on ${formatEndpoint(address)}`);
+    if (this.#service?.page) this.#tellPage(this.#service.page);
     this.#engine.listen((event) => this.#hear(event));
     this.#service?.onWanted(() => this.#publishSnapshot());
     this.#tick();
     this.#ticker = setInterval(() => this.#tick(), TICK_MS);
     this.#engine.start().catch((error: Error) => this.#fail(error));
+  }
+
+  #tellPage(page: Endpoint): void {
+    this.#log("info", `the page is at http://${formatEndpoint(page)}/`);
+    if (!/^(127\.|::1$)/.test(page.address)) this.#log("warning", `whoever reaches ${page.address} can read the page: nobody is asked for a password`);
   }
 
   async stop(): Promise<void> {
@@ -140,14 +146,15 @@ class Daemon {
     const tracking = this.#engine.tracking();
     this.#status.tick({ ...tracking, rmsOffset: this.#history.rmsOffset }, this.#opened.clock.now());
     this.#drift?.tick(tracking);
+    this.#publishClock();
     this.#publishServed();
     if (this.#service?.wanted) this.#publishSnapshot();
   }
 
-  /** How a clock of our own runs: the other thread serves it, and MUST know of each turn at once. */
+  /** How a clock of our own runs: the other thread serves or shows it, and MUST know of each turn at once. */
   #publishClock(): void {
     const { mode, clock } = this.#opened;
-    if (!this.#serving || !this.#service || mode === "system") return;
+    if (!this.#service || mode === "system" || !(this.#serving || this.#service.page)) return;
     const wallNs = this.#host.clock.now();
     this.#service.publishClock({ wallNs, timeNs: clock.carry(wallNs).time, rate: clock.actuator.rate() });
   }
@@ -155,7 +162,6 @@ class Daemon {
   /** What the server says of the clock, which grows older by the second. */
   #publishServed(): void {
     if (!this.#serving) return;
-    this.#publishClock();
     this.#service?.publishServed(takeServed(this.#engine, this.#opened.clock.now()));
   }
 

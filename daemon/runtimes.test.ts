@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
  * The daemon and its commands on Deno and Bun, from the package as it is installed: it follows a server of ours in NTPv5, serves
- * in its turn, tells what it knows, and ends when told to. On Node: daemon.test.ts.
+ * in its turn, tells what it knows, on its page too, and ends when told to. On Node: daemon.test.ts.
  */
 
 import { existsSync } from "node:fs";
@@ -10,7 +10,7 @@ import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { RUNS, missing } from "../tests/contract/runtimes.ts";
 import { startServe } from "../tests/interop/ask.ts";
-import { COMMAND, Peer, eventually, freePort, freshDirectory, loopbackAlias, run, titled, whySkipped, writeLines, type Ended } from "../tests/support/peers.ts";
+import { COMMAND, Peer, eventually, freePort, freeTcpPort, freshDirectory, loopbackAlias, run, titled, whySkipped, writeLines, type Ended } from "../tests/support/peers.ts";
 import type { SourceReport, TrackingReport } from "./report.ts";
 
 const built = existsSync(COMMAND);
@@ -45,13 +45,14 @@ describe.skipIf(!built || skipped)(titled("a daemon on", skipped), () => {
     const ask = (...args: string[]): Promise<Ended> => run(one.command, program(...args), { env, timeoutMs: LIMIT_MS });
     const [theirs, other, ours] = [loopbackAlias(), loopbackAlias(), loopbackAlias()];
     const port = await freePort(theirs, other, ours);
+    const page = await freeTcpPort("127.0.0.1");
     await using server = await startServe(["--listen", `${theirs}:${port}`, "--listen", `${other}:${port}`, "--stratum", "1", "--refid", "GPS"]);
     const directory = freshDirectory();
     const socket = path.join(directory, "observe.sock");
     const config = writeLines(directory, "daemon.toml", [
       "[[source]]", `address = "${theirs}:${port}"`, "version = 5", "min-poll = 0", "max-poll = 0",
       "[[source]]", `address = "${other}:${port}"`, "min-poll = 0", "max-poll = 0",
-      "[clock]", 'mode = "observe"', "[observe]", `socket = "${socket}"`, "[server]", `listen = ["${ours}"]`, `port = ${port}`,
+      "[clock]", 'mode = "observe"', "[observe]", `socket = "${socket}"`, `dashboard = { port = ${page} }`, "[server]", `listen = ["${ours}"]`, `port = ${port}`,
     ]);
     await using daemon = new Peer(one.command, program("daemon", "--config", config), { env, owns: [directory] });
     const told = await eventually("the daemon to be synchronised", async () => {
@@ -73,6 +74,10 @@ describe.skipIf(!built || skipped)(titled("a daemon on", skipped), () => {
       expect((JSON.parse(stdout) as { samples: object[] }).samples).toMatchObject([{ version, stratum: 2, problems: [] }]);
     }
     expect((await ask("serverstats", "--socket", socket)).stdout).toMatch(/^answered +: 2$/m);
+    const shown = (await (await fetch(`http://127.0.0.1:${page}/state.json`)).json()) as { tracking: TrackingReport; time: string };
+    expect(shown.tracking).toMatchObject({ mode: "observe", synchronised: true });
+    expect(Math.abs(Number(BigInt(shown.time) / 1_000_000n) - Date.now())).toBeLessThan(5000);
+    expect(await (await fetch(`http://127.0.0.1:${page}/`)).text()).toContain("/dashboard.js");
     const ended = await daemon.stop();
     expect(ended.status, ended.stderr).toBe(0);
     expect(ended.stderr).toContain("stopped");

@@ -38,7 +38,9 @@ export type Keys = Readonly<Record<string, Rule>>;
 /** log2 s. Beyond 17 (36 hours) RFC 5905 §7.2 does not go. */
 const POLL: Rule = { kind: "number", min: 0, max: 17, integer: true, unit: "log2 s" };
 const STEP_LIMIT: Rule = { kind: "number", min: 0, max: 1e9, unit: "s" };
-const PORT: Rule = { kind: "number", min: 1, max: 65535, integer: true, unit: "UDP port" };
+const PORT = { kind: "number", min: 1, max: 65535, integer: true, unit: "UDP port" } as const satisfies Rule;
+/** Where something is told over HTTP. */
+const HTTP_PLACE: Rule = { kind: "table", keys: { address: { kind: "text", wrong: wrongAddress }, port: { ...PORT, unit: "TCP port" } } };
 const ADDRESSES: Rule = { kind: "list", of: { kind: "text", wrong: wrongAddress } };
 const PATH: Rule = { kind: "text", wrong: (text) => (isAbsolute(text) ? undefined : `expected an absolute path, got ${shown(text)}`) };
 /** The shortest `sun_path` in use, macOS', less its final zero. */
@@ -94,7 +96,7 @@ export const KEYS: Keys = {
       "step-limits": { kind: "table", keys: { single: STEP_LIMIT, startup: STEP_LIMIT, sum: STEP_LIMIT } },
     },
   },
-  observe: { kind: "table", keys: { enabled: { kind: "flag" }, socket: { kind: "text", wrong: wrongSocket } } },
+  observe: { kind: "table", keys: { enabled: { kind: "flag" }, socket: { kind: "text", wrong: wrongSocket }, dashboard: HTTP_PLACE } },
   server: {
     kind: "table",
     keys: {
@@ -118,7 +120,7 @@ export const KEYS: Keys = {
       "ut1-offset": { kind: "number", min: -1, max: 1, unit: "s" },
       keys: PATH,
       user: { kind: "text", wrong: (text) => (/^[\w.-]+$/.test(text) ? undefined : `expected the name of a user, got ${shown(text)}`) },
-      metrics: { kind: "table", keys: { address: { kind: "text", wrong: wrongAddress }, port: PORT } },
+      metrics: HTTP_PLACE,
       nts: {
         kind: "table",
         keys: {

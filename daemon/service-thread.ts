@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
- * The service thread's own end: observation socket and servers, away from the thread that samples and steers, so that no client
+ * The service thread's own end: observation socket, page and servers, away from the thread that samples and steers, so that no client
  * can delay a time stamp. In go how the clock is to be served, and snapshots while observers ask; out goes that they ask, at
  * most once a second, and its own state.
  *
@@ -11,10 +11,11 @@
 
 import type { MessagePort } from "node:worker_threads";
 import { lendHost } from "#host";
-import type { Endpoint, StampingCards } from "../hosts/common/host.ts";
+import type { Endpoint, HttpListener, StampingCards } from "../hosts/common/host.ts";
 import type { ControlReport } from "../hosts/common/server/control.ts";
 import { serve, type Server, type ServerEvent, type ServerUpdate } from "../hosts/common/server/serve.ts";
 import type { DaemonConfig } from "./config.ts";
+import { startDashboard } from "./dashboard.ts";
 import type { LeapFile } from "./leaps.ts";
 import { controlReport } from "./ntpq.ts";
 import { ASK_EVERY_MS, Newest } from "./newest.ts";
@@ -33,7 +34,15 @@ export interface ServiceOptions extends Pick<DaemonConfig, "observe" | "server">
 }
 
 export type ToThread = { readonly snapshot: Snapshot } | { readonly served: ServedState } | { readonly reading: ClockReading } | { readonly stop: true };
-export type FromThread = { readonly ready: readonly Endpoint[] } | { readonly failed: string } | { readonly warning: string } | { readonly wanted: true } | { readonly stopped: true };
+/** Where it listens: the server, and the page. */
+export interface Ready {
+  readonly ready: readonly Endpoint[];
+  readonly page: Endpoint | undefined;
+}
+
+/** Whether others may ask soon; else one snapshot is enough. */
+export type Wanted = "once" | "again";
+export type FromThread = Ready | { readonly failed: string } | { readonly warning: string } | { readonly wanted: Wanted } | { readonly stopped: true };
 
 const TOPICS = ["tracking", "sources", "sourcestats", "serverstats", "clients"] as const;
 /** Those who asked last; an answer of more would be megabytes. */
@@ -46,7 +55,7 @@ export async function runThread(port: MessagePort, options: ServiceOptions): Pro
   const thread = new ServiceThread(options, tell);
   port.on("message", (message: ToThread) => thread.hear(message));
   try {
-    tell({ ready: await thread.open() });
+    tell(await thread.open());
   } catch (error) {
     await thread.close();
     tell({ failed: (error as Error).message });
@@ -62,12 +71,13 @@ class ServiceThread {
   #observation: Observation | undefined;
   #server: Server | undefined;
   #signing: Signing | undefined;
+  #page: HttpListener | undefined;
   #leaps: LeapFile | undefined;
 
   constructor(options: ServiceOptions, tell: (message: FromThread) => void) {
     this.#options = options;
     this.#tell = tell;
-    this.#newest = new Newest(() => tell({ wanted: true }));
+    this.#newest = new Newest((once) => tell({ wanted: once ? "once" : "again" }));
   }
 
   hear(message: ToThread): void {
@@ -83,19 +93,20 @@ class ServiceThread {
     }
   }
 
-  /** Open what is configured; where the servers listen. */
-  async open(): Promise<Endpoint[]> {
+  /** Open what is configured. */
+  async open(): Promise<Ready> {
     const { observe, server: section } = this.#options;
     if (observe.enabled) this.#observation = await startObservation({ socket: observe.socket, topics: TOPICS, answer: (topic) => this.#answer(topic) });
     if (section) await this.#serve(section);
     if (section?.roughtime) await this.#sign(section, section.roughtime);
+    if (observe.dashboard) await this.#show(observe.dashboard);
     // Roughtime has one address for UDP and TCP.
     const signing = new Map((this.#signing?.addresses ?? []).map((one) => [`${one.address} ${one.port}`, one]));
-    return [...(this.#server?.addresses ?? []), ...signing.values()];
+    return { ready: [...(this.#server?.addresses ?? []), ...signing.values()], page: this.#page?.local };
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.#observation?.close(), this.#server?.close(), this.#signing?.close()]);
+    await Promise.all([this.#observation?.close(), this.#page?.close(), this.#server?.close(), this.#signing?.close()]);
   }
 
   /** What observers are told: of the server what is known here, of the clock what the daemon tells. */
@@ -118,6 +129,12 @@ class ServiceThread {
   #controlReport(): ControlReport {
     const snapshot = this.#newest.latest();
     return snapshot ? controlReport(snapshot, BigInt(Date.now()) * 1_000_000n) : {};
+  }
+
+  async #show(dashboard: NonNullable<DaemonConfig["observe"]["dashboard"]>): Promise<void> {
+    const host = await lendHost();
+    const { clock } = this.#options.virtual ? virtualHost(host, () => this.#reading) : host;
+    this.#page = await startDashboard(dashboard, { host, newest: this.#newest, now: () => clock.now(), report: (topic) => serverReport(topic, this.#server, this.#signing) });
   }
 
   async #sign({ listen }: ServerSection, roughtime: NonNullable<ServerSection["roughtime"]>): Promise<void> {

@@ -13,7 +13,7 @@ import { isMainThread, parentPort, Worker, workerData } from "node:worker_thread
 import type { Endpoint } from "../hosts/common/host.ts";
 import type { Log } from "./log.ts";
 import type { ServedState, Snapshot } from "./report.ts";
-import { runThread, type FromThread, type ServiceOptions, type ToThread } from "./service-thread.ts";
+import { runThread, type FromThread, type ServiceOptions, type ToThread, type Wanted } from "./service-thread.ts";
 import type { ClockReading } from "./served.ts";
 
 /** Marks our own threads among others that may load this module. */
@@ -26,6 +26,8 @@ if (!isMainThread && parentPort && (workerData as { role?: unknown } | null)?.ro
 export interface Service {
   /** Where the server listens. */
   readonly addresses: readonly Endpoint[];
+  /** Where its page is to be had. */
+  readonly page: Endpoint | undefined;
   /** Somebody has asked of late, and may again: a snapshot is wanted each second. */
   readonly wanted: boolean;
   /** Somebody asks, and has nothing fresh to be told: one is wanted at once. */
@@ -56,12 +58,15 @@ class ThreadService implements Service {
   readonly #options: ServiceOptions;
   readonly #log: Log;
   #addresses: readonly Endpoint[] = [];
+  #page: Endpoint | undefined;
   #worker: Worker | undefined;
   #latest: ClockReading | undefined;
   #closing = false;
   #retry: ReturnType<typeof setTimeout> | undefined;
   #wantedAt = -Infinity;
-  #act = () => {};
+  #early = false;
+  /** Whoever asks before the clock runs is answered when it does. */
+  #act: () => void = () => (this.#early = true);
 
   constructor(options: ServiceOptions, log: Log) {
     this.#options = options;
@@ -69,13 +74,18 @@ class ThreadService implements Service {
   }
 
   async start(): Promise<void> {
-    const { worker, addresses } = await this.#launch();
+    const { worker, addresses, page } = await this.#launch();
     this.#addresses = addresses;
+    this.#page = page;
     this.#guard(worker);
   }
 
   get addresses(): readonly Endpoint[] {
     return this.#addresses;
+  }
+
+  get page(): Endpoint | undefined {
+    return this.#page;
   }
 
   get wanted(): boolean {
@@ -84,6 +94,7 @@ class ThreadService implements Service {
 
   onWanted(act: () => void): void {
     this.#act = act;
+    if (this.#early) act();
   }
 
   publish(snapshot: Snapshot): void {
@@ -110,12 +121,12 @@ class ThreadService implements Service {
   }
 
   #launch(): Promise<Launched> {
-    return launch(this.#options, { warn: (message) => this.#log("warning", message), wanted: () => this.#heedWish() });
+    return launch(this.#options, { warn: (message) => this.#log("warning", message), wanted: (often) => this.#heedWish(often) });
   }
 
-  #heedWish(): void {
+  #heedWish(often: Wanted): void {
     const idle = !this.wanted;
-    this.#wantedAt = performance.now();
+    if (often === "again") this.#wantedAt = performance.now();
     // Else there is one each second anyway.
     if (idle) this.#act();
   }
@@ -145,15 +156,14 @@ class ThreadService implements Service {
   }
 }
 
-interface Launched {
+interface Launched extends Pick<Service, "addresses" | "page"> {
   readonly worker: Worker;
-  readonly addresses: readonly Endpoint[];
 }
 
 /** What is done with what the thread says of itself. */
 interface Heed {
   readonly warn: (message: string) => void;
-  readonly wanted: () => void;
+  readonly wanted: (often: Wanted) => void;
 }
 
 function launch(options: ServiceOptions, heed: Heed): Promise<Launched> {
@@ -167,11 +177,11 @@ function launch(options: ServiceOptions, heed: Heed): Promise<Launched> {
     let known = false;
     worker.on("message", (message: FromThread) => {
       if ("warning" in message) return heed.warn(message.warning);
-      if ("wanted" in message) return heed.wanted();
+      if ("wanted" in message) return heed.wanted(message.wanted);
       if (known) return;
       known = true;
       worker.off("error", fail);
-      if ("ready" in message) resolve({ worker, addresses: message.ready });
+      if ("ready" in message) resolve({ worker, addresses: message.ready, page: message.page });
       else fail(new Error("failed" in message ? message.failed : "the service thread stopped at once"));
     });
   });

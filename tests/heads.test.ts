@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { expect, it } from "vitest";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
-const files = ["assembly", "hosts", "daemon", "cli", "build", "bench", "tests", "examples"].flatMap((folder) =>
+const files = ["assembly", "hosts", "daemon", "dashboard", "cli", "build", "bench", "tests", "examples"].flatMap((folder) =>
   readdirSync(path.join(ROOT, folder), { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && /(?<!\.d)\.(ts|mjs|js)$/.test(entry.name))
     .map((entry) => path.relative(ROOT, path.join(entry.parentPath ?? entry.path, entry.name)))

@@ -62,7 +62,7 @@ describe.skipIf(!built)("the package", { timeout: PATIENCE_MS }, () => {
   afterAll(() => (folder ? rm(folder, { recursive: true, force: true }) : undefined));
 
   it("has what is built, what is to be read, and nothing else: no sources, no tests", () => {
-    const WANTED = /^(dist\/.+\.(js|js\.LEGAL\.txt|d\.ts|wasm)|package\.json|README\.md|CHANGELOG\.md|LICENSE-(MIT|APACHE))$/;
+    const WANTED = /^(dist\/.+\.(js|js\.LEGAL\.txt|d\.ts|wasm)|dist\/dashboard\/(index\.html|dashboard\.css|icon\.svg)|package\.json|README\.md|CHANGELOG\.md|LICENSE-(MIT|APACHE))$/;
     const UNWANTED = /\.test\.|(^|\/)(tests|bench|examples|node_modules)\//;
     const names = packed.files.map((file) => file.path);
     expect(names.filter((name) => !WANTED.test(name) || UNWANTED.test(name))).toEqual([]);
@@ -73,7 +73,8 @@ describe.skipIf(!built)("the package", { timeout: PATIENCE_MS }, () => {
     const promised = [manifest.bin, manifest.exports].flatMap((map) => leaves(map));
     expect(promised.filter((target) => !names.has(target))).toEqual([]);
     const ours = ["./README.md", "./CHANGELOG.md", "./LICENSE-MIT", "./LICENSE-APACHE"];
-    expect(ours.filter((name) => !names.has(name))).toEqual([]);
+    const page = ["index.html", "dashboard.css", "dashboard.js", "dashboard.js.LEGAL.txt", "icon.svg"].map((name) => `./dist/dashboard/${name}`);
+    expect([...ours, ...page].filter((name) => !names.has(name))).toEqual([]);
   });
 
   it("has nothing that publint finds fault with, in its strict mode", async () => {

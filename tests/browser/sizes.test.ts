@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-/** What a page loads, held to budgets: build/sizes.mjs. The files are those of the last build. */
+/** What pages load, held to budgets: build/sizes.mjs, and the daemon's page. The files are those of the last build. */
 import { expect, test } from "vitest";
 
 interface Sizes {
@@ -12,4 +12,15 @@ test("what a page loads keeps to its budgets", async () => {
   const sizes = pageSizes();
   expect(Object.keys(sizes)).toEqual(expect.arrayContaining(Object.keys(PAGE_BUDGETS)));
   expect(Object.entries(PAGE_BUDGETS).filter(([name, most]) => !(sizes[name]!.gzip <= most)).map(([name, most]) => `${name}: ${sizes[name]!.gzip} > ${most}`)).toEqual([]);
+});
+
+interface Dashboard {
+  dashboardSize(): Promise<number>;
+}
+
+test("the daemon's page is at most 40 KB gzipped, charts and all", async () => {
+  const { dashboardSize } = (await import(/* @vite-ignore */ new URL("../../build/dashboard.mjs", import.meta.url).href)) as Dashboard;
+  const size = await dashboardSize();
+  expect(size).toBeGreaterThan(20 * 1024);
+  expect(size).toBeLessThanOrEqual(40 * 1024);
 });
