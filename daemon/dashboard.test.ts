@@ -145,6 +145,18 @@ describe.skipIf(!built)("the page over HTTP", () => {
     await new Promise((resolve) => silent.on("close", resolve).on("error", () => {}));
   });
 
+  it("answers sixteen at a time, turns away who is one too many, and takes the next when one has gone", async () => {
+    await open();
+    const held = await Promise.all(Array.from({ length: 16 }, () => new Promise<net.Socket>((resolve) => {
+      const socket = net.connect(listener!.local.port, "127.0.0.1", () => resolve(socket));
+      socket.on("error", () => {});
+    })));
+    await expect(get("/state.json")).rejects.toThrow();
+    held[0]!.destroy();
+    await expect.poll(() => get("/state.json").then(({ status }) => status, () => 0)).toBe(200);
+    for (const socket of held) socket.destroy();
+  });
+
   it("says why it cannot be where it is told to be", async () => {
     await open();
     const second = startDashboard(listener!.local, meansOf(await lendHost()));

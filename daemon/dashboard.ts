@@ -17,6 +17,7 @@ import { isIP } from "node:net";
 import { hostname } from "node:os";
 import type { Endpoint, Host, HttpAnswer, HttpListener } from "../hosts/common/host.ts";
 import type { ClientState, ServerCounters } from "../hosts/common/server/clients.ts";
+import type { RoughtimeServerStats } from "../hosts/common/roughtime/server.ts";
 import type { ServerStats } from "../hosts/common/server/serve.ts";
 import type { Newest } from "./newest.ts";
 import { Past, POINT_EVERY } from "./past.ts";
@@ -39,6 +40,7 @@ export interface DashboardState extends Snapshot {
 interface Served {
   readonly stats: ServerStats;
   readonly counters: ServerCounters;
+  readonly roughtime?: RoughtimeServerStats;
 }
 
 /** Where its knowledge comes from. */

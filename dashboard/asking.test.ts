@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /** How often the daemon is asked: each second while somebody looks, seldom while it is silent. Time is virtual. @module */
 
+import process from "node:process";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { Asking } from "./asking.ts";
 
@@ -50,6 +51,21 @@ describe("the daemon", () => {
     expect(told).toEqual([]);
     await vi.advanceTimersByTimeAsync(1000);
     expect(told).toEqual([]);
+  });
+
+  it("is asked on when what it told could not be shown, which is not its fault", async () => {
+    const wrong: unknown[] = [];
+    const heed = (error: unknown) => wrong.push(error);
+    process.on("unhandledRejection", heed);
+    const silent = vi.fn();
+    let count = 0;
+    const other = new Asking({ ask: () => Promise.resolve((count += 1)), heard: () => { throw new Error("not shown"); }, silent, visible: () => true });
+    other.now();
+    await vi.advanceTimersByTimeAsync(1500);
+    vi.useRealTimers();
+    await expect.poll(() => wrong.length).toBe(2);
+    process.off("unhandledRejection", heed);
+    expect([count, silent.mock.calls]).toEqual([2, []]);
   });
 
   it("is left alone while nobody looks, and asked at once when somebody does", async () => {

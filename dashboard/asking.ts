@@ -42,19 +42,15 @@ export class Asking<T> {
     if (this.#asking) return;
     this.#asking = true;
     const started = performance.now();
-    try {
-      const answer = await this.#options.ask(AbortSignal.timeout(PATIENCE_MS));
-      this.#failures = 0;
-      this.#heardAt = performance.now();
-      this.#tell(false);
-      this.#options.heard(answer);
-    } catch {
-      this.#failures += 1;
-      this.#tell(true);
-    }
+    const answer = await this.#options.ask(AbortSignal.timeout(PATIENCE_MS)).then((heard) => ({ heard }), () => undefined);
     this.#asking = false;
+    this.#failures = answer ? 0 : this.#failures + 1;
+    if (answer) this.#heardAt = performance.now();
     const wait = Math.min(SELDOM_MS, EVERY_MS * 2 ** Math.max(0, this.#failures - 1)) - (performance.now() - started);
     this.#timer = setTimeout(() => this.now(), Math.max(wait, EVERY_MS / 4));
+    // Last: what cannot be shown is an error of the page, not of the daemon, and the page goes on.
+    this.#tell(!answer);
+    if (answer) this.#options.heard(answer.heard);
   }
 
   /** Say each second how long it has been silent, or stop to. */

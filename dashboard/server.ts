@@ -26,7 +26,7 @@ const seen: { at: number; totals: Totals }[] = [];
 const counters = new Rows<Counter>(at("counters"), {
   keyOf: ({ name }) => name,
   columns: [
-    { tag: "th", fill: (cell, { name }) => say(cell, name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`)) },
+    { tag: "th", fill: (cell, { name }) => say(cell, wordsOf(name)) },
     { name: "number", fill: (cell, { rate }) => say(cell, rate === undefined ? "-" : rateText(rate)) },
     { name: "number", fill: (cell, { total }) => say(cell, total.toLocaleString("en")) },
   ],
@@ -45,17 +45,27 @@ const clients = new Rows<DashboardState["clients"][number]>(at("clients"), {
   ],
 });
 
+/** "kissesRate" as "kisses rate". */
+function wordsOf(name: string): string {
+  return name.replace(/(?<=[a-z])[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
+}
+
 export function showServer({ serverstats, clients: asked }: DashboardState): void {
   for (const section of document.querySelectorAll<HTMLElement>(".serving")) show(section, serverstats !== null);
   show(document.querySelector<HTMLElement>(".asking")!, asked.length > 0);
   clients.show(asked);
   if (!serverstats) return;
   const { ke = {}, ...stats } = serverstats.stats;
-  const totals: Totals = { ...serverstats.counters, ...stats, ...Object.fromEntries(Object.entries(ke).map(([name, value]) => [`NTS keys: ${name}`, value as number])) };
+  const totals: Totals = { ...serverstats.counters, ...stats, ...named("NTS keys", ke), ...named("Roughtime", serverstats.roughtime ?? {}) };
   const before = remember(totals);
   const told = Object.entries(totals).filter(([name, total]) => total > 0 || ALWAYS.has(name));
   counters.show(told.map(([name, total]) => ({ name, total, rate: before && ratePer(total - (before.totals[name] ?? 0), before.at) })));
   say(at("rate"), before ? rateText(ratePer(totals["answered"]! - (before.totals["answered"] ?? 0), before.at)) : "–");
+}
+
+/** Numbers of one kind, which have names in common with others. */
+function named(kind: string, counts: object): Totals {
+  return Object.fromEntries(Object.entries(counts).map(([name, value]) => [`${kind}: ${name}`, value as number]));
 }
 
 /** The totals of some seconds ago. A daemon that was started anew begins from nought. */

@@ -83,19 +83,24 @@ describe.skipIf(missing)("the daemon's page", () => {
 
   test("shows that the clock is synchronised, to whom, and how far it could be off", async () => {
     await page.locator("#badge", { hasText: /^synchronised$/ }).waitFor(PATIENCE);
-    await page.locator("#verdict", { hasText: /^off by [+-]\d+(\.\d+)? (s|ms|µs|ns) ± \d+\.\d+ (ms|µs)$/ }).waitFor(PATIENCE);
+    await page.locator("#verdict", { hasText: /^off by [+-]\d+(\.\d+)? (s|ms|µs|ns) ± \d+\.\d+ (s|ms|µs)$/ }).waitFor(PATIENCE);
     expect(await page.textContent("#facts")).toMatch(/Leap statusNormal/);
     expect(await page.textContent("#where")).toMatch(/^escapement on \S+ · a virtual clock$/);
     expect(await page.title()).toMatch(/^\S+, escapement$/);
   });
 
   test("marks who is followed, who agrees and who lies, and says why", async () => {
-    await eventually("the liar to be found", async () => (await rows()).get(names[2]!)?.state === "falseticker" || undefined, daemon);
-    const [keyed, plain, liar] = await Promise.all(names.map(async (name) => (await rows()).get(name)!));
-    expect([keyed!.state, plain!.state].sort()).toEqual(["combined", "followed"]);
+    const judged = await eventually("the liar to be found, and one of the others to be followed", async () => {
+      const seen = await rows();
+      const states = names.map((name) => seen.get(name)?.state);
+      return states[2] === "falseticker" && states.includes("followed") && !states.includes("unusable") ? seen : undefined;
+    }, daemon);
+    const [keyed, plain, liar] = names.map((name) => judged.get(name)!);
+    expect(["combined followed", "followed usable"]).toContain([keyed!.state, plain!.state].sort().join(" "));
     expect(keyed!.text).toContain("symmetric key");
     expect(plain!.text).toContain("nobody");
-    expect(liar!.text).toMatch(/\+(199|200)\.\d+ ms ± .*its interval misses the majority's/);
+    const [, lie] = /\+(\d+\.\d+) ms ± .*its interval misses the majority's/.exec(liar!.text) ?? [];
+    expect(Math.abs(Number(lie) - 200), liar!.text).toBeLessThan(50);
     expect(await page.locator("#sources tr", { hasText: names[0]! }).locator(".reach [role=img]").getAttribute("aria-label")).toMatch(/^\d of the last 8 requests answered, octal [0-7]{3}$/);
   });
 
