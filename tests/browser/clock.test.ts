@@ -95,6 +95,20 @@ describe.skipIf(missing)("escapement/browser in Chromium", () => {
     expect(told.backwards).toBe(0);
     expect(page.complaints).toEqual([]);
   });
+
+  // As wrong as a clock can be: what is slow on one side alone is half error, and nothing of that can be seen.
+  test.each([["out", 60, 0], ["back", 0, 60]])("each reading is within its bound where the way %s takes all the time", { timeout: 60_000 }, async (_, holdRequest, holdReply) => {
+    await using relay = await openTelling();
+    await using stage = await openStage({ connect: [relay.url] });
+    const page = await openPage(browser, stage);
+    Object.assign(relay, { wrong: 4, holdRequest, holdReply });
+    const { readings, step } = await page.run("readClock", { relay: relay.url });
+    const errors = readings.map(({ error, bound }) => ({ error: Math.abs(error - 4), bound }));
+    console.log(`60 ms ${holdRequest ? "out" : "back"}: worst ${Math.max(...errors.map(({ error }) => error))} s, least bound ${Math.min(...errors.map(({ bound }) => bound))} s, nearest by ${Math.min(...errors.map(({ error, bound }) => bound - error))} s`);
+    // Else the comparison would say nothing.
+    expect(errors.filter(({ error }) => error < 0.025)).toEqual([]);
+    expect(errors.filter(({ error, bound }) => error > bound + step)).toEqual([]);
+  });
 });
 
 const octets = ({ sent }: Stage): number => [...sent.values()].reduce((sum, one) => sum + one, 0);
