@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
  * The host that a page has through a relay, which it need not trust: for NTP, NTS with our own TLS 1.3, Roughtime. Loaded when
- * first used, with as much of the core as is needed. Tested, in Chromium, in tests/browser/relay.test.ts.
+ * first used, with as much of the core as is needed. Tested in full.test.ts and, in Chromium, in tests/browser/relay.test.ts.
  *
  * @module
  */
