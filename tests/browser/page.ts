@@ -6,7 +6,7 @@
  * @module
  */
 
-import { lendHost, measure, now, query, startClock, type ClockOptions, type PageClock } from "escapement/browser";
+import { lendHost, measure, now, query, startClock, watch, type ClockOptions, type PageClock } from "escapement/browser";
 import { Core } from "../../hosts/common/core/core.ts";
 import type { PageContract } from "../contract/page-main.ts";
 import type { Report } from "../contract/all.ts";
@@ -136,6 +136,15 @@ export const tasks = {
   },
   readClock,
   followServers,
+  /** What is told of a clock over these sources until they agree. */
+  async watched({ relay, sources }: { relay: string; sources: Followed[] }) {
+    const events: string[] = [];
+    for await (const { event, synchronised } of watch({ relay, sources })) {
+      events.push(event);
+      if (synchronised) break;
+    }
+    return events;
+  },
   async query({ relay, source, nts = {} }: { relay: string; source: string; nts?: object }) {
     const began = performance.now();
     const sample = await query(source, { relay, nts, timeout: 60 });

@@ -129,6 +129,7 @@ describe.skipIf(missing)("a page in Chromium, through a relay", () => {
       const cores = () => [...sent.keys()].filter((path) => path.endsWith(".wasm"));
       const plain = await page.run("followServers", { relay, sources: [source] });
       expect(Math.abs(plain.error)).toBeLessThan(plain.uncertainty);
+      expect((await page.run("watched", { relay, sources: [source] })).at(-1)).toBe("synchronised");
       expect(cores()).toEqual(["/follow.wasm"]);
       const interleaved = await page.run("followServers", { relay, sources: [{ source, interleaved: true }] });
       expect(Math.abs(interleaved.error)).toBeLessThan(interleaved.uncertainty);
