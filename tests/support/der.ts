@@ -7,18 +7,12 @@
  * @module
  */
 
+import { concat } from "../../hosts/common/octets.ts";
+
+export { concat };
+
 export const SEQUENCE = 0x30;
 export const SET = 0x31;
-
-export function concat(...parts: readonly Uint8Array[]): Uint8Array {
-  const out = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    out.set(part, at);
-    at += part.length;
-  }
-  return out;
-}
 
 /** Tag, length in its shortest form, contents. */
 export function tlv(tag: number, ...contents: readonly Uint8Array[]): Uint8Array {

@@ -10,6 +10,7 @@
 
 import { ed25519 } from "@noble/curves/ed25519.js";
 import type { Host } from "../host.ts";
+import { concat } from "../octets.ts";
 
 const text = new TextEncoder();
 export const RESPONSE_CONTEXT = text.encode("RoughTime v1 response signature\0");
@@ -19,20 +20,10 @@ export const KEY_LENGTH = 32;
 /** Signs with one secret key. */
 export type Signer = (context: Uint8Array, value: Uint8Array) => Uint8Array | Promise<Uint8Array>;
 
-export function joined(...parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const whole = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
-}
-
 /** Whether the signature holds; false for octets that are no signature or no key, too. */
 export function verify(signature: Uint8Array, context: Uint8Array, value: Uint8Array, publicKey: Uint8Array): boolean {
   try {
-    return ed25519.verify(signature, joined(context, value), publicKey, { zip215: false });
+    return ed25519.verify(signature, concat(context, value), publicKey, { zip215: false });
   } catch {
     return false;
   }
@@ -43,7 +34,7 @@ export function publicKeyOf(seed: Uint8Array): Uint8Array {
 }
 
 export function sign(seed: Uint8Array, context: Uint8Array, value: Uint8Array): Uint8Array {
-  return ed25519.sign(joined(context, value), seed);
+  return ed25519.sign(concat(context, value), seed);
 }
 
 /** PKCS #8 of an Ed25519 key (RFC 8410 §7) up to the seed. */
@@ -53,8 +44,8 @@ const PKCS8_HEAD = Uint8Array.of(0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06,
 export async function signerOf(host: Pick<Host, "runtime" | "version">, seed: Uint8Array): Promise<Signer> {
   const subtle = hasQuietEd25519(host) ? globalThis.crypto?.subtle : undefined;
   try {
-    const key = await subtle?.importKey("pkcs8", joined(PKCS8_HEAD, seed), "Ed25519", false, ["sign"]);
-    if (subtle && key) return async (context, value) => new Uint8Array(await subtle.sign("Ed25519", key, joined(context, value)));
+    const key = await subtle?.importKey("pkcs8", concat(PKCS8_HEAD, seed), "Ed25519", false, ["sign"]);
+    if (subtle && key) return async (context, value) => new Uint8Array(await subtle.sign("Ed25519", key, concat(context, value)));
   } catch {
     // A runtime that does not know the algorithm, or not this format.
   }

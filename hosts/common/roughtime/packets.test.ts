@@ -2,13 +2,13 @@
 /** Packets out of a stream at every split, and the end at what is none. @module */
 
 import { describe, expect, it } from "vitest";
-import { joined } from "./ed25519.ts";
+import { concat } from "../octets.ts";
 import { packetsOf } from "./packets.ts";
 import { makeRequest } from "./request.ts";
 
 const key = new Uint8Array(32).fill(1);
 const packets = [1, 2, 3].map((fill) => makeRequest(key, new Uint8Array(32).fill(fill)));
-const whole = joined(...packets);
+const whole = concat(...packets);
 
 /** A stream of these chunks. */
 function streamOf(chunks: readonly Uint8Array[]): { read(): Promise<Uint8Array | undefined> } {
@@ -41,8 +41,8 @@ describe("the packets of a stream", () => {
 
   it.each([
     ["other octets", new TextEncoder().encode("GET / HTTP/1.1\r\n\r\n")],
-    ["a packet of 4 GiB", joined(whole.subarray(0, 8), new Uint8Array(4).fill(255))],
-    ["a packet longer than any", joined(whole.subarray(0, 8), Uint8Array.of(0, 16, 0, 0))],
+    ["a packet of 4 GiB", concat(whole.subarray(0, 8), new Uint8Array(4).fill(255))],
+    ["a packet longer than any", concat(whole.subarray(0, 8), Uint8Array.of(0, 16, 0, 0))],
   ])("are over with an error at %s, after those that were whole", async (_, junk) => {
     const got: Uint8Array[] = [];
     await expect(async () => {

@@ -8,7 +8,7 @@
 
 import type { ByteStream } from "../stream.ts";
 import { roughtimeCore } from "./core.ts";
-import { joined } from "./ed25519.ts";
+import { concat } from "../octets.ts";
 
 /** The packets of a stream until it ends. @throws {Error} when it goes on with something else. */
 export async function* packetsOf(stream: Pick<ByteStream, "read">): AsyncGenerator<Uint8Array, void, undefined> {
@@ -24,6 +24,6 @@ export async function* packetsOf(stream: Pick<ByteStream, "read">): AsyncGenerat
     }
     const more = await stream.read();
     if (!more) return;
-    held = joined(held, more);
+    held = concat(held, more);
   }
 }

@@ -8,6 +8,7 @@
  */
 
 import { fail } from "./alert.ts";
+import { concat } from "../octets.ts";
 
 /** Reads a message. `what` names it, for messages. */
 export class Reader {
@@ -54,15 +55,7 @@ export class Reader {
   }
 }
 
-export function concat(...parts: readonly Uint8Array[]): Uint8Array {
-  const out = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    out.set(part, at);
-    at += part.length;
-  }
-  return out;
-}
+export { concat };
 
 /** `value` in `octets` octets. */
 export function number(octets: number, value: number): Uint8Array {
