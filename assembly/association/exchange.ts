@@ -162,7 +162,7 @@ export function authenticTo(packet: usize, by: Authentication, sample: Sample): 
 }
 
 /** The fields that were vouched for, or all of a packet that nobody vouches for: testD when one is malformed. */
-export function readFieldsOf(packet: usize): u32 {
+function readFieldsOf(packet: usize): u32 {
   return readFields(packet, trailer) ? 0 : TESTD_MALFORMED;
 }
 

@@ -74,7 +74,7 @@ export function ntsOut(session: i32): usize {
   return sessions + <usize>(session & (SESSIONS - 1)) * STRIDE;
 }
 
-export function sessionAt(session: i32): Session {
+function sessionAt(session: i32): Session {
   return changetype<Session>(ntsOut(session));
 }
 

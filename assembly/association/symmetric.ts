@@ -25,7 +25,7 @@ import { ACTION_SEND, ACTION_STEER, ACTION_STOP, ACTION_TIMER, Association, acti
 import { TESTA_KISS, TEST5_AUTHENTICATION, TESTG_LOOP, checkKiss, checkServer } from "./check";
 import { authenticate } from "./authentic";
 import { authenticTo, measure, readTrailerOf } from "./exchange";
-import { Speech, speak } from "./speak";
+import { speak } from "./speak";
 import { noteMoment, reckon } from "../discipline/clock";
 import { disciplinePoll } from "../discipline/index";
 import { Moment, bridged, movedSince } from "../discipline/ledger";
@@ -226,7 +226,7 @@ export function symmetricPacket(index: i32, length: i32, now: u64, random: u64, 
     association.ignored += 1;
     return 0;
   }
-  const as = echoed(peer, index);
+  const as = echoed(index);
   if (as < 0) return unproven(association, peer, index);
   return proven(association, peer, index, as);
 }
@@ -245,7 +245,7 @@ function isDuplicate(index: i32): bool {
 }
 
 /** test2, test3: which packet of ours does this one answer? -1: none. */
-function echoed(peer: Peer, index: i32): i32 {
+function echoed(index: i32): i32 {
   const origin = lastSample.originTime;
   if (origin == 0 || lastSample.receiveTime == 0) return -1;
   for (let as = PROVEN; as <= UNPROVEN; as++) {

@@ -11,7 +11,7 @@
 
 import { authenticate } from "./authentic";
 import { NOT_AN_ANSWER, TEST1_DUPLICATE, TEST2_BOGUS, TEST3_INVALID, TEST4_DENIED, TEST6_UNSYNCHRONISED } from "./check";
-import { TESTA_KISS, TESTC_DELAY, TESTD_MALFORMED, TESTE_MODE, TESTH_SCALE } from "./check";
+import { TESTA_KISS, TESTE_MODE, TESTH_SCALE } from "./check";
 import { Exchange, VERDICT_IGNORE, VERDICT_KISS, VERDICT_SAMPLE, WANT_REFERENCE_IDS, authenticTo, measure, readTrailerOf } from "./exchange";
 import { Sample } from "./sample";
 import { WANT_CORRECTION, applyCorrection, details, forgetDetails, readDetails, writeCorrection, writeWanted } from "./v5fields";

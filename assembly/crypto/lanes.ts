@@ -39,7 +39,7 @@ export function jobsStart(): void {
   ran = 0;
 }
 
-export function jobAt(index: i32): usize {
+function jobAt(index: i32): usize {
   return jobs + <usize>index * JOB_SIZE;
 }
 

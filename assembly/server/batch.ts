@@ -57,7 +57,7 @@ let warmth: u32 = 0;
  * of memory at the same time instead of one after the other. With more clients than its caches hold this halves the time. Whoever
  * answers the slots one by one need not call it.
  */
-export function warmBatch(count: i32): void {
+function warmBatch(count: i32): void {
   const looksUp = gateLooksUp();
   if (!looksUp && !interleaveOn()) return;
   for (let i = 0; i < count; i++) {

@@ -31,7 +31,6 @@ import { Timestamp } from "../proto/timestamp";
 
 /** 2^14 sets of 4: 65,536 pairs, 1 MiB. MUST be a power of two. */
 const SETS: i32 = 16384;
-const WAYS: i32 = 4;
 const SET_SIZE: usize = 64;
 
 @unmanaged

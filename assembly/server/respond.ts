@@ -113,7 +113,7 @@ export function respond(packet: usize, length: i32, received: Timestamp, server:
  *
  * Transmit timestamp and, under NTS, the seal over it are left to {@link stampTransmit}, as late as can be.
  */
-export function respondTo(packet: usize, from: Incoming, server: Server): i32 {
+function respondTo(packet: usize, from: Incoming, server: Server): i32 {
   if (requestCount() > 0) requestForget(packet);
   const length = beginResponse(packet, from, server);
   if (length != LATER) return length;

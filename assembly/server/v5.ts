@@ -17,7 +17,7 @@ import { limitPoll } from "./ratelimit";
 import { LATER, Server, checkMac } from "./respond";
 import { dispersionAt, isSynchronised } from "./standing";
 import { Trailer, fieldLength, fieldSpan, fieldType, readTrailer } from "../proto/extension";
-import { AT_FLAGS, AT_POLL, AT_PRECISION, AT_RECEIVE, AT_ROOT_DELAY, AT_ROOT_DISPERSION, AT_STRATUM, AT_TRANSMIT } from "../proto/header";
+import { AT_FLAGS, AT_POLL, AT_PRECISION, AT_RECEIVE, AT_ROOT_DELAY, AT_ROOT_DISPERSION, AT_STRATUM } from "../proto/header";
 import { HEADER_LENGTH, LEAP_UNSYNCHRONISED, MODE_CLIENT, MODE_SERVER, flagsOf, write32, write64 } from "../proto/header";
 import { COOKIE_TYPE, UNIQUE_IDENTIFIER_TYPE } from "../proto/nts";
 import { AT_BITS, AT_ERA, AT_SERVER_COOKIE, AT_TIMESCALE, BIT_AUTH_NAK, BIT_SYNCHRONISED, FIELD_DRAFT, VERSION_5, eraOf } from "../proto/v5";
@@ -84,7 +84,7 @@ export function respondHeader5(packet: usize, from: Incoming, server: Server): v
   write64(packet + AT_RECEIVE, told);
 }
 
-export function writeBits(packet: usize, bits: i32): void {
+function writeBits(packet: usize, bits: i32): void {
   store<u16>(packet, bswap<u16>(<u16>bits), AT_BITS);
 }
 

@@ -81,7 +81,7 @@ export function attachSharedMemory(libc: DeviceLibc, { unit }: SharedMemoryOptio
 }
 
 /** One sample, whole, and taken: `valid` is cleared. */
-export function takeFrom(segment: Segment): ForeignSample | undefined {
+function takeFrom(segment: Segment): ForeignSample | undefined {
   const before = segment.read();
   const sample = readSharedMemory(before);
   if (typeof sample === "string") {

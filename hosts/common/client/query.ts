@@ -75,7 +75,7 @@ export function ringFor(host: Host, source: string | URL, options: QueryOptions)
 }
 
 /** @throws {NtpError} `INVALID_ARGUMENT` */
-export function checkedTimeout(timeout = DEFAULT_TIMEOUT): number {
+function checkedTimeout(timeout = DEFAULT_TIMEOUT): number {
   if (typeof timeout === "number" && timeout >= 0.01 && timeout <= LONGEST_TIMEOUT) return timeout;
   throw new NtpError("INVALID_ARGUMENT", `expected a timeout of 0.01..${LONGEST_TIMEOUT} seconds, got ${String(timeout)}`);
 }

@@ -75,7 +75,7 @@ export function checkedAeads(aeads: readonly number[]): readonly number[] {
 const none = new Uint8Array(0);
 
 /** A body that is a list of 16-bit numbers. */
-export function numbersBody(numbers: readonly number[]): Uint8Array {
+function numbersBody(numbers: readonly number[]): Uint8Array {
   return Uint8Array.from(numbers.flatMap((number) => [number >> 8, number & 255]));
 }
 

@@ -29,6 +29,6 @@ export function verdictText(verdict: number, missing: number): string {
 }
 
 /** "SREP" */
-export function tagName(tag: number): string {
+function tagName(tag: number): string {
   return [0, 8, 16, 24].map((shift) => String.fromCharCode((tag >>> shift) & 0xff)).join("").replaceAll("\0", "");
 }

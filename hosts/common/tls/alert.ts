@@ -64,7 +64,7 @@ export function alertOctets(name: AlertName): Uint8Array {
 }
 
 /** The name of a received alert, or its number in words. */
-export function alertName(description: number): string {
+function alertName(description: number): string {
   const name = (Object.keys(ALERT) as AlertName[]).find((key) => ALERT[key] === description);
   return name ?? `alert ${description}`;
 }

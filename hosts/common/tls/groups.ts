@@ -57,7 +57,7 @@ export async function retryShare(group: GroupName, random: Random): Promise<KeyS
 }
 
 /** From 32 random octets: by WebCrypto, out of which nobody reads them; where that has no X25519, by noble, which is loaded for it. */
-export async function x25519Share(random: Random): Promise<KeyShare> {
+async function x25519Share(random: Random): Promise<KeyShare> {
   const secret = random(new Uint8Array(32));
   const pair = (await webX25519(secret)) ?? (await import("./x25519.ts")).x25519Pair(secret);
   return {
