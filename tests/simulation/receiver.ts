@@ -141,7 +141,7 @@ export class Receiver implements Process {
     const monotonic = BigInt(Math.round(this.clock.monotonic * NS));
     const time = BigInt(EPOCH) * BigInt(NS) + BigInt(this.clock.readWallNs());
     const timeNs = pulse ? 0n : BigInt(EPOCH + Math.round(says)) * BigInt(NS);
-    const verdict = this.refclocks.sample(index, { timeNs, receivedNs: time, dispersion: 0, pulse }, pulse ? 1e-6 : 0.05, { time, monotonic }, monotonic);
+    const verdict = this.refclocks.sample(index, { timeNs, receivedNs: time, dispersion: 0, pulse }, { dispersion: pulse ? 1e-6 : 0.05, taken: { time, monotonic }, nowNs: monotonic });
     if (index === PULSES) this.verdicts[verdict] += 1;
   }
 

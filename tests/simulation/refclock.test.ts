@@ -65,7 +65,7 @@ describe("pulses", () => {
 function stray(receiver: Receiver): void {
   const monotonic = BigInt(Math.round(receiver.clock.monotonic * 1e9));
   const time = 1_900_000_000_000_000_000n + BigInt(receiver.clock.readWallNs());
-  receiver.refclocks.sample(1, { timeNs: 0n, receivedNs: time, dispersion: 0, pulse: true }, 1e-6, { time, monotonic }, monotonic);
+  receiver.refclocks.sample(1, { timeNs: 0n, receivedNs: time, dispersion: 0, pulse: true }, { dispersion: 1e-6, taken: { time, monotonic }, nowNs: monotonic });
 }
 
 describe("a receiver that loses count", () => {

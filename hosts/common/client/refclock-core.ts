@@ -58,8 +58,8 @@ export class RefclockCore {
     this.#core.exports.systemLocal(stratum);
   }
 
-  /** A sample, taken at `taken`; monotonic time now. */
-  sample(index: number, { timeNs, pulse, leap = 0, health }: RefClockSample, dispersion: number, taken: Moment, nowNs: bigint): SampleVerdict {
+  /** A sample of this dispersion, s, taken at `taken`; monotonic time now. */
+  sample(index: number, { timeNs, pulse, leap = 0, health }: RefClockSample, { dispersion, taken, nowNs }: { dispersion: number; taken: Moment; nowNs: bigint }): SampleVerdict {
     const { exports } = this.#core;
     exports.refclockQuality(index, exports.intervalFromSeconds(dispersion), health === "bad" ? 3 : leap);
     const monotonic = this.#events.monotonic(taken.monotonic);

@@ -115,7 +115,7 @@ export class RefclockRunner {
     watch();
     const taken = clock.carry(sample.receivedNs);
     const dispersion = (tuning.dispersion ?? sample.dispersion) + (tuning.precision ?? this.options.clock.precision);
-    this.#complaint = VERDICT_MEANINGS[core.refclocks.sample(index, sample, dispersion, taken, clock.monotonic())];
+    this.#complaint = VERDICT_MEANINGS[core.refclocks.sample(index, sample, { dispersion, taken, nowNs: clock.monotonic() })];
   }
 
   #due(): void {
