@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /**
  * Who vouches for an answer: a symmetric key or NTS, put into an instance of the core and taken out again.
- * Tested in discipline.test.ts and tests/interop/nts-client.test.ts.
+ * Tested in tests/interop/keys.test.ts and tests/interop/nts-client.test.ts.
  *
  * @module
  */

@@ -56,8 +56,7 @@ describe("a host without devices", () => {
   it.each(["refclock:gpsd", "refclock:pps:/dev/pps0", "refclock:shm:2", "refclock:sock:/run/a.sock"])("has %s waiting, and says why", async (text) => {
     const clock = openRefClock(parseRefClock(text), host);
     clock[Symbol.asyncIterator]();
-    await new Promise((resolve) => setTimeout(resolve, 5));
-    expect(clock.health).toEqual({ state: "waiting", message: expect.stringMatching(/expected a host with/) });
+    await expect.poll(() => clock.health).toEqual({ state: "waiting", message: expect.stringMatching(/expected a host with/) });
     clock.close();
   });
 });
