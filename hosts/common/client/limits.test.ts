@@ -1,43 +1,23 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /** Limits of corrections, and that they are told of before they stop one. Time is virtual. @module */
 
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { World, letPass, promisesSettle, type ServerScript } from "../../../tests/support/world-additions.ts";
-import { steeredVirtual, type SteeredClock } from "../clock/steered.ts";
-import { Engine, type EngineEvent, type EngineOptions } from "./engine.ts";
+import { describe, expect, it } from "vitest";
+import { EngineStage, MINUTE, staged } from "../../../tests/support/following.ts";
+import { letPass, type ServerScript } from "../../../tests/support/world-additions.ts";
+import type { EngineOptions } from "./engine.ts";
 import { watch } from "./start.ts";
 
-const MINUTE = 60;
-
-let world: World;
-let clock: SteeredClock;
-let engine: Engine | undefined;
-let events: EngineEvent[];
+const stage = staged(new EngineStage());
+const { error } = stage;
 let server: ServerScript;
 
-beforeEach(() => {
-  vi.useFakeTimers();
-  events = [];
-});
-
-afterEach(async () => {
-  engine?.close();
-  await promisesSettle();
-  vi.useRealTimers();
-});
-
 async function follow(clockError: number, options: Partial<EngineOptions>): Promise<void> {
-  world = new World({ clockError });
-  server = world.server("192.0.2.1");
-  clock = steeredVirtual(world.clock);
-  engine = new Engine(world, clock, { sources: [{ source: "192.0.2.1" }], minPoll: 4, maxPoll: 4, ...options });
-  engine.listen((event) => events.push(event));
-  await engine.start();
+  stage.begin({ clockError });
+  [server] = (await stage.follow([{}], { minPoll: 4, maxPoll: 4, ...options })) as [ServerScript];
 }
 
-const told = () => events.flatMap((event) => (event.kind === "step-limit" ? [event.how === "near" ? event.limit : event.how] : []));
+const told = () => stage.events.flatMap((event) => (event.kind === "step-limit" ? [event.how === "near" ? event.limit : event.how] : []));
 const limits = (given: Partial<NonNullable<EngineOptions["stepLimits"]>>) => ({ stepLimits: { single: 0, startup: 0, sum: 0, ...given } });
-const error = () => Number(clock.now() - world.truth()) / 1e9;
 
 describe.each(["estimator", "pll-fll"] as const)("with the %s", (algorithm) => {
   it("a first offset beyond half of the limit is told of and corrected", async () => {
@@ -51,8 +31,7 @@ describe.each(["estimator", "pll-fll"] as const)("with the %s", (algorithm) => {
     await follow(4, { algorithm, ...limits({ startup: 10 }) });
     await letPass(5 * MINUTE);
     expect(told()).toEqual([]);
-    engine!.close();
-    events = [];
+    stage.close();
     await follow(12, { algorithm, ...limits({ startup: 10 }) });
     await letPass(5 * MINUTE);
     expect(told()).toEqual(["refused"]);
@@ -88,9 +67,9 @@ it("half of the sum is told of, as before", async () => {
 });
 
 it("watch() tells which limit is near", async () => {
-  world = new World({ clockError: 6 });
-  world.server("192.0.2.1");
-  const states = watch(world, { sources: ["192.0.2.1"], ...limits({ startup: 10 }) });
+  stage.begin({ clockError: 6 });
+  stage.world.server("192.0.2.1");
+  const states = watch(stage.world, { sources: ["192.0.2.1"], ...limits({ startup: 10 }) });
   const found = (async () => {
     for await (const { event, details } of states) if (event === "step-limit") return details;
     return undefined;
