@@ -71,7 +71,7 @@ const FREQUENCY: Curve = {
   band: ({ skewPpm }) => skewPpm,
   range: (values, band) => {
     const all = known(values);
-    const margin = Math.max(0.005, tamed(band), (Math.max(...all) - Math.min(...all)) * 0.08);
+    const margin = Math.max(0.02, tamed(band), (Math.max(...all) - Math.min(...all)) * 0.08);
     return all.length === 0 ? [-1, 1] : [Math.min(...all) - margin, Math.max(...all) + margin];
   },
   ticks: (splits) => splits.map((split) => `${Number(split.toPrecision(6))} ppm`),
@@ -151,7 +151,7 @@ class Chart {
       },
       axes: [
         { ...axis, values: (plot, splits) => splits.map((split) => clockText(split, plot.scales["x"]!.max! - plot.scales["x"]!.min! < 2 * LEAST_SPAN)), size: 30, space: 64, incrs: TIME_STEPS },
-        { ...axis, size: 72, values: (_, splits) => ticks(splits) },
+        { ...axis, size: 76, values: (_, splits) => ticks(splits) },
       ],
       series: [{}, { stroke: () => color(name), width: 1.75, points: { show: false } }, edge, edge],
       bands: [{ series: [2, 3], fill: () => faint(name) }],

@@ -11,7 +11,7 @@ import { codeOf, leapText, seconds, signed } from "../daemon/numbers.ts";
 import type { TrackingReport } from "../daemon/report.ts";
 import { at, made, say } from "./elements.ts";
 
-const WHOSE: Readonly<Record<TrackingReport["mode"], string>> = { system: "the system clock", virtual: "a virtual clock", observe: "the system clock, observed only" };
+const WHOSE: Readonly<Record<TrackingReport["mode"], string>> = { system: "the system clock", virtual: "a virtual clock", observe: "observes the system clock" };
 /** What somebody who asked for little motion sees moving is one digit a second. */
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 const pad = (value: number) => String(value).padStart(2, "0");
@@ -74,22 +74,24 @@ export function forgetClock(): void {
   say(at("verdict"), "");
 }
 
-function verdict({ offset, uncertainty }: TrackingReport): string {
+/** The time shown is the right one in mode "observe", too: what is off is the system clock. */
+function verdict({ mode, offset, uncertainty }: TrackingReport): string {
   if (offset === null) return uncertainty === null ? "nothing is known of its error yet" : `off by at most ${seconds(uncertainty)}`;
-  return `off by ${seconds(offset, { sign: true })}${uncertainty === null ? "" : ` ± ${seconds(uncertainty)}`}`;
+  return `${mode === "observe" ? "the system clock is " : ""}off by ${seconds(offset, { sign: true })}${uncertainty === null ? "" : ` ± ${seconds(uncertainty)}`}`;
 }
 
 function factsOf(tracking: TrackingReport): readonly (readonly [string, string])[] {
-  const { refid, address, source, offset, frequencyPpm, rmsOffset, lastOffset, updateInterval } = tracking;
+  const { refid, address, source, offset, frequencyPpm, rmsOffset, lastOffset, updateInterval, residualFrequencyPpm: residual } = tracking;
+  const meant = address ?? codeOf(refid);
   const known = (value: number | null, sign = false) => (value === null ? "-" : seconds(value, { sign }));
   return [
     ["Follows", source ?? "nobody"],
     ["Stratum", String(tracking.stratum)],
-    ["Reference ID", `${refid} (${address ?? codeOf(refid)})`],
+    ["Reference ID", meant ? `${refid} (${meant})` : refid],
     ["Leap status", leapText(tracking.leap)],
     ["Against NTP time", offset === null ? "not known" : `${seconds(Math.abs(offset))} ${offset < 0 ? "fast" : "slow"}`],
     ["Frequency", `${Math.abs(frequencyPpm).toFixed(3)} ppm ${frequencyPpm < 0 ? "fast" : "slow"}`],
-    ["Residual frequency", `${signed(tracking.residualFrequencyPpm, 3)} ppm`],
+    ["Residual frequency", residual === null ? "-" : `${signed(residual, 3)} ppm`],
     ["Skew", `${tracking.skewPpm.toFixed(3)} ppm`],
     ["Last offset", known(lastOffset, true)],
     ["RMS offset", known(rmsOffset)],

@@ -38,7 +38,7 @@ const rows = new Rows<SourceReport>(at("sources"), {
     { name: "reach", label: "Reach", fill: fillReach },
     { name: "number", label: "Last sample", fill: (cell, { lastSample }) => say(cell, lastSample === null ? "-" : ago(lastSample)) },
     { name: "interval", fill: fillInterval },
-    { label: "Vouched for by", fill: (cell, source) => say(cell, vouchedBy(source)) },
+    { name: "vouched", label: "Vouched for by", fill: (cell, source) => say(cell, vouchedBy(source)) },
     { name: "remark", fill: (cell, source) => say(cell, remarkOf(source)) },
   ],
 });

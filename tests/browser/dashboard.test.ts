@@ -20,6 +20,8 @@ const missing = chromiumPath() === undefined || !existsSync(COMMAND);
 if (missing) console.warn("SKIPPED: the daemon's page needs Chromium, and a build");
 const SCREENSHOTS = ".cache/screenshots";
 const DESKTOP = { width: 1360, height: 900 };
+const TABLET = { width: 820, height: 1100 };
+const SMALL = { width: 1100, height: 800 };
 const PHONE = { width: 390, height: 844 };
 const MARKUP = "<img/src=x/onerror=alert(1)>";
 const SECRET = "HEX:00112233445566778899AABBCCDDEEFF";
@@ -147,13 +149,14 @@ describe.skipIf(missing)("the daemon's page", () => {
     for (const secret of [SECRET.slice(4), SECRET.slice(4).toLowerCase(), join(directory, "keys"), "cookie\""]) expect(state).not.toContain(secret);
   });
 
-  test("fits a desktop and a phone, light and dark, and complains of nothing", async () => {
-    for (const [name, viewport] of [["desktop", DESKTOP], ["phone", PHONE]] as const) {
+  test("fits every screen, light and dark, its sources uncut, and complains of nothing", async () => {
+    for (const [name, viewport] of [["desktop", DESKTOP], ["small", SMALL], ["tablet", TABLET], ["phone", PHONE]] as const) {
       await page.setViewportSize(viewport);
       for (const colorScheme of ["light", "dark"] as const) {
         await page.emulateMedia({ colorScheme });
         // The charts are drawn anew for the new width.
         await expect.poll(() => page.evaluate(() => document.documentElement.scrollWidth - innerWidth)).toBe(0);
+        await expect.poll(() => page.evaluate(() => document.getElementById("sources")!.scrollWidth - document.getElementById("sources")!.parentElement!.clientWidth), { message: name }).toBeLessThanOrEqual(0);
         await page.screenshot({ path: `${SCREENSHOTS}/dashboard-${name}-${colorScheme}.png`, fullPage: true });
       }
     }
