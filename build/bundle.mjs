@@ -103,7 +103,7 @@ const apart = {
  * The clock that hosts/browser/follow.ts imports at once: copies of these files, in which hosts/browser/absent.ts stands in the
  * place of what such a clock never makes. The rest it has in common with everybody.
  */
-const OVER_SERVERS = /\/(start|engine|followed|states|discipline)\.ts$/;
+const OVER_SERVERS = /\/(start|engine|following|steerer|followed|states|discipline)\.ts$/;
 const NEVER_MADE = /\/((broadcast|manycast|peer|refclock)-runner|(broadcast|manycast|symmetric|refclock)-core|peering|refclock\/open)\.ts$/;
 
 const overServers = {

@@ -92,6 +92,11 @@ describe.skipIf(!built)("the page over HTTP", () => {
     expect(body).not.toMatch(/\son\w+=|\sstyle=|<style|<script(?![^>]*\ssrc=)|https?:/);
   });
 
+  it("has a script that makes no markup of text, nor code", async () => {
+    await open();
+    expect((await get("/dashboard.js")).body).not.toMatch(/innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|DOMParser|createContextualFragment/);
+  });
+
   it("tells what is known now, with the daemon's time as it is at the answer", async () => {
     await open();
     const { status, headers, body } = await get("/state.json");

@@ -132,9 +132,9 @@ class ServiceThread {
   }
 
   async #show(dashboard: NonNullable<DaemonConfig["observe"]["dashboard"]>): Promise<void> {
-    const host = await lendHost();
-    const { clock } = this.#options.virtual ? virtualHost(host, () => this.#reading) : host;
-    this.#page = await startDashboard(dashboard, { host, newest: this.#newest, now: () => clock.now(), report: (topic) => serverReport(topic, this.#server, this.#signing) });
+    // A clock that could not be steered is told by readings, whatever was asked for; the system's own has none.
+    const host = virtualHost(await lendHost(), () => this.#reading);
+    this.#page = await startDashboard(dashboard, { host, newest: this.#newest, now: () => host.clock.now(), report: (topic) => serverReport(topic, this.#server, this.#signing) });
   }
 
   async #sign({ listen }: ServerSection, roughtime: NonNullable<ServerSection["roughtime"]>): Promise<void> {
