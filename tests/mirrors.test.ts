@@ -26,9 +26,9 @@ const log2 = (reading: Reading) => turned<Numbers>(reading, (bits) => Object.fro
 
 /** The core's side first, then all others. */
 const MIRRORS: Record<string, readonly [Reading, ...Reading[]]> = {
-  "what an association asks for": [enumeration(`${A}/association.ts`, "ACTION_"), enumeration(`${C}/events.ts`, "ACTION_")],
+  "what an association asks for": [enumeration(`${A}/state.ts`, "ACTION_"), enumeration(`${C}/events.ts`, "ACTION_")],
   "of that, what a page's clock obeys": [
-    constants(`${A}/association.ts`, "ACTION_SEND", "ACTION_TIMER", "ACTION_STEER", "ACTION_STOP"),
+    constants(`${A}/state.ts`, "ACTION_SEND", "ACTION_TIMER", "ACTION_STEER", "ACTION_STOP"),
     constants("hosts/browser/pagecore.ts", "SEND", "TIMER", "STEER", "STOP"),
   ],
   "places of what a page is told": [
