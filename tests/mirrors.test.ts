@@ -71,7 +71,7 @@ const MIRRORS: Record<string, readonly [Reading, ...Reading[]]> = {
     constants("daemon/report.ts", "STRATUM_UNSYNCHRONISED"),
     constants("daemon/ntpq.ts", "UNSYNCHRONISED"),
   ],
-  "polls without an answer until a source is unreachable": [constants(`${A}/association.ts`, "UNREACHABLE_AFTER"), constants(`${C}/source-variables.ts`, "UNREACHABLE_AFTER")],
+  "polls without an answer until a source is unreachable": [constants(`${A}/state.ts`, "UNREACHABLE_AFTER"), constants(`${C}/source-variables.ts`, "UNREACHABLE_AFTER")],
   "sources": [constants("assembly/discipline/memory.ts", "SOURCES"), constants(`${C}/followed.ts`, "SOURCE_LIMIT"), constants("daemon/config.ts", "SOURCE_LIMIT")],
   "networks asked": [constants(`${A}/manycast.ts`, "MANYCASTS"), constants(`${C}/followed.ts`, "MANYCAST_LIMIT")],
   "how long a network may answer, ms": [scaled(constants(`${A}/manycast.ts`, "WINDOW"), 1000 / 2 ** 32), constants(`${C}/manycast-runner.ts`, "WINDOW_MS")],
@@ -83,9 +83,10 @@ const MIRRORS: Record<string, readonly [Reading, ...Reading[]]> = {
     constants("hosts/common/nts/establish.ts", "COOKIES_KEPT"),
     constants("hosts/common/nts/answer.ts", "COOKIES"),
   ],
+  "octets of a cookie": [constants(`${A}/nts.ts`, "COOKIE_LIMIT"), constants("hosts/common/nts/establish.ts", "COOKIE_MOST")],
   "random octets of an NTS request": [sum(constants(`${A}/nts.ts`, "UNIQUE_ID_LENGTH", "NONCE_ROOM")), constants(`${C}/authentication.ts`, "NTS_RANDOM_OCTETS")],
-  "a leap second that the clock watch saw": [constants(`${A}/clockwatch.ts`, "CLOCK_LEAPT"), constants(`${C}/engine.ts`, "LEAPT")],
-  "a step back that the clock watch saw": [constants(`${A}/clockwatch.ts`, "CLOCK_STEPPED"), inline(`${C}/engine.ts`, /disturbed === (\d) \? "stepped back"/)],
+  "a leap second that the clock watch saw": [constants(`${A}/clockwatch.ts`, "CLOCK_LEAPT"), constants(`${C}/steerer.ts`, "LEAPT")],
+  "a step back that the clock watch saw": [constants(`${A}/clockwatch.ts`, "CLOCK_STEPPED"), inline(`${C}/steerer.ts`, /disturbed === (\d) \? "stepped back"/)],
   "a jump of the clock, 2^-32 s": [constants(`${A}/clockwatch.ts`, "LEAST_JUMP"), scaled(constants("hosts/common/clock/piecewise.ts", "LEAST_JUMP_NS"), 2 ** 32 / 1e9)],
 
   "a source that has a say": [
@@ -100,13 +101,13 @@ const MIRRORS: Record<string, readonly [Reading, ...Reading[]]> = {
   "a truechimer without one": [constants("assembly/discipline/combine.ts", "CAST_OFF"), inline("assembly/discipline/selection.ts", /numbered\(place\)\.selection = (\d);/)],
   "samples before a source is judged": [constants("assembly/discipline/combine.ts", "FEWEST_SAMPLES"), constants(`${C}/source-variables.ts`, "FEWEST_SAMPLES")],
   "algorithms": [constants("assembly/discipline/index.ts", "ESTIMATOR", "PLL_FLL"), inline(`${C}/discipline.ts`, /algorithm === "estimator" \? (\d) : (\d)/)],
-  "a step that was refused": [constants("assembly/discipline/steps.ts", "STEP_REFUSED"), constants(`${C}/engine.ts`, "STEP_REFUSED")],
+  "a step that was refused": [constants("assembly/discipline/steps.ts", "STEP_REFUSED"), constants(`${C}/steerer.ts`, "STEP_REFUSED")],
   "steps near a limit": [
     turned<number[]>(constants("assembly/discipline/steps.ts", "STEPS_MOUNTING", "SINGLE_NEAR", "STARTUP_NEAR"), ([mounting, single, startup]) => [[mounting, "sum"], [single, "single"], [startup, "startup"]]),
-    made(`${C}/engine.ts`, "NEAR", (near) => near),
+    made(`${C}/steerer.ts`, "NEAR", (near) => near),
   ],
   "when a clock is stepped unless it is said": [
-    inline("assembly/discipline/steps.ts", /let threshold: f64 = isDefined\(PAGE\) \? ([\d.]+) : Infinity;\nlet corrections: i32 = isDefined\(PAGE\) \? (\d+) : 0/),
+    inline("assembly/discipline/steps.ts", /let threshold: f64 = isDefined\(PLAIN\) \? ([\d.]+) : Infinity;\nlet corrections: i32 = isDefined\(PLAIN\) \? (\d+) : 0/),
     inline(`${C}/engine.ts`, /makeStep \?\? \{ least: ([\d.]+), count: (\d+) \}/),
   ],
   "the greatest step unless it is said": [constants("assembly/discipline/steps.ts", "PANIC"), inline(`${C}/engine.ts`, /stepLimits \?\? \{ single: (\d+),/)],

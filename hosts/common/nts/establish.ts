@@ -54,8 +54,8 @@ export interface Establishment extends SessionKeys {
 const LIMITS = { octets: 65536, records: 64 } as const;
 /** RFC 8915 §5.7: more than eight are never asked for. */
 const COOKIES_KEPT = 8;
-/** Longer ones would not leave a request room below the 1280 octets that every IPv6 path carries. */
-const COOKIE_MOST = 1024;
+/** As many octets as the core keeps (assembly/association/nts.ts): a longer one could not be asked with. */
+const COOKIE_MOST = 768;
 const NTP_PORT = 123;
 
 /** The records of a request. @throws {NtpError} `INVALID_ARGUMENT` */
