@@ -5,8 +5,9 @@
  * - Without addresses one IPv6 socket hears both families; where there is no IPv6, an IPv4 one. As its answers have to say where
  *   they leave from, which costs, each address that this machine has then gets a socket of its own beside it, which the kernel
  *   prefers; the first hears what comes to addresses that are added later.
- * - With several threads each set is bound to the same addresses with SO_REUSEPORT, and so are the sockets beside the first. As
- *   that would also let a stranger of the same user in, or us into a stranger's, the port is first bound without it.
+ * - With several threads each set is bound to the same addresses with SO_REUSEPORT; with one, those beside the first with
+ *   SO_REUSEADDR, which is taken back at once and costs a datagram less. As either would also let us into a stranger's port, or a
+ *   stranger into ours, the port is first bound without.
  * - A small receive buffer: of a long queue nothing is gained but old answers (docs/server-internals.md).
  * - Where network cards stamp for it (server-cards.ts), both the kernel's stamps and theirs, and by which interface each came or
  *   left; else the kernel's alone, at the least that they cost.
@@ -109,11 +110,13 @@ interface StampedPlan extends SocketPlan {
 function openAll(libc: ServerLibc, plan: StampedPlan, wanted: readonly Place[]): Sockets {
   const sets: number[][] = [];
   const closeAll = () => sets.flat().forEach((fd) => libc.close(fd));
-  const share = plan.sets > 1 || wanted.some(({ own }) => own);
+  const share = plan.sets > 1 ? linux.SO_REUSEPORT : wanted.some(({ own }) => own) ? linux.SO_REUSEADDR : undefined;
   try {
-    const port = share ? probe(libc, plan, wanted) : plan.port;
+    const port = share === undefined ? plan.port : probe(libc, plan, wanted);
     const first = openSet(libc, plan, wanted, { port, share });
     sets.push(first.descriptors);
+    // Only we were to bind beside the first.
+    if (share === linux.SO_REUSEADDR) for (const fd of first.descriptors) setOption(libc, fd, [linux.SOL_SOCKET, share, 0]);
     while (sets.length < plan.sets) sets.push(openSet(libc, plan, first.places, { port, share }).descriptors);
     return { addresses: first.addresses, sets, announce: announcer(libc, first.places, first.descriptors), close: closeAll };
   } catch (error) {
@@ -122,15 +125,15 @@ function openAll(libc: ServerLibc, plan: StampedPlan, wanted: readonly Place[]):
   }
 }
 
-/** Where sockets are bound, and whether others may be, too. */
+/** Where sockets are bound, and the option by which others may be, too. */
 interface Binding {
   readonly port: number;
-  readonly share: boolean;
+  readonly share: number | undefined;
 }
 
 /** Which port it will be, once it is known that nobody else has it. */
 function probe(libc: ServerLibc, plan: StampedPlan, places: readonly Place[]): number {
-  const { descriptors, addresses } = openSet(libc, plan, places.filter(({ own }) => !own), { port: plan.port, share: false });
+  const { descriptors, addresses } = openSet(libc, plan, places.filter(({ own }) => !own), { port: plan.port, share: undefined });
   for (const fd of descriptors) libc.close(fd);
   return addresses[0]!.port;
 }
@@ -187,7 +190,7 @@ function openOne(libc: ServerLibc, plan: StampedPlan, place: Place, { port, shar
   if (fd < 0) throw libc.failure("socket", place.address);
   try {
     for (const option of optionsOf(plan, place)) setOption(libc, fd, option);
-    if (share) setOption(libc, fd, [linux.SOL_SOCKET, linux.SO_REUSEPORT, 1]);
+    if (share !== undefined) setOption(libc, fd, [linux.SOL_SOCKET, share, 1]);
     setTimeouts(libc, fd);
     if (plan.broadcast) setOption(libc, fd, [linux.SOL_SOCKET, linux.SO_BROADCAST, 1]);
     if (plan.device !== undefined) bindToDevice(libc, fd, plan.device);

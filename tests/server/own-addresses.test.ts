@@ -6,6 +6,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import type { OpenedSockets, SocketPlan } from "../../hosts/common/server/threads.ts";
 import * as linux from "../../hosts/native/linux.ts";
 import { Block } from "../../hosts/native/memory.ts";
+import { applyAddress, setOption } from "../../hosts/native/open.ts";
 import { ownAddresses } from "../../hosts/native/own-addresses.ts";
 import { openServerSockets } from "../../hosts/native/server-sockets.ts";
 import { libc } from "./built.ts";
@@ -74,6 +75,21 @@ describe.skipIf(!libc)("a server on all addresses", () => {
   it("still refuses a port that somebody else has", () => {
     const { port } = sockets(["127.0.0.1"]).addresses[0]!;
     expect(() => sockets(["127.0.0.1"], { port })).toThrow("EADDRINUSE");
+  });
+
+  it("lets nobody in beside it, whatever options he has", () => {
+    const { port } = sockets(["127.0.0.1"]).addresses[0]!;
+    for (const name of [linux.SO_REUSEADDR, linux.SO_REUSEPORT]) {
+      const fd = libc!.socket(linux.AF_INET, linux.SOCK_DGRAM | linux.SOCK_CLOEXEC, 0);
+      try {
+        setOption(libc!, fd, [linux.SOL_SOCKET, name, 1]);
+        for (const address of ["127.0.0.1", "127.0.0.9", "0.0.0.0"]) {
+          expect(() => applyAddress(libc!, "bind", fd, { family: 4, endpoint: { address, port } })).toThrow("EADDRINUSE");
+        }
+      } finally {
+        libc!.close(fd);
+      }
+    }
   });
 
   it("has no more than the wait for them bears", () => {
