@@ -10,7 +10,6 @@ import { CookieKeyRing } from "./keys.ts";
 import { redisKeys, type RedisClient } from "./redis.ts";
 
 const skipped = whySkipped(["redis-server"]);
-const random = (bytes: Uint8Array<ArrayBuffer>) => crypto.getRandomValues(bytes);
 const DAY = 86_400_000;
 const START = Date.UTC(2026, 0, 1);
 const ROTATION: Rotation = { periodMs: DAY, keep: 2, leadMs: DAY / 24 };
@@ -35,14 +34,14 @@ describe.skipIf(skipped)(titled("keys in Redis", skipped), () => {
 
   it("are the same for eight machines that begin and rotate at the same moment", async () => {
     for (let at = START; at < START + 6 * DAY; at += DAY / 2) {
-      const all = await Promise.all(clients.map((client) => redisKeys(client, random).generations(at, ROTATION)));
+      const all = await Promise.all(clients.map((client) => redisKeys(client).generations(at, ROTATION)));
       for (const generations of all) expect(generations).toEqual(all[0]);
     }
   });
 
   it("let each machine open the others' cookies, at every moment", async () => {
     const clock = { ms: START };
-    const rings = await Promise.all(clients.slice(0, 3).map((client) => CookieKeyRing.open(redisKeys(client, random), { rotation: ROTATION, now: () => clock.ms })));
+    const rings = await Promise.all(clients.slice(0, 3).map((client) => CookieKeyRing.open(redisKeys(client), { rotation: ROTATION, now: () => clock.ms })));
     const jars = rings.map((ring) => new TestJar(() => ring.keys));
     for (let hour = 0; hour < 60; hour++) {
       clock.ms += DAY / 24;
@@ -62,25 +61,25 @@ describe.skipIf(skipped)(titled("keys in Redis", skipped), () => {
     const racing: RedisClient = {
       get: async (key) => {
         const text = await mine.get(key);
-        if (raced++ === 0) await redisKeys(other, random).generations(START, ROTATION);
+        if (raced++ === 0) await redisKeys(other).generations(START, ROTATION);
         return text;
       },
       eval: (...args) => mine.eval(...args),
     };
-    const generations = await redisKeys(racing, random).generations(START, ROTATION);
+    const generations = await redisKeys(racing).generations(START, ROTATION);
     expect(raced).toBe(2);
-    expect(generations).toEqual(await redisKeys(other, random).generations(START, ROTATION));
+    expect(generations).toEqual(await redisKeys(other).generations(START, ROTATION));
     expect(generations.length).toBe(1);
   });
 
   it("are given up on when the value never stands still", async () => {
     const [mine] = clients as [Redis];
     const never: RedisClient = { get: () => mine.get(KEY), eval: async () => 0 };
-    await expect(redisKeys(never, random).generations(START, ROTATION)).rejects.toMatchObject({ code: "SOCKET", message: expect.stringContaining("same rotation") });
+    await expect(redisKeys(never).generations(START, ROTATION)).rejects.toMatchObject({ code: "SOCKET", message: expect.stringContaining("same rotation") });
   });
 
   it("expire when nobody has rotated for as long as they are kept", async () => {
-    await redisKeys(clients[0]!, random).generations(START, ROTATION);
+    await redisKeys(clients[0]!).generations(START, ROTATION);
     const left = await clients[0]!.pttl(KEY);
     expect(left).toBeGreaterThan(3.9 * DAY);
     expect(left).toBeLessThanOrEqual(4 * DAY);
@@ -88,21 +87,21 @@ describe.skipIf(skipped)(titled("keys in Redis", skipped), () => {
 
   it("do not replace what is not theirs", async () => {
     await clients[0]!.set(KEY, "somebody's");
-    await expect(redisKeys(clients[0]!, random).generations(START, ROTATION)).rejects.toMatchObject({ code: "INVALID_ARGUMENT" });
+    await expect(redisKeys(clients[0]!).generations(START, ROTATION)).rejects.toMatchObject({ code: "INVALID_ARGUMENT" });
     expect(await clients[0]!.get(KEY)).toBe("somebody's");
   });
 
   it("live under the key that is asked for", async () => {
-    await redisKeys(clients[0]!, random, "another:key").generations(START, ROTATION);
+    await redisKeys(clients[0]!, { key: "another:key" }).generations(START, ROTATION);
     expect(await clients[0]!.keys("*")).toEqual(["another:key"]);
   });
 
   it("of a server that has gone are a state of the ring, not its end", async () => {
     const gone = new Redis({ path: "/nonexistent/redis.sock", lazyConnect: true, maxRetriesPerRequest: 0, retryStrategy: () => null });
     gone.on("error", () => {});
-    const store = redisKeys(clients[0]!, random);
+    const store = redisKeys(clients[0]!);
     let broken = false;
-    const ring = await CookieKeyRing.open({ generations: (...args) => (broken ? redisKeys(gone, random) : store).generations(...args) });
+    const ring = await CookieKeyRing.open({ generations: (...args) => (broken ? redisKeys(gone) : store).generations(...args) });
     const { current } = ring.keys;
     broken = true;
     await ring.refresh();

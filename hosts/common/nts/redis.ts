@@ -30,7 +30,20 @@ return 1`;
 const TRIES = 16;
 export const DEFAULT_REDIS_KEY = "escapement:nts:keys";
 
-export function redisKeys(client: RedisClient, random: Random, key = DEFAULT_REDIS_KEY): KeyStore {
+export interface RedisKeyOptions {
+  /** Under which key they are kept. Default {@link DEFAULT_REDIS_KEY}. */
+  readonly key?: string;
+  /** Default the runtime's. */
+  readonly random?: Random;
+}
+
+/**
+ * A store for `serve({ nts: { store } })`, which all servers of a fleet share.
+ *
+ * @throws {NtpError} `INVALID_ARGUMENT` when something else is kept there, `SOCKET` when all of its tries were in vain; and what
+ * the client rejects with
+ */
+export function redisKeys(client: RedisClient, { key = DEFAULT_REDIS_KEY, random = (bytes) => crypto.getRandomValues(bytes) }: RedisKeyOptions = {}): KeyStore {
   return {
     async generations(nowMs, rotation) {
       for (let tries = 0; tries < TRIES; tries++) {
