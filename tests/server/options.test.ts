@@ -1,33 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /** The sockets of a server as the kernel sees them: each option that was asked for is set, and on the right ones. */
-import { afterEach, describe, expect, it } from "vitest";
-import type { OpenedSockets, SocketPlan } from "../../hosts/common/server/threads.ts";
+import { describe, expect, it } from "vitest";
 import * as linux from "../../hosts/native/linux.ts";
-import { Block } from "../../hosts/native/memory.ts";
-import { openServerSockets } from "../../hosts/native/server-sockets.ts";
 import { libc } from "./built.ts";
-
-let open: OpenedSockets[] = [];
-afterEach(() => {
-  for (const sockets of open) sockets.close();
-  open = [];
-});
-
-const PLAN: SocketPlan = { listen: ["127.0.0.1"], port: 0, sets: 1, device: undefined, dscp: undefined, receiveBuffer: 262_144, broadcast: false };
-
-function sockets(plan: Partial<SocketPlan> = {}): OpenedSockets {
-  const opened = openServerSockets(libc!, { ...PLAN, ...plan });
-  open.push(opened);
-  return opened;
-}
-
-function option(fd: number, level: number, name: number): number {
-  const { getsockopt } = libc!.ffi.open(null, { getsockopt: ["i32", "i32", "i32", "i32", "pointer", "pointer"] });
-  const block = new Block(libc!.ffi, 24);
-  block.view.setUint32(16, 16, true);
-  expect(getsockopt(fd, level, name, block.address, block.address + 16)).toBe(0);
-  return block.view.getInt32(0, true);
-}
+import { option, sockets } from "./sockets.ts";
 
 describe.skipIf(!libc)("a server's socket", () => {
   it("has a small receive buffer, DF set, and blocks", () => {

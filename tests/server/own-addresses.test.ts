@@ -2,36 +2,17 @@
 /** A server on all addresses: each that the machine has gets a socket of its own, and none is deaf for it. */
 import dgram from "node:dgram";
 import type { networkInterfaces } from "node:os";
-import { afterEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { OpenedSockets, SocketPlan } from "../../hosts/common/server/threads.ts";
 import * as linux from "../../hosts/native/linux.ts";
 import { Block } from "../../hosts/native/memory.ts";
 import { applyAddress, setOption } from "../../hosts/native/open.ts";
 import { ownAddresses } from "../../hosts/native/own-addresses.ts";
-import { openServerSockets } from "../../hosts/native/server-sockets.ts";
 import { libc } from "./built.ts";
+import { option, sockets } from "./sockets.ts";
 
-const ALL: SocketPlan = { listen: undefined, port: 0, sets: 1, device: undefined, dscp: undefined, receiveBuffer: 262_144, broadcast: false };
-
-let open: OpenedSockets[] = [];
-afterEach(() => {
-  for (const sockets of open) sockets.close();
-  open = [];
-});
-
-function sockets(own: readonly string[], plan: Partial<SocketPlan> = {}): OpenedSockets {
-  const opened = openServerSockets(libc!, { ...ALL, ...plan }, { own: () => [...own] });
-  open.push(opened);
-  return opened;
-}
-
-function option(fd: number, level: number, name: number): number {
-  const { getsockopt } = libc!.ffi.open(null, { getsockopt: ["i32", "i32", "i32", "i32", "pointer", "pointer"] });
-  const block = new Block(libc!.ffi, 24);
-  block.view.setUint32(16, 16, true);
-  expect(getsockopt(fd, level, name, block.address, block.address + 16)).toBe(0);
-  return block.view.getInt32(0, true);
-}
+/** On all addresses of a machine that has these. */
+const onAll = (own: readonly string[], plan: Partial<SocketPlan> = {}): OpenedSockets => sockets({ listen: undefined, ...plan }, { own: () => [...own] });
 
 /** Which of the sockets heard a datagram to `address`. */
 async function heardBy(descriptors: readonly number[], address: string, port: number): Promise<number[]> {
@@ -49,7 +30,7 @@ async function heardBy(descriptors: readonly number[], address: string, port: nu
 
 describe.skipIf(!libc)("a server on all addresses", () => {
   it("has a socket for each that the machine has, which is not told of and need not say where it answers from", () => {
-    const { sets, addresses } = sockets(["127.0.0.1", "127.0.0.5"]);
+    const { sets, addresses } = onAll(["127.0.0.1", "127.0.0.5"]);
     const [all, ...own] = sets[0]!;
     expect(own).toHaveLength(2);
     expect(option(all!, linux.SOL_IP, linux.IP_PKTINFO)).toBe(1);
@@ -58,27 +39,27 @@ describe.skipIf(!libc)("a server on all addresses", () => {
   });
 
   it("hears what comes to one of these there, and to any other on the first", async () => {
-    const { sets: [set], addresses } = sockets(["127.0.0.1", "127.0.0.5"]);
+    const { sets: [set], addresses } = onAll(["127.0.0.1", "127.0.0.5"]);
     const { port } = addresses[0]!;
     expect(await heardBy(set!, "127.0.0.5", port)).toEqual([2]);
-    sockets([]);
-    const other = sockets(["127.0.0.1"]);
+    onAll([]);
+    const other = onAll(["127.0.0.1"]);
     expect(await heardBy(other.sets[0]!, "127.0.0.9", other.addresses[0]!.port)).toEqual([0]);
   });
 
   it("does without an address that has gone", () => {
-    const { sets, addresses } = sockets(["192.0.2.1", "127.0.0.1"], { sets: 2 });
+    const { sets, addresses } = onAll(["192.0.2.1", "127.0.0.1"], { sets: 2 });
     expect(sets.map((set) => set.length)).toEqual([2, 2]);
     expect(new Set(addresses.map(({ port }) => port)).size).toBe(1);
   });
 
   it("still refuses a port that somebody else has", () => {
-    const { port } = sockets(["127.0.0.1"]).addresses[0]!;
-    expect(() => sockets(["127.0.0.1"], { port })).toThrow("EADDRINUSE");
+    const { port } = onAll(["127.0.0.1"]).addresses[0]!;
+    expect(() => onAll(["127.0.0.1"], { port })).toThrow("EADDRINUSE");
   });
 
   it("lets nobody in beside it, whatever options he has", () => {
-    const { port } = sockets(["127.0.0.1"]).addresses[0]!;
+    const { port } = onAll(["127.0.0.1"]).addresses[0]!;
     for (const name of [linux.SO_REUSEADDR, linux.SO_REUSEPORT]) {
       const fd = libc!.socket(linux.AF_INET, linux.SOCK_DGRAM | linux.SOCK_CLOEXEC, 0);
       try {
@@ -93,14 +74,14 @@ describe.skipIf(!libc)("a server on all addresses", () => {
   });
 
   it("has no more than the wait for them bears", () => {
-    expect(sockets(Array.from({ length: 40 }, (_, index) => `127.0.1.${index + 1}`)).sets[0]).toHaveLength(17);
+    expect(onAll(Array.from({ length: 40 }, (_, index) => `127.0.1.${index + 1}`)).sets[0]).toHaveLength(17);
   });
 
   it("announces through the first", async () => {
     const heard = dgram.createSocket("udp4");
     await new Promise<void>((resolve) => heard.bind(0, "127.0.0.1", resolve));
     const came = new Promise<dgram.RemoteInfo>((resolve) => heard.once("message", (_, from) => resolve(from)));
-    const { announce, addresses } = sockets(["127.0.0.5"]);
+    const { announce, addresses } = onAll(["127.0.0.5"]);
     announce(new Uint8Array(48), { address: "127.0.0.1", port: heard.address().port, ttl: 1 });
     expect(await came).toMatchObject({ address: "127.0.0.1", port: addresses[0]!.port });
     heard.close();
