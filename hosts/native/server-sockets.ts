@@ -109,7 +109,12 @@ interface StampedPlan extends SocketPlan {
 
 function openAll(libc: ServerLibc, plan: StampedPlan, wanted: readonly Place[]): Sockets {
   const sets: number[][] = [];
-  const closeAll = () => sets.flat().forEach((fd) => libc.close(fd));
+  let closed = false;
+  // Once: the numbers are somebody else's afterwards.
+  const closeAll = () => {
+    if (!closed) for (const fd of sets.flat()) libc.close(fd);
+    closed = true;
+  };
   const share = plan.sets > 1 ? linux.SO_REUSEPORT : wanted.some(({ own }) => own) ? linux.SO_REUSEADDR : undefined;
   try {
     const port = share === undefined ? plan.port : probe(libc, plan, wanted);

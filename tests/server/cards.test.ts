@@ -9,37 +9,25 @@ import { describe, expect, it } from "vitest";
 import { serve } from "../../hosts/node/index.ts";
 import * as linux from "../../hosts/native/linux.ts";
 import type { CardMeans } from "../../hosts/native/cards.ts";
-import { Block } from "../../hosts/native/memory.ts";
-import { openServerSockets } from "../../hosts/native/server-sockets.ts";
 import { Card } from "../support/card.ts";
 import { Cable } from "../support/cable.ts";
 import { COMMAND, Peer, eventually, run, titled, whySkipped } from "../support/peers.ts";
 import { built, lacking, libc } from "./built.ts";
+import { option, sockets } from "./sockets.ts";
 
 const REASON = "lo has no clock of its own";
 /** Not Date.now(): between two of its milliseconds an answer would seem to have taken longer than the way there and back. */
 const microseconds = () => BigInt(Math.round((performance.timeOrigin + performance.now()) * 1000)) * 1000n;
 
-function option(fd: number, level: number, name: number): number {
-  const { getsockopt } = libc!.ffi.open(null, { getsockopt: ["i32", "i32", "i32", "i32", "pointer", "pointer"] });
-  const block = new Block(libc!.ffi, 24);
-  block.view.setUint32(16, 16, true);
-  expect(getsockopt(fd, level, name, block.address, block.address + 16)).toBe(0);
-  return block.view.getInt32(0, true);
-}
-
 /** What the first socket asks of the kernel: a stamp of its own, those of cards, and by which interface, over IPv4. */
 function asked(wanted: string | undefined, means?: CardMeans): { own: number; cards: number; interface: number; told: string[]; found: readonly string[] } {
   const told: string[] = [];
-  const plan = { listen: ["127.0.0.1"], port: 0, sets: 1, device: undefined, dscp: undefined, receiveBuffer: 262_144, broadcast: false };
-  const sockets = openServerSockets(libc!, { ...plan, ...(wanted !== undefined && { cards: { wanted, tell: (reason: string) => told.push(reason) } }) }, { means });
-  try {
-    const fd = sockets.sets[0]![0]!;
-    const { SOL_SOCKET, SO_TIMESTAMPNS, SO_TIMESTAMPING, SOL_IP, IP_PKTINFO } = linux;
-    return { own: option(fd, SOL_SOCKET, SO_TIMESTAMPNS), cards: option(fd, SOL_SOCKET, SO_TIMESTAMPING), interface: option(fd, SOL_IP, IP_PKTINFO), told, found: sockets.cards!.map(({ name }) => name) };
-  } finally {
-    sockets.close();
-  }
+  const opened = sockets(wanted === undefined ? {} : { cards: { wanted, tell: (reason: string) => told.push(reason) } }, { means });
+  const fd = opened.sets[0]![0]!;
+  const { SOL_SOCKET, SO_TIMESTAMPNS, SO_TIMESTAMPING, SOL_IP, IP_PKTINFO } = linux;
+  const found = { own: option(fd, SOL_SOCKET, SO_TIMESTAMPNS), cards: option(fd, SOL_SOCKET, SO_TIMESTAMPING), interface: option(fd, SOL_IP, IP_PKTINFO), told, found: opened.cards!.map(({ name }) => name) };
+  opened.close();
+  return found;
 }
 
 describe.skipIf(!libc)("a server's socket asks", () => {

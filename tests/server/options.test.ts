@@ -53,6 +53,17 @@ describe.skipIf(!libc)("a server's socket", () => {
   });
 });
 
+describe.skipIf(!libc)("a server's sockets, closed twice", () => {
+  it("are closed once: a descriptor of that number is somebody else's by then", () => {
+    const opened = sockets();
+    opened.close();
+    const fd = libc!.socket(linux.AF_INET, linux.SOCK_DGRAM, 0);
+    expect(fd).toBe(opened.sets[0]![0]);
+    opened.close();
+    expect(libc!.close(fd)).toBe(0);
+  });
+});
+
 /** The next descriptor that the system would give. */
 function descriptors(): number {
   const fd = libc!.socket(linux.AF_INET, linux.SOCK_DGRAM, 0);
